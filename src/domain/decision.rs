@@ -1,0 +1,151 @@
+//! A decision and everything it rests on. Making one is `decide`'s business; here it is inert, so that it can be
+//! stored, shown and made again.
+
+use super::metric::Share;
+use super::outcome::Level;
+use super::resources::{Cost, Resources};
+use super::strategy::Strategy;
+use super::tree::PathStep;
+use serde::{Deserialize, Serialize};
+
+/// The recommendation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What to do.
+    pub strategy: Strategy,
+    /// How sure, 0..=1.
+    pub confidence: Share,
+    /// How the confidence says to go about it.
+    pub action: Action,
+    /// One sentence: why.
+    pub because: String,
+    /// What there was to work with.
+    pub resources: Resources,
+    /// The inputs the tables saw, by name, as text (numbers with full precision).
+    pub inputs: Vec<(String, String)>,
+    /// Rows that fired, over all tables.
+    pub matched_rows: Vec<MatchedRow>,
+    /// Rows that nearly fired: one cell away.
+    pub near_rows: Vec<NearRow>,
+    /// Every strategy with its score, the chosen one first.
+    pub alternatives: Vec<Alternative>,
+    /// The smallest change of one input that would change the strategy.
+    pub flips: Vec<Flip>,
+    /// The most alike past runs.
+    pub alike: Vec<AlikeRun>,
+    /// sha256 of the rules it was made with.
+    pub rules_sha256: String,
+    /// What the learned scorer contributed.
+    pub scorer: ScorerNote,
+}
+
+/// How a choice is executed.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, strum::Display, strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Action {
+    /// Execute as decided.
+    Execute,
+    /// Execute, and review twice as often.
+    ExecuteWatched,
+    /// Take the safest feasible choice.
+    Safest,
+}
+
+/// A row of a table that fired.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MatchedRow {
+    /// The table's name.
+    pub table: String,
+    /// The row's name.
+    pub row: String,
+    /// What it says.
+    pub output: String,
+    /// Why it says so.
+    pub because: String,
+}
+
+/// A row that would have fired but for one cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct NearRow {
+    /// The table's name.
+    pub table: String,
+    /// The row's name.
+    pub row: String,
+    /// What it would have said.
+    pub output: String,
+    /// The input that kept it from firing.
+    pub input: String,
+    /// Its value.
+    pub value: String,
+    /// The cell it missed.
+    pub cell: String,
+}
+
+/// A strategy as it was weighed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// Utility by the rules: bits per byte expected to be saved against `keep` (positive: better).
+    pub prior: f64,
+    /// What the learned scorer adds; 0 without one.
+    pub learned: f64,
+    /// prior + learned.
+    pub utility: f64,
+    /// Interval of the utility, where the scorer has evidence enough for one.
+    pub interval: Option<(f64, f64)>,
+    /// What it would cost, where that could be estimated.
+    pub cost: Option<Cost>,
+    /// Level to expect, from the rules.
+    pub level: Option<Level>,
+    /// Why it cannot be taken here; empty if it can.
+    pub vetoes: Vec<MatchedRow>,
+    /// Why it was not taken, in a sentence; empty for the chosen one.
+    pub rejected: String,
+    /// The scorer's way to its contribution.
+    pub path: Vec<PathStep>,
+}
+
+/// A change of one input that changes the decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Flip {
+    /// The input.
+    pub input: String,
+    /// Its value now.
+    pub from: String,
+    /// The nearest value that decides otherwise.
+    pub to: String,
+    /// What would be decided then.
+    pub strategy: Strategy,
+}
+
+/// A past run like this case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AlikeRun {
+    /// The run.
+    pub run: String,
+    /// Distance in standardised features; 0 is the same case.
+    pub distance: f64,
+    /// What was done.
+    pub strategy: Strategy,
+    /// How it ended: bits per byte.
+    pub bits_per_byte: Option<f64>,
+    /// Against keep, where it is known.
+    pub saved_against_keep: Option<f64>,
+}
+
+/// What the learned scorer contributed to a decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ScorerNote {
+    /// The scorer's id; `None` where the rules decided alone.
+    pub id: Option<String>,
+    /// Branches it was grown from.
+    pub evidence: u64,
+    /// Whether the decision would have been another without it.
+    pub changed_the_decision: bool,
+    /// In a sentence: what it did, or why the rules decided alone.
+    pub note: String,
+}

@@ -1,0 +1,16 @@
+//! The words of hibrit: inert data and closed enums that every stage shares. No input or output happens here, and
+//! no stage is known here.
+
+pub mod decision;
+pub mod directive;
+pub mod event;
+pub mod fault;
+pub mod metric;
+pub mod outcome;
+pub mod profile;
+pub mod resources;
+pub mod run;
+pub mod scorer;
+pub mod strategy;
+pub mod tree;
+pub mod vocabulary;

@@ -1,0 +1,66 @@
+//! What there is to work with, and what a strategy would cost. How a cost is estimated is not known here.
+
+use super::strategy::Strategy;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What matters most to the user (spec section 5, situations).
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Priority {
+    /// No situation is stated: the matrix decides.
+    #[default]
+    Balanced,
+    /// The fastest reliable road.
+    Fastest,
+    /// The highest quality.
+    Quality,
+    /// Tight resources.
+    Tight,
+    /// Research: experiments are welcome.
+    Research,
+}
+
+/// What there is to work with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Resources {
+    /// Devices that can train at once.
+    pub devices: u32,
+    /// Memory of one device, bytes; `None` where it is not known.
+    pub memory: Option<u64>,
+    /// Wall time allowed, seconds; `None` for no limit.
+    pub budget: Option<f64>,
+    /// What matters most.
+    pub priority: Priority,
+}
+
+/// What a strategy is estimated to cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Cost {
+    /// Wall seconds.
+    pub seconds: f64,
+    /// Peak memory, bytes.
+    pub memory: u64,
+    /// Disk, bytes.
+    pub disk: u64,
+    /// Floating-point operations.
+    pub flops: f64,
+    /// Training tokens.
+    pub tokens: u64,
+}
+
+/// Costs by strategy; a strategy that is missing could not be estimated.
+pub type Costs = BTreeMap<Strategy, Cost>;

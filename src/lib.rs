@@ -1,0 +1,19 @@
+//! hibrit decides whether and how a pretrained language model should move to another tokenizer.
+//!
+//! The story in one page: [`analyze`] measures two tokenizers on a text and gives a [`domain::profile::Profile`];
+//! [`decide`] reads tables of rules and the learned scorer and gives a [`domain::decision::Decision`]; [`execute`]
+//! carries it out with Burn and gives a [`domain::outcome::Outcome`]; [`record`] remembers the run; [`learn`] grows
+//! the scorer that the next decision consults. The stages know [`domain`] and never each other; [`pipeline`] wires
+//! them together, [`cli`] is the way in, [`report`] the way out, and [`sample`] makes text to try it on.
+
+pub mod analyze;
+pub mod cli;
+pub mod corpus;
+pub mod decide;
+pub mod domain;
+pub mod execute;
+pub mod learn;
+pub mod pipeline;
+pub mod record;
+pub mod report;
+pub mod sample;
