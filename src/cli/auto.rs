@@ -63,7 +63,7 @@ pub struct Run {
 }
 
 impl Auto {
-    fn request(&self, strategy: Option<Strategy>) -> Result<pipeline::AutoRequest, Failure> {
+    fn request(&self, strategy: Option<Strategy>, session: &Session) -> Result<pipeline::AutoRequest, Failure> {
         Ok(pipeline::AutoRequest {
             model: self.model.clone(),
             source: self.source.clone(),
@@ -80,11 +80,12 @@ impl Auto {
             device: self.device.clone(),
             resources: self.resources.resources(),
             reading: self.reading.options(),
+            stop: session.stop.clone(),
         })
     }
 
     fn carry_out(&self, strategy: Option<Strategy>, session: &Session) -> Result<(), Failure> {
-        let request = self.request(strategy)?;
+        let request = self.request(strategy, session)?;
         let mut progress = session.progress();
         let run = pipeline::auto(&session.settings, &request, &mut progress)?;
         drop(progress);

@@ -12,14 +12,18 @@ mod pretrain;
 mod progress;
 mod scorer;
 
+use crate::domain::fault::Kind;
 use crate::pipeline::Settings;
 use crate::report::text::Style;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use progress::Progress;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Decides whether and how a pretrained language model should move to another tokenizer, and carries it out.
 #[derive(Debug, Parser)]
@@ -89,6 +93,8 @@ struct Session {
     quiet: bool,
     style: Style,
     settings: Settings,
+    /// Set by SIGINT or SIGTERM: what runs saves its state and stops. A second signal ends the program at once.
+    stop: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -103,6 +109,7 @@ impl Session {
             quiet: common.quiet,
             style: Style::for_terminal(colour),
             settings: Settings::new(common.rules.clone(), common.history.clone()),
+            stop: stop_flag(),
         }
     }
 
@@ -127,6 +134,19 @@ impl Session {
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// A flag that the first SIGINT or SIGTERM sets; the second one ends the program.
+fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let interrupted = i32::from(Kind::Interrupted.exit_code());
+        // In this order: the first signal finds the flag down, the second finds it up. Where a handler cannot be
+        // installed the signal ends the program, which loses no more than the step in flight.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, interrupted, stop.clone());
+        let _ = signal_hook::flag::register(signal, stop.clone());
+    }
+    stop
 }
 
 /// Reads the command line, does what it says and gives the exit code.

@@ -9,6 +9,8 @@ use crate::domain::resources::Resources;
 use crate::domain::run::Run;
 use crate::execute::{self, tokenizer};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What to pretrain.
 #[derive(Debug, Clone)]
@@ -77,30 +79,98 @@ pub struct Sample {
     pub target_eval: Vec<String>,
 }
 
-/// Tokens of each of the demo's tokenizers.
-const VOCABULARY: usize = 3_072;
-/// Tokens the demo's base is pretrained on.
-const BASE_TOKENS: u64 = 1_200_000;
-/// The demo's base: a Qwen3 small enough for two CPU cores.
-const BASE: &str = r#"{
-  "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu",
-  "hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4,
-  "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
-  "max_position_embeddings": 1024, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
-  "tie_word_embeddings": true, "attention_bias": false, "vocab_size": 3072
+/// How much the demo does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// A few minutes on two cores.
+    Full,
+    /// Seconds: the flow, not a result.
+    Quick,
 }
-"#;
-/// What the demo changes in the strategies' configurations: they are meant for models a thousand times its size.
-const SMALL: [(&str, &str); 6] =
-    [("epochs", "1"), ("batch", "16"), ("accumulation", "1"), ("sequence", "128"), ("rank", "16"), ("alpha", "32")];
-const SMALL_RATE: f64 = 2e-3;
+
+impl Effort {
+    /// Bytes of text the base is pretrained on.
+    pub fn base_bytes(self) -> usize {
+        match self {
+            Effort::Full => 3_000_000,
+            Effort::Quick => 120_000,
+        }
+    }
+
+    /// Bytes of text in the language to move to, held-out part included.
+    pub fn target_bytes(self) -> usize {
+        match self {
+            Effort::Full => 2_000_000,
+            Effort::Quick => 80_000,
+        }
+    }
+
+    /// Tokens of each tokenizer.
+    fn vocabulary(self) -> usize {
+        match self {
+            Effort::Full => 3_072,
+            Effort::Quick => 768,
+        }
+    }
+
+    /// Tokens the base is pretrained on.
+    fn base_tokens(self) -> u64 {
+        match self {
+            Effort::Full => 1_200_000,
+            Effort::Quick => 30_000,
+        }
+    }
+
+    /// Bytes of held-out text.
+    fn eval_bytes(self) -> u64 {
+        match self {
+            Effort::Full => 100_000,
+            Effort::Quick => 8_000,
+        }
+    }
+
+    /// A config.json: a Qwen3 small enough for two CPU cores.
+    fn base_config(self) -> serde_json::Value {
+        let (hidden, layers, heads) = match self {
+            Effort::Full => (128, 4, 4),
+            Effort::Quick => (32, 2, 2),
+        };
+        serde_json::json!({
+            "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu",
+            "hidden_size": hidden, "intermediate_size": 3 * hidden, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "num_key_value_heads": heads / 2, "head_dim": hidden / heads,
+            "max_position_embeddings": 1024, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+            "tie_word_embeddings": true, "attention_bias": false, "vocab_size": self.vocabulary()
+        })
+    }
+
+    /// What the demo changes in the strategies' configurations, which are meant for models a thousand times its size.
+    fn overrides(self) -> Vec<(String, serde_json::Value)> {
+        let batch = if self == Effort::Full { 16 } else { 4 };
+        [
+            ("epochs", 1.into()),
+            ("batch", batch.into()),
+            ("accumulation", 1.into()),
+            ("sequence", 128.into()),
+            ("rank", 16.into()),
+            ("alpha", 32.into()),
+            ("dropout", 0.into()),
+            ("learning_rate", 2e-3.into()),
+            ("embedding_learning_rate", 2e-3.into()),
+        ]
+        .map(|(name, value)| (name.to_string(), value))
+        .to_vec()
+    }
+}
 
 /// Makes two tokenizers and a base from the sample, then runs `auto` with `keep` beside it.
 pub fn demo(
     settings: &Settings,
     sample: &Sample,
+    effort: Effort,
     out: &Path,
     seed: u64,
+    stop: &Arc<AtomicBool>,
     observer: &mut dyn Observer,
 ) -> Result<Run, PipelineError> {
     must_be_free(out)?;
@@ -115,9 +185,10 @@ pub fn demo(
     let target_eval = text("target-eval.txt", &sample.target_eval)?;
 
     let mut train_tokenizer = |name: &str, lines: &[String]| -> Result<PathBuf, PipelineError> {
-        observer.observe(&Event::Note { text: format!("Training a tokenizer of {VOCABULARY} tokens: {name}") });
+        let vocab = effort.vocabulary();
+        observer.observe(&Event::Note { text: format!("Training a tokenizer of {vocab} tokens: {name}") });
         let path = folder.join(name);
-        let json = tokenizer::train_bpe(lines, &tokenizer::Recipe { vocabulary: VOCABULARY, ..Default::default() })?;
+        let json = tokenizer::train_bpe(lines, &tokenizer::BpeConfig { vocab, ..Default::default() })?;
         write_whole(&path.join("tokenizer.json"), json.as_bytes())?;
         Ok(path)
     };
@@ -125,14 +196,14 @@ pub fn demo(
     let candidate = train_tokenizer("candidate-tokenizer", &sample.target_train)?;
 
     let config = folder.join("base-config.json");
-    write_whole(&config, BASE.as_bytes())?;
+    write_whole(&config, format!("{:#}\n", effort.base_config()).as_bytes())?;
     let base = folder.join("base");
     let request = PretrainRequest {
         config,
         source,
         train: vec![base_train],
         out: base.clone(),
-        tokens: BASE_TOKENS,
+        tokens: effort.base_tokens(),
         train_bytes: None,
         batch: 16,
         sequence: 128,
@@ -143,12 +214,6 @@ pub fn demo(
     };
     pretrain(&request, observer)?;
 
-    let mut overrides: Vec<(String, serde_json::Value)> = SMALL
-        .iter()
-        .filter_map(|(name, value)| Some(((*name).to_string(), serde_json::from_str(value).ok()?)))
-        .collect();
-    overrides.push(("learning_rate".into(), SMALL_RATE.into()));
-    overrides.push(("embedding_learning_rate".into(), SMALL_RATE.into()));
     let request = AutoRequest {
         model: base,
         source: None,
@@ -159,12 +224,13 @@ pub fn demo(
         strategy: None,
         with_keep: true,
         train_bytes: None,
-        eval_bytes: 200_000,
-        overrides,
+        eval_bytes: effort.eval_bytes(),
+        overrides: effort.overrides(),
         seed,
         device: "cpu".into(),
         resources: Resources::default(),
         reading: CorpusOptions::default(),
+        stop: stop.clone(),
     };
     auto(settings, &request, observer)
 }

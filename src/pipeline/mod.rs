@@ -8,7 +8,7 @@ mod past;
 
 pub use crate::corpus::CorpusOptions;
 pub use auto::{AutoRequest, auto};
-pub use demo::{PretrainRequest, Sample, demo, pretrain};
+pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use evidence::{Inputs, analyze, decide};
 pub use past::{Trained, export, give_feedback, import, run, runs, train_scorer, verify};
 
