@@ -7,7 +7,7 @@
 use crate::execute::ExecuteError;
 use crate::execute::kernels::numbers;
 use crate::execute::model::{Decoder, Group, Parameter};
-use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
@@ -62,21 +62,9 @@ impl Trained {
     /// # Errors
     /// [`ExecuteError::Backend`] where they cannot be read back.
     pub fn values(&self, model: &Decoder) -> Result<Vec<Vec<f32>>, ExecuteError> {
-        let mut found: HashMap<ParamId, Vec<f32>> = HashMap::new();
-        let mut fault = None;
-        model.each_parameter(&mut |_, _, held| {
-            let id = held.id();
-            if self.index.contains_key(&id) {
-                match held.numbers() {
-                    Ok(values) => drop(found.insert(id, values)),
-                    Err(e) => fault = Some(e),
-                }
-            }
-        });
-        match fault {
-            Some(e) => Err(e),
-            None => Ok(self.parameters.iter().map(|p| found.remove(&p.id).unwrap_or_default()).collect()),
-        }
+        let mut read = Read { trained: self, values: vec![Vec::new(); self.parameters.len()], fault: None };
+        model.visit(&mut read);
+        read.fault.map_or(Ok(read.values), Err)
     }
 
     /// The decoder with every trained parameter passed through `change`: its index and its numbers, to be changed in
@@ -92,6 +80,23 @@ impl Trained {
         let mut mapper = Change { trained: self, change, fault: None };
         let model = model.map(&mut mapper);
         mapper.fault.map_or(Ok(model), Err)
+    }
+}
+
+struct Read<'a> {
+    trained: &'a Trained,
+    values: Vec<Vec<f32>>,
+    fault: Option<ExecuteError>,
+}
+
+impl ModuleVisitor for Read<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(slot) = self.trained.index.get(&param.id).and_then(|i| self.values.get_mut(*i)) {
+            match numbers(param.val().inner()) {
+                Ok(values) => *slot = values,
+                Err(e) => self.fault = Some(e),
+            }
+        }
     }
 }
 

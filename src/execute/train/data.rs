@@ -6,13 +6,11 @@
 //! the first is a target exactly once. The last piece is filled up with targets that are ignored.
 
 use crate::execute::ExecuteError;
+use crate::execute::model::IGNORE;
 use crate::execute::tokenizer::{Coder, Encoded};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-
-/// A target that is not to be predicted.
-pub const IGNORE: u32 = u32::MAX;
 
 /// Training text, ready to be fed.
 #[derive(Debug, Clone)]
@@ -30,7 +28,7 @@ pub struct Packed {
 
 /// Sequences to be fed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
+pub struct Fed {
     /// Ids, `rows * length`, row by row.
     pub ids: Vec<u32>,
     /// What follows each id; [`IGNORE`] where nothing is to be predicted.
@@ -43,7 +41,7 @@ pub struct Batch {
     pub bytes: u64,
 }
 
-impl Batch {
+impl Fed {
     /// Targets that are to be predicted.
     pub fn predicted(&self) -> u64 {
         self.targets.iter().filter(|t| **t != IGNORE).count() as u64
@@ -141,8 +139,8 @@ impl Packed {
     }
 
     /// The sequences of these indices, as one batch. Indices beyond the end are left out.
-    pub fn batch(&self, indices: &[usize]) -> Batch {
-        let mut batch = Batch { ids: vec![], targets: vec![], rows: 0, length: self.length, bytes: 0 };
+    pub fn batch(&self, indices: &[usize]) -> Fed {
+        let mut batch = Fed { ids: vec![], targets: vec![], rows: 0, length: self.length, bytes: 0 };
         for &index in indices.iter().filter(|i| **i < self.len()) {
             let start = index * self.length;
             let piece = &self.tokens[start..=start + self.length];
