@@ -39,6 +39,12 @@ pub enum ExecuteError {
     /// A device that is not there.
     #[error("device {asked:?} cannot be used: {why}")]
     Device { asked: String, why: String },
+    /// A tokenizer that cannot be used, or a text it cannot handle.
+    #[error("the tokenizer cannot be used: {0}")]
+    Tokenizer(String),
+    /// A text or a setting that nothing can be trained or evaluated with.
+    #[error("{0}")]
+    Data(String),
     /// Numbers handed to the model that do not fit it: ids outside the table, lengths that do not match.
     #[error("{0}")]
     Mismatch(String),
@@ -56,7 +62,9 @@ impl Fault for ExecuteError {
             | Self::Architecture { .. }
             | Self::Weights { .. }
             | Self::Tensor { .. }
-            | Self::Adapter { .. } => Kind::Input,
+            | Self::Adapter { .. }
+            | Self::Tokenizer(_)
+            | Self::Data(_) => Kind::Input,
             Self::Device { .. } => Kind::Infeasible,
             Self::Write { .. } | Self::Mismatch(_) | Self::Backend { .. } => Kind::Failed,
         }
@@ -76,7 +84,12 @@ impl Fault for ExecuteError {
             Self::Adapter { .. } => Some("give the adapter together with the base model it was trained on".into()),
             Self::Device { .. } => Some("use --device cpu, or --device auto to let hibrit choose".into()),
             Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
-            Self::Json { .. } | Self::Config { .. } | Self::Mismatch(_) | Self::Backend { .. } => None,
+            Self::Json { .. }
+            | Self::Config { .. }
+            | Self::Tokenizer(_)
+            | Self::Data(_)
+            | Self::Mismatch(_)
+            | Self::Backend { .. } => None,
         }
     }
 }
@@ -92,3 +105,9 @@ impl ExecuteError {
         move |source| Self::Write { path: path.to_path_buf(), source }
     }
 }
+
+// Training, evaluation, embeddings.
+pub mod embed;
+pub mod evaluate;
+pub mod tokenizer;
+pub mod train;

@@ -1,0 +1,1 @@
+//! Learning on evidence made for the purpose.

@@ -1,0 +1,1 @@
+//! Real redb files in temporary folders.
