@@ -1,9 +1,17 @@
 //! Training: text to sequences ([`data`]), the order they are seen in ([`order`]), the learning rate's course
-//! ([`schedule`]), the update ([`adamw`]) and the loop that ties them ([`fit`]). What a measurement means is the
-//! reviewer's business; what is trained, the strategy's.
+//! ([`schedule`]), what a run is asked to do ([`plan`]), the update ([`adamw`]), where a run stands ([`state`]), and the
+//! loop that ties them ([`fit`]). What a measurement means is the reviewer's business; what is trained, the strategy's.
 
 pub mod adamw;
 pub mod data;
+mod fit;
 pub mod memory;
 pub mod order;
+pub mod plan;
 pub mod schedule;
+pub mod state;
+
+pub use data::Packed;
+pub use fit::{Company, Ending, Fitted, MAX_NORM, Trusting, fit};
+pub use plan::Plan;
+pub use schedule::Shape;
