@@ -18,6 +18,11 @@ impl Failure {
         Self { message: message.into(), causes: Vec::new(), hint: Some(hint.into()), kind: Kind::Usage }
     }
 
+    /// Something that was checked is not sound.
+    pub fn unsound(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), hint: Some(hint.into()), kind: Kind::Input }
+    }
+
     /// Writing a result failed.
     pub fn output(what: &str, source: &std::io::Error) -> Self {
         Self {

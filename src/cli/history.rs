@@ -2,6 +2,7 @@
 
 use super::{Failure, Session};
 use crate::domain::run::Feedback;
+use crate::report::text::counted;
 use crate::{pipeline, report};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -19,8 +20,10 @@ pub enum History {
     Export(File),
     /// Read runs written by export; runs that are there already are left alone
     Import(File),
-    /// Check every record
+    /// Check every page and every record
     Verify,
+    /// Put records aside that cannot be read any more
+    Repair,
 }
 
 /// A run by its id.
@@ -92,7 +95,7 @@ impl History {
                         format!(
                             "Noted: {} now has {} of feedback; `hibrit scorer train` learns from it.",
                             run.id,
-                            crate::report::text::counted(run.feedback.len() as u64, "piece")
+                            counted(run.feedback.len() as u64, "piece")
                         )
                     },
                 )
@@ -101,28 +104,47 @@ impl History {
                 let count = pipeline::export(settings, &to.file)?;
                 session.print(
                     || serde_json::json!({ "exported": count, "file": to.file }),
-                    |_| format!("{} written to {}.", report::text::counted(count, "run"), to.file.display()),
+                    |_| format!("{} written to {}.", counted(count, "run"), to.file.display()),
                 )
             }
             History::Import(from) => {
-                let summary = pipeline::import(settings, &from.file)?;
+                let done = pipeline::import(settings, &from.file)?;
                 session.print(
-                    || serde_json::json!({ "import": summary }),
+                    || serde_json::json!({ "import": done }),
                     |_| {
+                        let left_out = done.left_out.iter().map(|l| format!("\n  line {}: {}", l.line, l.why));
                         format!(
-                            "{} added from {}, {} there already.",
-                            report::text::counted(summary.added, "run"),
+                            "{} added from {}, {} the same already, {} extended by feedback, {} left out{}",
+                            counted(done.added, "record"),
                             from.file.display(),
-                            summary.known
+                            done.unchanged,
+                            done.extended,
+                            done.left_out.len(),
+                            left_out.collect::<String>()
                         )
                     },
                 )
             }
             History::Verify => {
-                let count = pipeline::verify(settings)?;
+                let health = pipeline::verify(settings)?;
                 session.print(
-                    || serde_json::json!({ "verified": count }),
-                    |_| format!("{} read back, every one in order.", report::text::counted(count, "record")),
+                    || serde_json::json!({ "health": health, "well": health.is_well() }),
+                    |_| {
+                        let problems = health.problems.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
+                        let pages = if health.pages { "every page is in order" } else { "PAGES ARE DAMAGED" };
+                        format!("{} read back, {pages}{}", counted(health.records, "record"), problems.collect::<String>())
+                    },
+                )?;
+                if health.is_well() { Ok(()) } else { Err(Failure::unsound("the history is damaged", "run `hibrit history repair`")) }
+            }
+            History::Repair => {
+                let repairs = pipeline::repair(settings)?;
+                session.print(
+                    || serde_json::json!({ "repairs": repairs }),
+                    |_| {
+                        let aside = repairs.quarantined.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
+                        format!("{} put aside{}", counted(repairs.quarantined.len() as u64, "record"), aside.collect::<String>())
+                    },
                 )
             }
         }

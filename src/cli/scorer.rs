@@ -16,8 +16,8 @@ impl Scorer {
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         match self {
             Scorer::Train => {
-                let trained = pipeline::train_scorer(&session.settings)?;
-                session.print(|| trained.json.clone(), |_| trained.text.clone())
+                let growth = pipeline::train_scorer(&session.settings)?;
+                session.print(|| serde_json::json!({ "scorer": growth }), |_| pipeline::describe(&growth))
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::decide::race::{self, Finish};
 use crate::decide::review::RuleReviewer;
 use crate::decide::rules::RuleBook;
 use crate::domain::decision::Decision;
+use crate::domain::directive::Reviewer;
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::{Branch, Evaluation, Outcome, Side, Status};
 use crate::domain::profile::Profile;
@@ -15,9 +16,10 @@ use crate::domain::resources::{Costs, Resources};
 use crate::domain::run::{Request, Run};
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::execute::model::ModelFolder;
-use crate::execute::strategy::{self, Road, Work};
+use crate::execute::strategy::{self, Road, TokenizerFiles, Tokens, Work};
 use crate::execute::tokenizer::Coder;
-use crate::execute::{self, cost, device};
+use crate::execute::{cost, device};
+use crate::record::{self, Journal, run_id};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -116,7 +118,13 @@ fn prepare(rules: &RuleBook, request: &AutoRequest, observer: &mut dyn Observer)
     let base = ModelFolder::open(&request.model)?;
     let source = TokenizerFile::open(request.source.as_deref().unwrap_or(&request.model))?;
     let candidate = TokenizerFile::open(&request.candidate)?;
-    base.must_hold(&source.vocabulary)?;
+    if source.vocabulary.rows() > base.config().size.rows {
+        return Err(PipelineError::TooFewRows {
+            model: request.model.clone(),
+            rows: base.config().size.rows,
+            tokens: source.vocabulary.rows(),
+        });
+    }
     let corpus = Corpus::open(&request.train, &request.reading)?;
     let train = corpus.collect(request.train_bytes)?;
     let eval = Corpus::open(&request.eval, &request.reading)?.collect(Some(request.eval_bytes))?;
@@ -218,7 +226,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
 
     let history = settings.history()?;
     let mut run = Run {
-        id: crate::record::run_id(&now(), rand::random()),
+        id: run_id(jiff::Timestamp::now(), rand::random()),
         started: now(),
         ended: None,
         status: None,
@@ -233,35 +241,43 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
 
     let clock = Instant::now();
     let mapping = analyze::mapping(&prepared.source, &prepared.candidate);
-    let mut reviewer = |_: &str| -> Box<dyn crate::domain::directive::Reviewer> { Box::new(RuleReviewer::new(&rules)) };
+    let mut journal = open_journal(request)?;
+    let mut both = Both { first: observer, second: &mut journal };
+    let mut reviewers = |_: &str| -> Box<dyn Reviewer> { Box::new(RuleReviewer::new(&rules)) };
     let mut work = Work {
         base: &prepared.base,
-        source: &source_coder,
-        candidate: &candidate_coder,
-        source_files: prepared.source.files(),
-        candidate_files: prepared.candidate.files(),
+        source: Tokens {
+            coder: &source_coder,
+            vocabulary: &prepared.source.vocabulary,
+            files: &TokenizerFiles(prepared.source.files()),
+        },
+        candidate: Tokens {
+            coder: &candidate_coder,
+            vocabulary: &prepared.candidate.vocabulary,
+            files: &TokenizerFiles(prepared.candidate.files()),
+        },
         mapping: &mapping,
-        source_vocabulary: &prepared.source.vocabulary,
         train: &prepared.train,
         eval: &prepared.eval,
         source_tokens: eval_tokens[0],
-        source_bytes_per_token: bytes_of(&prepared.eval) as f64 / eval_tokens[0].max(1) as f64,
+        eval_bytes: bytes_of(&prepared.eval),
         stages: &prepared.stages,
         device: &device.device,
         seed: request.seed,
         out: &request.out,
         stop: &request.stop,
-        reviewer: &mut reviewer,
-        observer,
+        reviewers: &mut reviewers,
+        observer: &mut both,
     };
     let result = carry_out(&rules, road, request, &mut work);
+    journal.finish()?;
     run.ended = Some(now());
     match result {
         Ok(mut outcome) => {
             outcome.seconds = clock.elapsed().as_secs_f64();
             run.status = Some(outcome.status);
             run.outcome = Some(outcome);
-            history.finish(&run)?;
+            history.update(&run)?;
             let json = serde_json::to_vec_pretty(&run).map_err(|e| PipelineError::File {
                 verb: "write",
                 path: request.out.join("run.json"),
@@ -272,10 +288,33 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         }
         Err(error) => {
             run.status = Some(Status::Failed);
-            history.finish(&run)?;
+            history.update(&run)?;
             Err(error)
         }
     }
+}
+
+/// Two observers as one.
+struct Both<'a> {
+    first: &'a mut dyn Observer,
+    second: &'a mut dyn Observer,
+}
+
+impl Observer for Both<'_> {
+    fn observe(&mut self, event: &Event) {
+        self.first.observe(event);
+        self.second.observe(event);
+    }
+}
+
+/// The run's journal: every event as a line of JSON, from which every curve can be redrawn.
+fn open_journal(request: &AutoRequest) -> Result<Journal, PipelineError> {
+    std::fs::create_dir_all(&request.out)
+        .map_err(|source| PipelineError::File { verb: "make", path: request.out.clone(), source })?;
+    let began = Instant::now();
+    Ok(Journal::open(request.out.join("journal.jsonl"), record::Sync::default(), move || {
+        Some(began.elapsed().as_secs_f64())
+    })?)
 }
 
 fn say_decision(decision: &Decision, chosen: Strategy, observer: &mut dyn Observer) {
@@ -384,5 +423,3 @@ fn finishes(branches: &[Branch]) -> Vec<Finish<'_>> {
         .collect()
 }
 
-#[expect(unused_imports, reason = "kept until the execute room is merged")]
-use execute as _execute;

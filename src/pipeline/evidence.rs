@@ -72,8 +72,10 @@ pub(super) fn decide_on(
     executable: &[Strategy],
     train_bytes: Option<u64>,
 ) -> Result<Decision, PipelineError> {
-    let history = settings.history()?;
-    let (past, scorer) = (history.all()?, history.live_scorer()?);
+    let (past, scorer) = match settings.existing_history()? {
+        Some(history) => (history.all()?, history.live_scorer()?),
+        None => (Vec::new(), None),
+    };
     let case = Case { profile, resources, costs, executable, past: &past, scorer: scorer.as_ref(), train_bytes };
     Ok(decide::decide(rules, &case)?)
 }

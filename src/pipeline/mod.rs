@@ -10,7 +10,8 @@ pub use crate::corpus::CorpusOptions;
 pub use auto::{AutoRequest, auto};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use evidence::{Inputs, analyze, decide};
-pub use past::{Trained, export, give_feedback, import, run, runs, train_scorer, verify};
+pub use crate::learn::Growth;
+pub use past::{describe, export, give_feedback, import, repair, run, runs, train_scorer, verify};
 
 use crate::analyze::AnalyzeError;
 use crate::corpus::CorpusError;
@@ -45,6 +46,11 @@ impl Settings {
 
     fn rules(&self) -> Result<RuleBook, PipelineError> {
         Ok(RuleBook::load(self.rules.as_deref())?)
+    }
+
+    /// The history where there is one already: looking must not make one.
+    fn existing_history(&self) -> Result<Option<History>, PipelineError> {
+        if self.history.exists() { Ok(Some(self.history()?)) } else { Ok(None) }
     }
 
     fn history(&self) -> Result<History, PipelineError> {
@@ -84,6 +90,9 @@ pub enum PipelineError {
     /// A file could not be read or written.
     #[error("cannot {verb} {}", path.display())]
     File { verb: &'static str, path: PathBuf, source: std::io::Error },
+    /// The tokenizer does not belong to the model.
+    #[error("the original tokenizer needs {tokens} rows and the embedding matrix of {} has {rows}", model.display())]
+    TooFewRows { model: PathBuf, rows: usize, tokens: usize },
     /// An override names nothing.
     #[error("`{name}` is no value of a strategy's configuration")]
     Override { name: String, known: String },
@@ -102,6 +111,7 @@ impl Fault for PipelineError {
             Self::Record(e) => e.kind(),
             Self::Learn(e) => e.kind(),
             Self::Occupied { .. } | Self::Override { .. } | Self::OverrideValue { .. } => Kind::Usage,
+            Self::TooFewRows { .. } => Kind::Input,
             Self::File { verb, .. } => {
                 if *verb == "read" {
                     Kind::Input
@@ -121,7 +131,8 @@ impl Fault for PipelineError {
             Self::Record(e) => e.hint(),
             Self::Learn(e) => e.hint(),
             Self::Occupied { .. } => Some("name another folder with --out, or remove this one".into()),
-            Self::File { .. } => None,
+            Self::File { .. } => Some("check that the path is right and may be written".into()),
+            Self::TooFewRows { .. } => Some("give the tokenizer that the model was trained with, with --source".into()),
             Self::Override { known, .. } => Some(format!("write STAGE.FIELD=VALUE or FIELD=VALUE; known: {known}")),
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
         }

@@ -2,14 +2,16 @@
 
 use super::{PipelineError, Settings};
 use crate::domain::run::{Feedback, Run};
-use crate::learn;
+use crate::learn::{self, Evidence, GrowOptions, Growth};
+use crate::record::{Health, ImportReport, Repairs};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 /// All runs, the newest first.
 pub fn runs(settings: &Settings) -> Result<Vec<Run>, PipelineError> {
-    let mut runs = settings.history()?.all()?;
+    let Some(history) = settings.existing_history()? else { return Ok(Vec::new()) };
+    let mut runs = history.all()?;
     runs.sort_by(|a, b| (&b.started, &b.id).cmp(&(&a.started, &a.id)));
     Ok(runs)
 }
@@ -21,13 +23,10 @@ pub fn run(settings: &Settings, id: &str) -> Result<Run, PipelineError> {
 
 /// Adds a verdict or an outside metric to a run.
 pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Result<Run, PipelineError> {
-    let history = settings.history()?;
-    let run = history.get(id)?;
-    history.feedback(&run.id, feedback)?;
-    Ok(history.get(&run.id)?)
+    Ok(settings.history()?.feedback(id, feedback)?)
 }
 
-/// Writes every run as JSON lines; how many there were.
+/// Writes every record as JSON lines; how many there were.
 pub fn export(settings: &Settings, to: &Path) -> Result<u64, PipelineError> {
     let mut lines = Vec::new();
     let count = settings.history()?.export(&mut lines)?;
@@ -35,32 +34,40 @@ pub fn export(settings: &Settings, to: &Path) -> Result<u64, PipelineError> {
     Ok(count)
 }
 
-/// Reads runs that export wrote.
-pub fn import(settings: &Settings, from: &Path) -> Result<crate::record::Imported, PipelineError> {
+/// Reads records that export wrote.
+pub fn import(settings: &Settings, from: &Path) -> Result<ImportReport, PipelineError> {
     let file = File::open(from).map_err(|source| PipelineError::File { verb: "read", path: from.into(), source })?;
     Ok(settings.history()?.import(&mut BufReader::new(file))?)
 }
 
-/// Reads every record back; how many there are.
-pub fn verify(settings: &Settings) -> Result<u64, PipelineError> {
+/// Reads every page and every record back.
+pub fn verify(settings: &Settings) -> Result<Health, PipelineError> {
     Ok(settings.history()?.verify()?)
 }
 
-/// What growing the scorer came to, for a person and for a script.
-pub struct Trained {
-    /// For a person.
-    pub text: String,
-    /// For a script.
-    pub json: serde_json::Value,
+/// Puts records that cannot be read aside.
+pub fn repair(settings: &Settings) -> Result<Repairs, PipelineError> {
+    Ok(settings.history()?.repair()?)
 }
 
-/// Grows the scorer anew from the whole history and makes it the live one.
-pub fn train_scorer(settings: &Settings) -> Result<Trained, PipelineError> {
+/// Grows the scorer anew from the whole history and makes it the live one, if there is enough to grow one from.
+pub fn train_scorer(settings: &Settings) -> Result<Growth, PipelineError> {
     let history = settings.history()?;
-    let evidence = learn::Evidence::from_runs(&history.all()?, &super::now());
-    let growth = learn::grow(&evidence, &learn::GrowOptions::default())?;
-    if let Some(scorer) = &growth.scorer {
-        history.promote(scorer)?;
+    let evidence = Evidence::from_runs(&history.all()?, jiff::Timestamp::now());
+    let growth = learn::grow(&evidence, &GrowOptions::default())?;
+    if let Growth::Grown(grown) = &growth {
+        history.promote(&grown.scorer)?;
     }
-    Ok(Trained { text: growth.text(), json: serde_json::json!({ "scorer": growth.scorer, "report": growth.report }) })
+    Ok(growth)
+}
+
+/// What growing came to, for a person.
+pub fn describe(growth: &Growth) -> String {
+    match growth {
+        Growth::Grown(grown) => format!(
+            "A scorer was grown and is live: the next decision consults it.\n\n{}",
+            learn::explain(&grown.scorer)
+        ),
+        Growth::TooLittle { because, .. } => format!("No scorer was grown: {because}"),
+    }
 }
