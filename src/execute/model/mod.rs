@@ -22,3 +22,6 @@ pub use projection::{LoraConfig, Target};
 pub use save::{Dtype, save_model, write_atomically};
 pub use step::{Batch, IGNORE, Step, StepOptions};
 pub use weights::Weights;
+
+#[cfg(test)]
+mod reference_tests;
