@@ -2,6 +2,7 @@
 //! and what a measurement on the way means, is decided elsewhere.
 
 use crate::domain::fault::{Fault, Kind};
+use crate::domain::strategy::Strategy;
 use std::path::{Path, PathBuf};
 
 pub mod adapter;
@@ -36,6 +37,9 @@ pub enum ExecuteError {
     /// An adapter that does not fit.
     #[error("{}: {what}", path.display())]
     Adapter { path: PathBuf, what: String },
+    /// A strategy that this build cannot execute.
+    #[error("this build cannot execute the strategy {strategy}")]
+    NotBuilt { strategy: Strategy, built: String },
     /// A device that is not there.
     #[error("device {asked:?} cannot be used: {why}")]
     Device { asked: String, why: String },
@@ -65,7 +69,7 @@ impl Fault for ExecuteError {
             | Self::Adapter { .. }
             | Self::Tokenizer(_)
             | Self::Data(_) => Kind::Input,
-            Self::Device { .. } => Kind::Infeasible,
+            Self::NotBuilt { .. } | Self::Device { .. } => Kind::Infeasible,
             Self::Write { .. } | Self::Mismatch(_) | Self::Backend { .. } => Kind::Failed,
         }
     }
@@ -82,6 +86,7 @@ impl Fault for ExecuteError {
                 Some("config.json and the weights do not belong together, or the weights are damaged".into())
             }
             Self::Adapter { .. } => Some("give the adapter together with the base model it was trained on".into()),
+            Self::NotBuilt { built, .. } => Some(format!("it can execute {built}")),
             Self::Device { .. } => Some("use --device cpu, or --device auto to let hibrit choose".into()),
             Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
             Self::Json { .. }
@@ -106,6 +111,8 @@ impl ExecuteError {
     }
 }
 
+pub mod cost;
+pub mod strategy;
 // Training, evaluation, embeddings.
 pub mod embed;
 pub mod evaluate;
