@@ -9,7 +9,8 @@ use super::matrix::Matrix;
 use super::projection::{LoraConfig, Projection, Target};
 use super::rope::RopeTable;
 use super::source::{Fresh, Source, frozen};
-use crate::execute::{ExecuteError, kernels};
+use crate::execute::ExecuteError;
+use crate::execute::kernels::{self, Map};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
@@ -123,7 +124,8 @@ impl Decoder {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut stream = 0;
         let mut adapted = self.merged().map_projections(&mut |target, projection| {
-            stream += 1;
+            // Maps of the same input share its dropout.
+            stream += u64::from(matches!(target, Target::Query | Target::Output | Target::Gate | Target::Down));
             if lora.targets.contains(&target) { projection.adapted(lora, stream, &mut rng) } else { projection }
         });
         adapted.lora = Some(lora.clone());
@@ -228,7 +230,8 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::hidden`].
     pub fn logits(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
-        Ok(kernels::linear(self.hidden(ids, shape)?, self.output_matrix(), None, None))
+        let head = Map { weight: self.output_matrix(), bias: None, side: None };
+        Ok(kernels::linears(self.hidden(ids, shape)?, vec![head], None))
     }
 
     /// The matrix that makes logits, `[rows, hidden]`, off the tape.
