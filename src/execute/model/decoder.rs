@@ -76,6 +76,27 @@ pub(crate) enum Held<'a> {
 }
 
 impl Held<'_> {
+    pub(crate) fn is_trained(self) -> bool {
+        match self {
+            Self::Matrix(p) => p.is_require_grad(),
+            Self::Vector(p) => p.is_require_grad(),
+        }
+    }
+
+    pub(crate) fn shape(self) -> Vec<usize> {
+        match self {
+            Self::Matrix(p) => p.val().dims().to_vec(),
+            Self::Vector(p) => p.val().dims().to_vec(),
+        }
+    }
+
+    fn id(self) -> ParamId {
+        match self {
+            Self::Matrix(p) => p.id,
+            Self::Vector(p) => p.id,
+        }
+    }
+
     /// Row-major numbers.
     pub(crate) fn numbers(self) -> Result<Vec<f32>, ExecuteError> {
         match self {
@@ -130,6 +151,28 @@ impl Decoder {
         });
         adapted.lora = Some(lora.clone());
         adapted
+    }
+
+    /// With the numbers of its side paths replaced: a, then b of each, in the order of [`Decoder::each_parameter`].
+    /// The caller has checked the shapes.
+    pub(crate) fn with_factors(self, factors: Vec<Vec<f32>>) -> Self {
+        let device = self.device();
+        let mut factors = factors.into_iter();
+        let mut next = |p: Param<Tensor<2>>| {
+            let (shape, trained) = (p.val().dims(), p.is_require_grad());
+            match factors.next() {
+                Some(numbers) => frozen(numbers, shape, &device).set_require_grad(trained),
+                None => p,
+            }
+        };
+        self.map_projections(&mut |_, mut projection| {
+            projection.side = projection.side.map(|mut side| {
+                side.a = next(side.a);
+                side.b = next(side.b);
+                side
+            });
+            projection
+        })
     }
 
     /// Trains, or freezes, the embeddings and the head.
@@ -197,10 +240,7 @@ impl Decoder {
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut all = Vec::new();
         self.each_parameter(&mut |name, group, held| {
-            let (id, shape, trained) = match held {
-                Held::Matrix(p) => (p.id, p.val().dims().to_vec(), p.is_require_grad()),
-                Held::Vector(p) => (p.id, p.val().dims().to_vec(), p.is_require_grad()),
-            };
+            let (id, shape, trained) = (held.id(), held.shape(), held.is_trained());
             all.push(Parameter { name, id, group, shape, trained });
         });
         all
