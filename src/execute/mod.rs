@@ -109,5 +109,6 @@ impl ExecuteError {
 // Training, evaluation, embeddings.
 pub mod embed;
 pub mod evaluate;
+pub mod pretrain;
 pub mod tokenizer;
 pub mod train;

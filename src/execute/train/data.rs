@@ -68,7 +68,12 @@ impl Packed {
         seed: u64,
     ) -> Result<Self, ExecuteError> {
         let encoded = coder.encode(documents)?;
-        Self::documents(coder, encoded.into_iter().map(|e| Document { encoded: e, learnt: None }).collect(), length, seed)
+        Self::documents(
+            coder,
+            encoded.into_iter().map(|e| Document { encoded: e, learnt: None }).collect(),
+            length,
+            seed,
+        )
     }
 
     /// Documents that are encoded already.

@@ -181,7 +181,9 @@ impl<'a> Run<'a> {
         plan.check()?;
         let trained = Trained::of(&model);
         if trained.parameters().is_empty() {
-            return Err(ExecuteError::Mismatch("nothing of the model is trained: it has no adapters and is frozen".into()));
+            return Err(ExecuteError::Mismatch(
+                "nothing of the model is trained: it has no adapters and is frozen".into(),
+            ));
         }
         let mut looks: Vec<f64> = plan.evaluate_at.iter().copied().filter(|x| *x > 0.0 && *x < 1.0).collect();
         looks.sort_by(|a, b| b.total_cmp(a));
@@ -292,7 +294,8 @@ impl<'a> Run<'a> {
         let mut directive = company.reviewer.review(m);
         let finite = m.loss.is_finite() && m.gradient_norm.is_finite();
         if !finite && matches!(directive, Directive::Continue | Directive::Adjust { .. }) {
-            directive = Directive::SkipBatch { because: "a loss or gradient that is not finite is never applied".into() };
+            directive =
+                Directive::SkipBatch { because: "a loss or gradient that is not finite is never applied".into() };
         }
         if directive == Directive::Continue {
             return directive;

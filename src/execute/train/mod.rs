@@ -5,6 +5,8 @@
 pub mod adamw;
 pub mod data;
 mod fit;
+#[cfg(test)]
+mod fit_tests;
 pub mod memory;
 pub mod order;
 pub mod plan;

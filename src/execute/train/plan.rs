@@ -87,12 +87,19 @@ impl Plan {
                 format!("weight_decay must be at least 0, not {}", s.weight_decay),
             ),
             (self.bytes == Some(0), "the budget in bytes must be above 0".into()),
-            (self.seconds.is_some_and(|t| !positive(t)), format!("the time budget must be above 0, not {:?}", self.seconds)),
+            (
+                self.seconds.is_some_and(|t| !positive(t)),
+                format!("the time budget must be above 0, not {:?}", self.seconds),
+            ),
         ]
         .into_iter()
         .filter_map(|(bad, what)| bad.then_some(what))
         .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(ExecuteError::Data(format!("training cannot start: {}", wrong.join("; ")))) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(ExecuteError::Data(format!("training cannot start: {}", wrong.join("; "))))
+        }
     }
 }
 
