@@ -16,6 +16,7 @@ use crate::domain::outcome::Evaluation;
 use crate::execute::ExecuteError;
 use crate::execute::model::{Batch, Decoder, IGNORE};
 use crate::execute::tokenizer::{Coder, Encoded};
+use serde::{Deserialize, Serialize};
 
 /// Tokens fed at once, about: windows are grouped up to this many.
 const FED_AT_ONCE: usize = 4096;
@@ -42,7 +43,7 @@ struct Window {
 }
 
 /// An evaluation with its parts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The whole.
     pub evaluation: Evaluation,

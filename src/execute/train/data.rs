@@ -143,6 +143,11 @@ impl Packed {
         self.real as u64
     }
 
+    /// Tells this stream of tokens from others (FNV-1a).
+    pub fn hash(&self) -> u64 {
+        self.tokens.iter().fold(0xcbf2_9ce4_8422_2325, |h, t| (h ^ u64::from(*t)).wrapping_mul(0x0100_0000_01b3))
+    }
+
     /// The sequences of these indices, as one batch. Indices beyond the end are left out.
     pub fn batch(&self, indices: &[usize]) -> Fed {
         let mut batch = Fed { ids: vec![], targets: vec![], rows: 0, length: self.length, bytes: 0 };
@@ -220,7 +225,8 @@ mod tests {
                 let mut spelt: Vec<u32> = all.targets.iter().copied().filter(|t| *t != IGNORE).collect();
                 let mut expected: Vec<u32> = coder.encode(&text).unwrap().iter().flat_map(|e| e.ids.clone()).collect();
                 expected.extend(vec![coder.closer().unwrap(); text.len()]);
-                (spelt.sort_unstable(), expected.sort_unstable());
+                spelt.sort_unstable();
+                expected.sort_unstable();
                 assert_eq!(spelt, expected, "{kind:?} {length}");
                 assert_eq!(packed.bytes(), text.iter().map(|t| t.len() as u64).sum::<u64>());
                 assert_eq!(all.bytes, packed.bytes());

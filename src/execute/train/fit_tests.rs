@@ -277,3 +277,99 @@ fn windows_cost_a_little_more_than_the_whole_context_and_no_token_twice() {
     assert_eq!(tokens, again);
     assert!(cut > whole && cut < whole + 2.0, "{whole} {cut}");
 }
+
+/// Raises the flag at a step: a signal, as far as the loop can tell.
+struct Raising<'a> {
+    at: u64,
+    flag: &'a AtomicBool,
+    losses: Vec<f64>,
+}
+
+impl Reviewer for Raising<'_> {
+    fn review(&mut self, m: &Measurement) -> Directive {
+        self.losses.push(m.loss);
+        if m.step == self.at {
+            self.flag.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        Directive::Continue
+    }
+}
+
+/// A run that is interrupted after step `at`, with checkpoints in `folder`.
+fn resumable(
+    folder: &std::path::Path,
+    at: u64,
+) -> (Result<Fitted, crate::execute::ExecuteError>, Vec<f64>, Vec<Event>) {
+    let (_, data, held_out) = setting();
+    let mut plan = Plan::new(crate::domain::strategy::StageConfig { dropout: 0.1, epochs: 4.0, ..stage() }, 9);
+    plan.checkpoints = Some(super::plan::Checkpoints { folder: folder.into(), every: 4, resume: true });
+    let flag = AtomicBool::new(false);
+    let mut reviewer = Raising { at, flag: &flag, losses: vec![] };
+    let mut noted = Noted::default();
+    let mut company = Company { reviewer: &mut reviewer, observer: &mut noted, stop: &flag };
+    let model = model(rows(), true).with_lora(&LoraConfig::everywhere(4, 8.0, 0.1), 1).train_embeddings(true);
+    let fitted = fit(model, &data, Some(&held_out), &plan, &mut company);
+    (fitted, reviewer.losses, noted.0)
+}
+
+#[test]
+fn a_run_that_was_interrupted_and_resumed_gives_the_losses_of_an_unbroken_one() {
+    let (unbroken, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (whole, losses, _) = resumable(unbroken.path(), u64::MAX);
+    let whole = whole.unwrap();
+    let (first, mut resumed, _) = resumable(broken.path(), 6);
+    assert_eq!((first.unwrap().ending, resumed.len()), (Ending::Interrupted, 6));
+    let (second, rest, events) = resumable(broken.path(), u64::MAX);
+    let second = second.unwrap();
+    resumed.extend(rest);
+    assert_eq!(resumed, losses, "bit for bit");
+    assert_eq!((second.before, second.after), (whole.before, whole.after));
+    assert_eq!((second.tokens_seen, second.bytes_seen), (whole.tokens_seen, whole.bytes_seen));
+    assert_eq!(second.curve.len(), whole.curve.len());
+    assert!(events.iter().any(|e| matches!(e, Event::Note { text } if text.contains("step 6"))));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_without_a_whole_one_the_run_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    resumable(folder.path(), 6).0.unwrap();
+    let tensors = |step: u32| folder.path().join(format!("step-{step:08}/tensors.safetensors"));
+    let cut = |path: &std::path::Path| {
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    cut(&tensors(6));
+    let (_, losses, events) = resumable(folder.path(), 5);
+    assert_eq!(losses.len(), 1, "from step 4 to the end of step 5");
+    assert!(events.iter().any(|e| matches!(e, Event::Note { text } if text.contains("cut short"))));
+    for step in [4, 5] {
+        cut(&tensors(step));
+    }
+    let error = resumable(folder.path(), 5).0.unwrap_err();
+    assert!(error.to_string().contains("no whole checkpoint"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    resumable(folder.path(), 4).0.unwrap();
+    let state = folder.path().join("step-00000004/state.json");
+    let text = std::fs::read_to_string(&state).unwrap().replace("seed 9", "seed 8");
+    std::fs::write(&state, text).unwrap();
+    let error = resumable(folder.path(), 5).0.unwrap_err();
+    assert!(error.to_string().contains("another run"), "{error}");
+}
+
+#[test]
+fn a_disk_that_refuses_costs_the_checkpoint_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("checkpoints");
+    std::fs::create_dir_all(&place).unwrap();
+    // A file where the checkpoint of step 4 should go.
+    std::fs::write(place.join("step-00000004"), "in the way").unwrap();
+    let mut plan = Plan::new(stage(), 9);
+    plan.checkpoints = Some(super::plan::Checkpoints { folder: place, every: 4, resume: false });
+    let (fitted, events) = run(adapted(rows(), true), &plan, &mut Scripted::default());
+    assert_eq!(fitted.ending, Ending::Done);
+    assert!(events.iter().any(|e| matches!(e, Event::Note { text } if text.contains("could not be saved"))));
+}

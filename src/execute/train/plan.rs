@@ -3,6 +3,7 @@
 use super::schedule::{Schedule, Shape};
 use crate::domain::strategy::StageConfig;
 use crate::execute::ExecuteError;
+use std::path::PathBuf;
 
 /// A run of the trainer.
 #[derive(Debug, Clone)]
@@ -23,6 +24,19 @@ pub struct Plan {
     pub snapshot_every: u64,
     /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
     pub checkpointing: bool,
+    /// Where and how often the run is saved on disk; `None`: never.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+/// Checkpoints on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// The folder they lie in; made where it is missing.
+    pub folder: PathBuf,
+    /// Steps between them; an interrupted run is saved besides.
+    pub every: u64,
+    /// Whether to go on from the youngest one there; a folder without any begins anew.
+    pub resume: bool,
 }
 
 /// Steps between snapshots where nobody says otherwise.
@@ -40,6 +54,7 @@ impl Plan {
             evaluate_at: vec![0.25, 0.5, 0.75],
             snapshot_every: SNAPSHOT_EVERY,
             checkpointing: false,
+            checkpoints: None,
         }
     }
 
