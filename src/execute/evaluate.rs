@@ -16,6 +16,7 @@ use crate::domain::outcome::Evaluation;
 use crate::execute::ExecuteError;
 use crate::execute::model::{Batch, Decoder, IGNORE};
 use crate::execute::tokenizer::{Coder, Encoded};
+use serde::{Deserialize, Serialize};
 
 /// Tokens fed at once, about: windows are grouped up to this many.
 const FED_AT_ONCE: usize = 4096;
@@ -42,7 +43,7 @@ struct Window {
 }
 
 /// An evaluation with its parts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The whole.
     pub evaluation: Evaluation,
@@ -69,7 +70,9 @@ impl HeldOut {
             return Err(ExecuteError::Data("the held-out text is empty: there is nothing to evaluate on".into()));
         }
         if window < 16 {
-            return Err(ExecuteError::Data(format!("an evaluation window of {window} bytes is too small; 16 is least")));
+            return Err(ExecuteError::Data(format!(
+                "an evaluation window of {window} bytes is too small; 16 is least"
+            )));
         }
         let mut windows: Vec<Window> =
             encoded.iter().enumerate().flat_map(|(d, e)| cut(d, e, coder.opener(), window)).collect();
@@ -251,10 +254,7 @@ mod tests {
         let mut seen = Vec::new();
         for (i, w) in windows.iter().enumerate() {
             assert!(w.ids.len() <= 65);
-            let context: usize = w.ids[1..w.scored_from]
-                .iter()
-                .map(|id| coder.decode(&[*id]).unwrap().len())
-                .sum();
+            let context: usize = w.ids[1..w.scored_from].iter().map(|id| coder.decode(&[*id]).unwrap().len()).sum();
             assert!(i == 0 || context >= 30, "window {i} has {context} bytes of context");
             seen.extend_from_slice(&w.ids[w.scored_from..]);
         }

@@ -43,6 +43,9 @@ pub enum ExecuteError {
     /// A device that is not there.
     #[error("device {asked:?} cannot be used: {why}")]
     Device { asked: String, why: String },
+    /// A checkpoint that cannot be gone on from.
+    #[error("the checkpoint {} {what}", path.display())]
+    Checkpoint { path: PathBuf, what: String },
     /// A tokenizer that cannot be used, or a text it cannot handle.
     #[error("the tokenizer cannot be used: {0}")]
     Tokenizer(String),
@@ -67,6 +70,7 @@ impl Fault for ExecuteError {
             | Self::Weights { .. }
             | Self::Tensor { .. }
             | Self::Adapter { .. }
+            | Self::Checkpoint { .. }
             | Self::Tokenizer(_)
             | Self::Data(_) => Kind::Input,
             Self::NotBuilt { .. } | Self::Device { .. } => Kind::Infeasible,
@@ -88,6 +92,9 @@ impl Fault for ExecuteError {
             Self::Adapter { .. } => Some("give the adapter together with the base model it was trained on".into()),
             Self::NotBuilt { built, .. } => Some(format!("it can execute {built}")),
             Self::Device { .. } => Some("use --device cpu, or --device auto to let hibrit choose".into()),
+            Self::Checkpoint { .. } => {
+                Some("start without --resume, in another folder, to train from the beginning".into())
+            }
             Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
             Self::Json { .. }
             | Self::Config { .. }
@@ -116,5 +123,6 @@ pub mod strategy;
 // Training, evaluation, embeddings.
 pub mod embed;
 pub mod evaluate;
+pub mod pretrain;
 pub mod tokenizer;
 pub mod train;

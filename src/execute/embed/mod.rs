@@ -156,8 +156,9 @@ impl Method {
 
     /// The links, in order.
     pub fn chain(self) -> Vec<Box<dyn Initialiser>> {
-        let subtoken =
-            |w| -> Vec<Box<dyn Initialiser>> { vec![Box::new(Exact), Box::new(Specials), Box::new(Subtoken(w)), Box::new(Random)] };
+        let subtoken = |w| -> Vec<Box<dyn Initialiser>> {
+            vec![Box::new(Exact), Box::new(Specials), Box::new(Subtoken(w)), Box::new(Random)]
+        };
         match self {
             Method::Random => vec![Box::new(Specials), Box::new(Random)],
             Method::Mean => vec![Box::new(Specials), Box::new(Mean)],
@@ -251,12 +252,7 @@ mod tests {
 
     fn mapping() -> Mapping {
         Mapping {
-            origins: vec![
-                Origin::Role(2),
-                Origin::Exact(1),
-                Origin::Pieces(vec![(0, 1), (1, 3)]),
-                Origin::Nothing,
-            ],
+            origins: vec![Origin::Role(2), Origin::Exact(1), Origin::Pieces(vec![(0, 1), (1, 3)]), Origin::Nothing],
         }
     }
 

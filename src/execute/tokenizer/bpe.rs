@@ -44,7 +44,8 @@ impl Default for BpeConfig {
 
 /// How text is cut before merging, in the manner of GPT-4's and Qwen's tokenizers: English contractions, words with
 /// at most one leading non-letter, single digits, runs of punctuation, runs of space.
-const WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const WORDS: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Share of a text's characters that must get a token of their own in a metaspace vocabulary; rarer ones are written
 /// in byte-fallback tokens.
@@ -122,7 +123,9 @@ fn complete(mut trained: Value, kind: BpeKind) -> Value {
     };
     let byte_fallback = kind == BpeKind::Metaspace;
     let decoder = match kind {
-        BpeKind::ByteLevel => json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false}),
+        BpeKind::ByteLevel => {
+            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false})
+        }
         BpeKind::Metaspace => json!({"type": "Sequence", "decoders": [
             {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
             {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}),
@@ -184,7 +187,9 @@ mod tests {
     fn sample() -> Vec<String> {
         let stems = ["kitap", "ev", "göz", "yol", "ağaç", "house", "read", "light"];
         let ends = ["lar", "ler", "da", "de", "ın", "in", "s", "ing", ""];
-        (0..400).map(|i| format!("{}{} {}{}", stems[i % 8], ends[i % 9], stems[(i / 3) % 8], ends[(i / 7) % 9])).collect()
+        (0..400)
+            .map(|i| format!("{}{} {}{}", stems[i % 8], ends[i % 9], stems[(i / 3) % 8], ends[(i / 7) % 9]))
+            .collect()
     }
 
     #[test]

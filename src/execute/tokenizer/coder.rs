@@ -90,8 +90,7 @@ impl Coder {
     /// # Errors
     /// [`ExecuteError::Tokenizer`] when the tokenizer cannot encode it.
     pub fn encode_one(&self, document: &str) -> Result<Encoded, ExecuteError> {
-        let encoding =
-            self.tokenizer.encode(document, false).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
+        let encoding = self.tokenizer.encode(document, false).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
         let ids = encoding.get_ids().to_vec();
         let (bytes, lost) = self.account(document.as_bytes(), &ids, encoding.get_offsets());
         Ok(Encoded { ids, bytes, lost })

@@ -4,7 +4,7 @@
 mod bpe;
 mod coder;
 #[cfg(test)]
-pub(crate) use coder::tests::coder as coder_for_tests;
+pub(crate) use coder::tests::{coder as coder_for_tests, vocabulary as vocabulary_for_tests};
 
 pub use bpe::{BpeConfig, BpeKind, train_bpe};
 pub use coder::{Coder, Encoded};

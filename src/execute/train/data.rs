@@ -68,7 +68,12 @@ impl Packed {
         seed: u64,
     ) -> Result<Self, ExecuteError> {
         let encoded = coder.encode(documents)?;
-        Self::documents(coder, encoded.into_iter().map(|e| Document { encoded: e, learnt: None }).collect(), length, seed)
+        Self::documents(
+            coder,
+            encoded.into_iter().map(|e| Document { encoded: e, learnt: None }).collect(),
+            length,
+            seed,
+        )
     }
 
     /// Documents that are encoded already.
@@ -136,6 +141,11 @@ impl Packed {
     /// Tokens of the stream.
     pub fn tokens(&self) -> u64 {
         self.real as u64
+    }
+
+    /// Tells this stream of tokens from others (FNV-1a).
+    pub fn hash(&self) -> u64 {
+        self.tokens.iter().fold(0xcbf2_9ce4_8422_2325, |h, t| (h ^ u64::from(*t)).wrapping_mul(0x0100_0000_01b3))
     }
 
     /// The sequences of these indices, as one batch. Indices beyond the end are left out.
@@ -215,7 +225,8 @@ mod tests {
                 let mut spelt: Vec<u32> = all.targets.iter().copied().filter(|t| *t != IGNORE).collect();
                 let mut expected: Vec<u32> = coder.encode(&text).unwrap().iter().flat_map(|e| e.ids.clone()).collect();
                 expected.extend(vec![coder.closer().unwrap(); text.len()]);
-                (spelt.sort_unstable(), expected.sort_unstable());
+                spelt.sort_unstable();
+                expected.sort_unstable();
                 assert_eq!(spelt, expected, "{kind:?} {length}");
                 assert_eq!(packed.bytes(), text.iter().map(|t| t.len() as u64).sum::<u64>());
                 assert_eq!(all.bytes, packed.bytes());

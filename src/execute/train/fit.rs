@@ -1,11 +1,12 @@
-//! The training loop: review -> stop? -> step -> log -> evaluate. It measures and obeys; what a measurement means is the
+//! The training loop: stop? -> review -> step -> log -> checkpoint. It measures and obeys; what a measurement means is the
 //! reviewer's business, which strategy it serves the caller's.
 
 use super::adamw::{AdamW, AdamWConfig, Gradient, Trained};
+use super::checkpoint::{self, Progress};
 use super::data::Packed;
 use super::memory;
 use super::order::Order;
-use super::plan::Plan;
+use super::plan::{Checkpoints, Plan};
 use super::state::{Snapshot, Snapshots};
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::event::{Event, Observer};
@@ -106,16 +107,19 @@ pub fn fit(
     plan: &Plan,
     company: &mut Company<'_>,
 ) -> Result<Fitted, ExecuteError> {
-    let mut run = Run::begin(model, data, held_out, plan)?;
+    let mut run = Run::begin(model, data, held_out, plan, company)?;
     let steps = run.steps_planned;
     company.observer.observe(&Event::Phase { name: "train".into(), total: steps, unit: "steps".into() });
-    let before = run.evaluate(company)?;
+    if run.step == 0 && run.position == 0 {
+        run.before = run.evaluate(company)?;
+    }
     run.keep_snapshot()?;
     let ending = loop {
         if run.step == steps {
             break Ending::Done;
         }
         if company.stop.load(Ordering::Relaxed) {
+            run.save()?;
             break Ending::Interrupted;
         }
         if run.time_is_up() {
@@ -136,10 +140,11 @@ pub fn fit(
             Directive::FallBack { because } => break Ending::FallBack { because },
         }
         run.log(&measurement, company)?;
+        run.checkpoint(company);
     };
     let after = if ending == Ending::Interrupted { None } else { run.evaluate(company)? };
     company.observer.observe(&Event::Finished { name: "train".into() });
-    run.end(ending, before, after)
+    run.end(ending, after)
 }
 
 /// A run on its way.
@@ -169,6 +174,9 @@ struct Run<'a> {
     incidents: Vec<Incident>,
     /// Shares of the run at which to evaluate, descending; the next is last.
     looks: Vec<f64>,
+    before: Option<Scores>,
+    /// Seconds that were spent before this process took over.
+    earlier: f64,
 }
 
 impl<'a> Run<'a> {
@@ -177,15 +185,18 @@ impl<'a> Run<'a> {
         data: &'a Packed,
         held_out: Option<&'a HeldOut>,
         plan: &'a Plan,
+        company: &mut Company<'_>,
     ) -> Result<Self, ExecuteError> {
         plan.check()?;
         let trained = Trained::of(&model);
         if trained.parameters().is_empty() {
-            return Err(ExecuteError::Mismatch("nothing of the model is trained: it has no adapters and is frozen".into()));
+            return Err(ExecuteError::Mismatch(
+                "nothing of the model is trained: it has no adapters and is frozen".into(),
+            ));
         }
         let mut looks: Vec<f64> = plan.evaluate_at.iter().copied().filter(|x| *x > 0.0 && *x < 1.0).collect();
         looks.sort_by(|a, b| b.total_cmp(a));
-        Ok(Self {
+        let mut run = Self {
             optimizer: AdamW::new(AdamWConfig::new(plan.stage.weight_decay), &trained),
             trained,
             model: Some(model),
@@ -206,7 +217,76 @@ impl<'a> Run<'a> {
             curve: Vec::new(),
             incidents: Vec::new(),
             looks,
-        })
+            before: None,
+            earlier: 0.0,
+        };
+        run.resume(company)?;
+        Ok(run)
+    }
+
+    /// Goes on from the youngest checkpoint, where that is asked for and there is one.
+    fn resume(&mut self, company: &mut Company<'_>) -> Result<(), ExecuteError> {
+        let Some(place) = self.plan.checkpoints.as_ref().filter(|c| c.resume) else { return Ok(()) };
+        let mut passed_over = Vec::new();
+        let found = checkpoint::load(&place.folder, &self.fingerprint(), &self.trained, &mut passed_over)?;
+        for text in passed_over {
+            company.observer.observe(&Event::Note { text: format!("{text}; the one before it is used") });
+        }
+        let Some((p, snapshot)) = found else { return Ok(()) };
+        let model = self.take_model()?;
+        self.model = Some(snapshot.put_back(model, &self.trained, &mut self.optimizer)?);
+        (self.step, self.position, self.tokens_seen, self.bytes_seen) =
+            (p.step, p.position, p.tokens_seen, p.bytes_seen);
+        (self.rate_factor, self.earlier, self.since, self.looks) = (p.rate_factor, p.elapsed, p.since, p.looks);
+        (self.curve, self.incidents, self.before) = (p.curve, p.incidents, p.before);
+        let text = format!("goes on from step {} of {}", self.step, self.steps_planned);
+        company.observer.observe(&Event::Note { text });
+        Ok(())
+    }
+
+    /// What the run is: text, settings and trained parameters, in a line.
+    fn fingerprint(&self) -> String {
+        let parameters: Vec<String> =
+            self.trained.parameters().iter().map(|p| format!("{}{:?}", p.name, p.shape)).collect();
+        let (data, plan) = (self.data, self.plan);
+        let text =
+            format!("{} sequences of {}, {} bytes, text {:016x}", data.len(), data.length(), data.bytes(), data.hash());
+        let settings = format!("{:?} {:?} seed {} budget {:?}", plan.stage, plan.shape, plan.seed, plan.bytes);
+        format!("{text}; {settings}; {}", parameters.join(" "))
+    }
+
+    /// Saves the run, where a folder for that is given.
+    fn save(&self) -> Result<(), ExecuteError> {
+        let Some(place) = &self.plan.checkpoints else { return Ok(()) };
+        let progress = Progress {
+            fingerprint: self.fingerprint(),
+            step: self.step,
+            updates: self.optimizer.updates,
+            position: self.position,
+            tokens_seen: self.tokens_seen,
+            bytes_seen: self.bytes_seen,
+            rate_factor: self.rate_factor,
+            elapsed: self.elapsed(),
+            since: self.since,
+            curve: self.curve.clone(),
+            incidents: self.incidents.clone(),
+            looks: self.looks.clone(),
+            before: self.before.clone(),
+        };
+        let snapshot = Snapshot::take(self.step, self.model()?, &self.trained, &self.optimizer)?;
+        checkpoint::save(&place.folder, &progress, &snapshot, &self.trained)
+    }
+
+    /// Saves the run where that is due. A disk that refuses costs the checkpoint, not the run.
+    fn checkpoint(&mut self, company: &mut Company<'_>) {
+        let due = |c: &Checkpoints| self.step.is_multiple_of(c.every.max(1)) && self.step < self.steps_planned;
+        if !self.plan.checkpoints.as_ref().is_some_and(due) {
+            return;
+        }
+        if let Err(e) = self.save() {
+            let text = format!("a checkpoint could not be saved, training goes on: {e}");
+            company.observer.observe(&Event::Note { text });
+        }
     }
 
     /// The model is out of its place only while an update fails, which ends the run.
@@ -219,7 +299,7 @@ impl<'a> Run<'a> {
     }
 
     fn elapsed(&self) -> f64 {
-        self.began.elapsed().as_secs_f64()
+        self.earlier + self.began.elapsed().as_secs_f64()
     }
 
     fn time_is_up(&self) -> bool {
@@ -292,7 +372,8 @@ impl<'a> Run<'a> {
         let mut directive = company.reviewer.review(m);
         let finite = m.loss.is_finite() && m.gradient_norm.is_finite();
         if !finite && matches!(directive, Directive::Continue | Directive::Adjust { .. }) {
-            directive = Directive::SkipBatch { because: "a loss or gradient that is not finite is never applied".into() };
+            directive =
+                Directive::SkipBatch { because: "a loss or gradient that is not finite is never applied".into() };
         }
         if directive == Directive::Continue {
             return directive;
@@ -404,14 +485,14 @@ impl<'a> Run<'a> {
         Ok(Some(scores))
     }
 
-    fn end(self, ending: Ending, before: Option<Scores>, after: Option<Scores>) -> Result<Fitted, ExecuteError> {
+    fn end(self, ending: Ending, after: Option<Scores>) -> Result<Fitted, ExecuteError> {
         let seconds = self.elapsed();
         let trainable = self.trained.parameters().iter().map(|p| p.count() as u64).sum();
         let missing = || ExecuteError::Mismatch("training went on after an update failed".into());
         Ok(Fitted {
             model: self.model.ok_or_else(missing)?,
             ending,
-            before,
+            before: self.before,
             after,
             curve: self.curve,
             incidents: self.incidents,

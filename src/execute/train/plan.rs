@@ -3,6 +3,7 @@
 use super::schedule::{Schedule, Shape};
 use crate::domain::strategy::StageConfig;
 use crate::execute::ExecuteError;
+use std::path::PathBuf;
 
 /// A run of the trainer.
 #[derive(Debug, Clone)]
@@ -23,6 +24,19 @@ pub struct Plan {
     pub snapshot_every: u64,
     /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
     pub checkpointing: bool,
+    /// Where and how often the run is saved on disk; `None`: never.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+/// Checkpoints on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// The folder they lie in; made where it is missing.
+    pub folder: PathBuf,
+    /// Steps between them; an interrupted run is saved besides.
+    pub every: u64,
+    /// Whether to go on from the youngest one there; a folder without any begins anew.
+    pub resume: bool,
 }
 
 /// Steps between snapshots where nobody says otherwise.
@@ -40,6 +54,7 @@ impl Plan {
             evaluate_at: vec![0.25, 0.5, 0.75],
             snapshot_every: SNAPSHOT_EVERY,
             checkpointing: false,
+            checkpoints: None,
         }
     }
 
@@ -87,12 +102,19 @@ impl Plan {
                 format!("weight_decay must be at least 0, not {}", s.weight_decay),
             ),
             (self.bytes == Some(0), "the budget in bytes must be above 0".into()),
-            (self.seconds.is_some_and(|t| !positive(t)), format!("the time budget must be above 0, not {:?}", self.seconds)),
+            (
+                self.seconds.is_some_and(|t| !positive(t)),
+                format!("the time budget must be above 0, not {:?}", self.seconds),
+            ),
         ]
         .into_iter()
         .filter_map(|(bad, what)| bad.then_some(what))
         .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(ExecuteError::Data(format!("training cannot start: {}", wrong.join("; ")))) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(ExecuteError::Data(format!("training cannot start: {}", wrong.join("; "))))
+        }
     }
 }
 

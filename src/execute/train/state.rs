@@ -32,12 +32,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`ExecuteError::Mismatch`] where it is of another model, [`ExecuteError::Backend`] where the device fails.
-    pub fn put_back(
-        &self,
-        model: Decoder,
-        trained: &Trained,
-        optimizer: &mut AdamW,
-    ) -> Result<Decoder, ExecuteError> {
+    pub fn put_back(&self, model: Decoder, trained: &Trained, optimizer: &mut AdamW) -> Result<Decoder, ExecuteError> {
         optimizer.updates = self.updates;
         optimizer.moments.clone_from(&self.moments);
         trained.map(model, |index, values| match self.values.get(index) {
