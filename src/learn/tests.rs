@@ -325,3 +325,15 @@ proptest! {
         prop_assert!(tree.nodes.iter().filter(|n| n.split.is_none()).all(|n| n.count >= leaf as u64));
     }
 }
+
+#[test]
+#[ignore = "minutes: the table of docs/scorer.md"]
+fn simulation_table() {
+    let t = std::time::Instant::now();
+    let env = |k: &str, d: usize| std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+    let runs =
+        std::env::var("RUNS").map_or(vec![20, 100, 300, 1000], |r| r.split(',').map(|x| x.parse().unwrap()).collect());
+    let options =
+        SimulateOptions { worlds: env("WORLDS", 60), runs, seed: env("SEED", 0) as u64, ..SimulateOptions::default() };
+    println!("{}\n{:?}", simulate(&options, &mut crate::domain::event::Silent).unwrap().table(), t.elapsed());
+}
