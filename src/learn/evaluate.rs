@@ -9,6 +9,7 @@ use super::error::LearnError;
 use super::evidence::{Evidence, Row};
 use super::grow::{GrowOptions, samples};
 use super::validate::{self, Folds, Trial};
+use crate::domain::scorer::{FEATURES, Situation};
 use crate::domain::strategy::Strategy;
 use linfa::DatasetBase;
 use linfa::prelude::*;
@@ -16,6 +17,7 @@ use linfa_trees::DecisionTree;
 use ndarray::{Array1, Array2};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
+use strum::IntoEnumIterator;
 
 /// How one way of choosing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -123,7 +125,7 @@ pub(super) fn evaluate_with(
         ranking.iter().find_map(|s| case.rows.iter().find(|r| r.strategy == *s).map(|r| r.saved))
     };
     let imitation = |case: &Case| {
-        let wanted = imitators.get(case.fold)?.as_ref()?.choose(case.rows.first()?);
+        let wanted = imitators.get(case.fold)?.as_ref()?.choose(&case.rows.first()?.situation);
         let keep = || case.rows.iter().find(|r| r.strategy == Strategy::Keep);
         case.rows.iter().find(|r| Some(r.strategy) == wanted).or_else(keep).map(|r| r.saved)
     };
@@ -218,17 +220,17 @@ fn covered(evidence: &Evidence, folds: &Folds, utility: &dyn Fn(&Row) -> f64) ->
 
 /// A linfa tree that imitates what was decided in the past, good or bad: the obvious way to learn from a history, and
 /// what the combined engine must beat.
-struct Imitator(DecisionTree<f64, usize>);
+pub(super) struct Imitator(DecisionTree<f64, usize>);
 
 impl Imitator {
-    fn learn(rows: &[&Row], options: &GrowOptions) -> Result<Option<Self>, LearnError> {
+    pub(super) fn learn(rows: &[&Row], options: &GrowOptions) -> Result<Option<Self>, LearnError> {
         let decided: Vec<&&Row> = rows.iter().filter(|r| r.decided).collect();
         let n = decided.len();
         if n == 0 {
             return Ok(None);
         }
-        let columns = situation(decided.first().copied().copied()).len();
-        let x = Array2::from_shape_vec((n, columns), decided.iter().flat_map(|r| situation(Some(r))).collect())
+        let columns = FEATURES.len();
+        let x = Array2::from_shape_vec((n, columns), decided.iter().flat_map(|r| known(&r.situation)).collect())
             .map_err(|source| LearnError::Shape { rows: n, columns, source })?;
         let y: Array1<usize> = decided.iter().map(|r| r.strategy as usize).collect();
         let tree = DecisionTree::params()
@@ -239,17 +241,15 @@ impl Imitator {
         Ok(Some(Self(tree)))
     }
 
-    fn choose(&self, row: &Row) -> Option<Strategy> {
-        use strum::IntoEnumIterator;
-        let x = situation(Some(row));
-        let x = Array2::from_shape_vec((1, x.len()), x).ok()?;
+    /// What would have been decided here.
+    pub(super) fn choose(&self, situation: &Situation) -> Option<Strategy> {
+        let x = Array2::from_shape_vec((1, FEATURES.len()), known(situation).to_vec()).ok()?;
         let label = *self.0.predict(&x).first()?;
         Strategy::iter().find(|s| *s as usize == label)
     }
 }
 
-/// The situation without the strategy's columns.
-fn situation(row: Option<&Row>) -> Vec<f64> {
-    let known = |v: &f64| if v.is_finite() { *v } else { -1.0 };
-    row.map(|r| r.situation.0.iter().map(known).collect()).unwrap_or_default()
+/// The situation with unknown features as -1, without the strategy's columns.
+fn known(situation: &Situation) -> [f64; FEATURES.len()] {
+    situation.0.map(|v| if v.is_finite() { v } else { -1.0 })
 }

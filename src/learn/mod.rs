@@ -7,6 +7,7 @@
 //! - [`shrink`]: its values recounted and shrunk towards "the rules are right";
 //! - [`validate`]: how far to shrink, judged on cases the tree has not seen;
 //! - [`evaluate`]: how good the choices would have been, beside the rules alone and others;
+//! - [`simulate`]: what that is worth where the truth is known;
 //! - [`explain`]: the tree in words, and which inputs matter.
 //!
 //! The rules always come first: without evidence, or with shrinkage at infinity, a scorer adds exactly nothing.
@@ -17,6 +18,7 @@ mod evidence;
 mod explain;
 mod grow;
 mod shrink;
+mod simulate;
 mod validate;
 
 pub use error::LearnError;
@@ -24,6 +26,7 @@ pub use evaluate::{CalibrationBin, Chosen, Evaluated, closed_gap, evaluate};
 pub use evidence::{CLIP, Evidence, FAILURE, Notice, Row, VERDICT_SHIFT};
 pub use explain::{Importance, explain, importance};
 pub use grow::{GrowOptions, Grown, Growth, LambdaScore, MIN_GROUPS, MIN_ROWS, grow};
+pub use simulate::{RulesQuality, SimulateOptions, SimulatedRow, Simulation, simulate};
 
 #[cfg(test)]
 mod tests;

@@ -77,11 +77,9 @@ pub(super) fn cross_validate(samples: &[Sample], folds: &Folds, options: &GrowOp
     let mut predictions = vec![0.0; samples.len()];
     for fold in 0..folds.count {
         let preferred = choose(&errors, &alone, &options.lambdas, |group| folds.of(group) != fold);
-        for (i, sample) in samples.iter().enumerate().filter(|(_, s)| folds.of(&s.row.group) == fold) {
+        for (i, _) in samples.iter().enumerate().filter(|(_, s)| folds.of(&s.row.group) == fold) {
             let answer = preferred.and_then(|k| asked.get(k)).and_then(|answers| answers.get(i));
-            if let (Some(prediction), Some(answer), true) =
-                (predictions.get_mut(i), answer, sample.residual.is_finite())
-            {
+            if let (Some(prediction), Some(answer)) = (predictions.get_mut(i), answer) {
                 *prediction = *answer;
             }
         }
