@@ -271,6 +271,7 @@ fn run(id: &str, decision: Decision, outcome: Option<Outcome>, status: Option<St
             out: "runs/first".into(),
             seed: 7,
             device: "cpu".into(),
+            forced: None,
         },
         profile: profile(),
         decision,

@@ -12,60 +12,69 @@ use comfy_table::{
 };
 use owo_colors::OwoColorize;
 
-/// Whether colours may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
-    /// Letters only: for files, pipes and `NO_COLOR`.
-    #[default]
-    Plain,
-    /// With ANSI colours.
-    Coloured,
-}
-
 /// How a text report is to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct Style {
     /// Columns of the terminal; below 40 counts as 40.
     pub width: u16,
-    /// Colours or none.
-    pub style: Style,
+    /// Whether ANSI colours may be used; not for files, pipes and `NO_COLOR`.
+    pub colour: bool,
     /// The language.
     pub lang: Lang,
 }
 
-impl Default for Look {
+impl Default for Style {
+    /// 100 columns of plain English.
     fn default() -> Self {
-        Self { width: 100, style: Style::Plain, lang: Lang::En }
+        Self { width: 100, colour: false, lang: Lang::En }
     }
 }
 
+impl Style {
+    /// English, as wide as the terminal that stdout is, but not so wide that lines are hard to follow.
+    pub fn for_terminal(colour: bool) -> Self {
+        let width = comfy_table::Table::new().width().unwrap_or(Self::default().width).min(120);
+        Self { width, colour, ..Self::default() }
+    }
+
+    /// The same in another language.
+    pub fn in_language(self, lang: Lang) -> Self {
+        Self { lang, ..self }
+    }
+}
+
+/// So many of a thing, in English: "1 run", "3 runs".
+pub fn counted(n: u64, thing: &str) -> String {
+    format!("{} {thing}{}", super::numbers::count(n, Lang::En), if n == 1 { "" } else { "s" })
+}
+
 /// The profile of a tokenizer pair.
-pub fn profile(profile: &Profile, look: Look) -> String {
-    render(&content::profile::page(profile, &Words::new(look.lang)), look)
+pub fn profile(profile: &Profile, style: &Style) -> String {
+    render(&content::profile::page(profile, &Words::new(style.lang)), *style)
 }
 
 /// A decision with the evidence it rests on.
-pub fn decision(profile: &Profile, decision: &Decision, look: Look) -> String {
-    render(&content::decision::page(profile, decision, &Words::new(look.lang)), look)
+pub fn decision(profile: &Profile, decision: &Decision, style: &Style) -> String {
+    render(&content::decision::page(profile, decision, &Words::new(style.lang)), *style)
 }
 
 /// How a run went: losses before and after, curves, incidents, files, what to run next.
-pub fn run(run: &Run, look: Look) -> String {
-    render(&content::run::page(run, &Words::new(look.lang)), look)
+pub fn run(run: &Run, style: &Style) -> String {
+    render(&content::run::page(run, &Words::new(style.lang)), *style)
 }
 
 /// Past runs, a line each.
-pub fn history(runs: &[Run], look: Look) -> String {
-    render(&content::history::list(runs, &Words::new(look.lang)), look)
+pub fn history(runs: &[Run], style: &Style) -> String {
+    render(&content::history::list(runs, &Words::new(style.lang)), *style)
 }
 
 /// Past runs side by side.
-pub fn compare(runs: &[Run], look: Look) -> String {
-    render(&content::history::compare(runs, &Words::new(look.lang)), look)
+pub fn compare(runs: &[Run], style: &Style) -> String {
+    render(&content::history::compare(runs, &Words::new(style.lang)), *style)
 }
 
-fn render(page: &Page, look: Look) -> String {
-    let look = Look { width: look.width.max(40), ..look };
+fn render(page: &Page, look: Style) -> String {
+    let look = Style { width: look.width.max(40), ..look };
     let mut out = lines(&page.title, "", look, Tone::Strong) + "\n";
     for block in &page.blocks {
         let text = match block {
@@ -98,18 +107,18 @@ fn render(page: &Page, look: Look) -> String {
     out
 }
 
-fn paint(text: &str, tone: Tone, look: Look) -> String {
-    match (look.style, tone) {
-        (Style::Plain, _) | (Style::Coloured, Tone::Plain) => text.to_string(),
-        (Style::Coloured, Tone::Strong) => text.bold().to_string(),
-        (Style::Coloured, Tone::Good) => text.green().to_string(),
-        (Style::Coloured, Tone::Bad) => text.red().to_string(),
-        (Style::Coloured, Tone::Muted) => text.dimmed().to_string(),
+fn paint(text: &str, tone: Tone, look: Style) -> String {
+    match (look.colour, tone) {
+        (false, _) | (true, Tone::Plain) => text.to_string(),
+        (true, Tone::Strong) => text.bold().to_string(),
+        (true, Tone::Good) => text.green().to_string(),
+        (true, Tone::Bad) => text.red().to_string(),
+        (true, Tone::Muted) => text.dimmed().to_string(),
     }
 }
 
 /// The text broken at spaces so that no line is wider than the terminal, unless a single word is.
-fn lines(text: &str, bullet: &str, look: Look, tone: Tone) -> String {
+fn lines(text: &str, bullet: &str, look: Style, tone: Tone) -> String {
     let indent = bullet.chars().count();
     let room = usize::from(look.width) - indent;
     let mut wrapped: Vec<String> = Vec::new();
@@ -137,7 +146,7 @@ const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 const GAP: u16 = 2;
 
 /// With a row a line where the columns fit side by side, else with a line a cell.
-fn table(rows: &Table, look: Look) -> String {
+fn table(rows: &Table, look: Style) -> String {
     let least: Vec<u16> = (0..rows.columns.len()).map(|i| least_width(rows, i)).collect();
     let gaps = GAP * u16::try_from(least.len().saturating_sub(1)).unwrap_or(u16::MAX);
     if least.iter().copied().fold(gaps, u16::saturating_add) > look.width {
@@ -146,10 +155,11 @@ fn table(rows: &Table, look: Look) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(LINES);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(look.width);
-    match look.style {
-        Style::Plain => table.force_no_tty(),
-        Style::Coloured => table.enforce_styling(),
-    };
+    if look.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
     let plain = Tone::Plain;
     table.set_header(rows.columns.iter().map(|c| cell(&c.title, plain, c.right)).collect::<Vec<_>>());
     for row in &rows.rows {
@@ -177,7 +187,7 @@ fn least_width(rows: &Table, column: usize) -> u16 {
     u16::try_from(cells.fold(title, usize::max)).unwrap_or(u16::MAX)
 }
 
-fn records(rows: &Table, look: Look) -> String {
+fn records(rows: &Table, look: Style) -> String {
     let wide = rows.columns.iter().map(|c| c.title.chars().count()).max().unwrap_or(0);
     let record = |row: &Vec<Cell>| {
         let cells = row.iter().zip(&rows.columns).enumerate().filter(|(_, (cell, _))| !cell.text.is_empty());
@@ -203,7 +213,7 @@ fn cell(text: &str, tone: Tone, right: bool) -> comfy_table::Cell {
     }
 }
 
-fn draw(chart: &Chart, look: Look) -> String {
+fn draw(chart: &Chart, look: Style) -> String {
     match chart {
         Chart::Curves { title, series, .. } => {
             let wide = series.iter().map(|s| s.name.chars().count()).max().unwrap_or(0);
@@ -253,9 +263,9 @@ mod tests {
                 String::from("well").into(),
             ]],
         };
-        let narrow = Look { width: 20, ..Look::default() };
+        let narrow = Style { width: 20, ..Style::default() };
         assert_eq!(table(&rows, narrow), "first\n  where it stands  somewhere\n  how              well");
-        assert_eq!(table(&rows, Look::default()).lines().count(), 3);
+        assert_eq!(table(&rows, Style::default()).lines().count(), 3);
     }
 
     #[test]
@@ -275,8 +285,13 @@ mod tests {
     }
 
     #[test]
+    fn things_are_counted() {
+        assert_eq!((counted(1, "run"), counted(1_200, "run")), ("1 run".into(), "1,200 runs".into()));
+    }
+
+    #[test]
     fn sentences_are_wrapped_to_the_width_and_bullets_hang() {
-        let look = Look { width: 20, ..Look::default() };
+        let look = Style { width: 20, ..Style::default() };
         assert_eq!(lines("one two three four five", "- ", look, Tone::Plain), "- one two three four\n  five");
     }
 
@@ -302,24 +317,24 @@ mod tests {
         };
         let runs = [cases::direct_run(), cases::failed_run(), cases::open_run()];
         for lang in [Lang::En, Lang::Tr] {
-            let look = Look { lang, ..Look::default() };
-            snapshot(&format!("profile-{lang}"), profile(&cases::profile(), look));
-            snapshot(&format!("profile-bare-{lang}"), profile(&bare, look));
-            snapshot(&format!("decision-{lang}"), decision(&cases::profile(), &cases::decision(), look));
-            snapshot(&format!("run-{lang}"), run(&runs[0], look));
-            snapshot(&format!("run-failed-{lang}"), run(&runs[1], look));
-            snapshot(&format!("history-{lang}"), history(&runs, look));
-            snapshot(&format!("compare-{lang}"), compare(&runs, look));
+            let look = Style { lang, ..Style::default() };
+            snapshot(&format!("profile-{lang}"), profile(&cases::profile(), &look));
+            snapshot(&format!("profile-bare-{lang}"), profile(&bare, &look));
+            snapshot(&format!("decision-{lang}"), decision(&cases::profile(), &cases::decision(), &look));
+            snapshot(&format!("run-{lang}"), run(&runs[0], &look));
+            snapshot(&format!("run-failed-{lang}"), run(&runs[1], &look));
+            snapshot(&format!("history-{lang}"), history(&runs, &look));
+            snapshot(&format!("compare-{lang}"), compare(&runs, &look));
         }
-        snapshot("run-open-en", run(&runs[2], Look::default()));
-        snapshot("history-coloured", history(&runs, Look { style: Style::Coloured, ..Look::default() }));
+        snapshot("run-open-en", run(&runs[2], &Style::default()));
+        snapshot("history-coloured", history(&runs, &Style { colour: true, ..Style::default() }));
     }
 
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         for width in [60, 80, 120] {
-            let look = Look { width, ..Look::default() };
-            for line in decision(&cases::profile(), &cases::decision(), look).lines() {
+            let look = Style { width, ..Style::default() };
+            for line in decision(&cases::profile(), &cases::decision(), &look).lines() {
                 assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
             }
         }
@@ -327,9 +342,9 @@ mod tests {
 
     #[test]
     fn a_plain_report_has_no_escape_codes_and_a_coloured_one_has() {
-        let plain = Look::default();
-        let coloured = Look { style: Style::Coloured, ..plain };
-        assert!(!history(&[], plain).contains('\x1b'));
-        assert!(history(&[], coloured).contains('\x1b'));
+        let plain = Style::default();
+        let coloured = Style { colour: true, ..plain };
+        assert!(!history(&[], &plain).contains('\x1b'));
+        assert!(history(&[], &coloured).contains('\x1b'));
     }
 }
