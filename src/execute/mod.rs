@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub mod adapter;
 pub mod device;
+pub mod generate;
 pub mod kernels;
 pub mod model;
 
@@ -42,6 +43,9 @@ pub enum ExecuteError {
     /// Numbers handed to the model that do not fit it: ids outside the table, lengths that do not match.
     #[error("{0}")]
     Mismatch(String),
+    /// A tokenizer that failed on a text or its tokens.
+    #[error("the tokenizer failed: {0}")]
+    Tokenizer(String),
     /// The backend failed; on a GPU, running out of memory arrives here.
     #[error("the {device} backend failed: {what}")]
     Backend { device: String, what: String },
@@ -58,7 +62,7 @@ impl Fault for ExecuteError {
             | Self::Tensor { .. }
             | Self::Adapter { .. } => Kind::Input,
             Self::Device { .. } => Kind::Infeasible,
-            Self::Write { .. } | Self::Mismatch(_) | Self::Backend { .. } => Kind::Failed,
+            Self::Write { .. } | Self::Mismatch(_) | Self::Tokenizer(_) | Self::Backend { .. } => Kind::Failed,
         }
     }
 
@@ -76,7 +80,9 @@ impl Fault for ExecuteError {
             Self::Adapter { .. } => Some("give the adapter together with the base model it was trained on".into()),
             Self::Device { .. } => Some("use --device cpu, or --device auto to let hibrit choose".into()),
             Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
-            Self::Json { .. } | Self::Config { .. } | Self::Mismatch(_) | Self::Backend { .. } => None,
+            Self::Json { .. } | Self::Config { .. } | Self::Mismatch(_) | Self::Tokenizer(_) | Self::Backend { .. } => {
+                None
+            }
         }
     }
 }
