@@ -5,7 +5,11 @@
 use super::ExecuteError;
 use burn::tensor::Tensor;
 
+mod fused;
 mod plain;
+
+#[cfg(test)]
+mod twin_tests;
 
 /// The low-rank side path of a linear map.
 pub struct Side {
@@ -38,40 +42,84 @@ pub struct Loss {
     pub d_weight: Option<Tensor<2>>,
 }
 
+/// One linear map of an input, with its side path.
+pub struct Map {
+    /// `[out, in]`
+    pub weight: Tensor<2>,
+    /// `[out]`
+    pub bias: Option<Tensor<1>>,
+    /// The low-rank side path.
+    pub side: Option<Side>,
+}
+
+impl Map {
+    /// Whether any of it is under autodiff.
+    fn is_autodiff(&self) -> bool {
+        self.weight.is_autodiff()
+            || self.bias.as_ref().is_some_and(Tensor::is_autodiff)
+            || self.side.as_ref().is_some_and(|s| s.a.is_autodiff() || s.b.is_autodiff())
+    }
+}
+
+/// How attention's heads are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Heads of queries.
+    pub query: usize,
+    /// Heads of keys and of values; divides `query`.
+    pub key_value: usize,
+    /// How many positions a position sees, itself the last; all before it where absent.
+    pub window: Option<usize>,
+}
+
+/// Norms of queries and keys by head.
+pub struct HeadNorms {
+    /// `[head_dim]`
+    pub query: Tensor<1>,
+    /// `[head_dim]`
+    pub key: Tensor<1>,
+    /// Epsilon of both.
+    pub epsilon: f32,
+}
+
 /// y = x / sqrt(mean(x²) + eps) · weight over the last dimension. `x`: `[.., d]`, `weight`: `[d]`.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f32) -> Tensor<D> {
-    plain::rms_norm(x, weight, epsilon)
+    if fused::fits(&x) { fused::rms_norm(x, weight, epsilon) } else { plain::rms_norm(x, weight, epsilon) }
 }
 
-/// Splits heads, norms each where a norm (weight `[head_dim]`, epsilon) is given, turns it by position.
-/// `x`: `[batch, length, heads * head_dim]`, `cos` and `sin`: `[length, head_dim / 2]` ->
-/// `[batch, heads, length, head_dim]`.
-pub fn norm_and_rope(
-    x: Tensor<3>,
-    norm: Option<(Tensor<1>, f32)>,
+/// Causal attention from raw projections. `qkv`: `[batch, length, (heads + 2 kv_heads) * head_dim]`, queries, keys and
+/// values side by side; queries and keys are normed by head where norms are given, then turned by position (`cos` and
+/// `sin`: `[length, head_dim / 2]`, element i turning with element i + head_dim / 2); then
+/// softmax(q kᵀ / sqrt(head_dim)) v with key heads shared by groups of query heads ->
+/// `[batch, length, heads * head_dim]`.
+pub fn attention(
+    qkv: Tensor<3>,
+    norms: Option<HeadNorms>,
     cos: &Tensor<2>,
     sin: &Tensor<2>,
-    heads: usize,
-) -> Tensor<4> {
-    plain::norm_and_rope(x, norm, cos, sin, heads)
+    heads: Heads,
+) -> Tensor<3> {
+    if fused::fits(&qkv) {
+        fused::attention(qkv, norms, cos, sin, heads)
+    } else {
+        plain::attention(qkv, norms, cos, sin, heads)
+    }
 }
 
-/// Causal attention, softmax(q kᵀ / sqrt(head_dim)) v, with key heads shared by groups of query heads.
-/// `q`: `[batch, heads, length, head_dim]`, `k`: `[batch, kv_heads, length, head_dim]`,
-/// `v`: `[batch, length, kv_heads * head_dim]` -> `[batch, length, heads * head_dim]`. With a window a position sees
-/// that many positions, itself the last.
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<3>, window: Option<usize>) -> Tensor<3> {
-    plain::attention(q, k, v, window)
+/// silu(gate) · up, the two side by side: `[batch, length, 2 d]` -> `[batch, length, d]`.
+pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
+    if fused::fits(&gate_up) { fused::swiglu(gate_up) } else { plain::swiglu(gate_up) }
 }
 
-/// silu(gate) · up, element by element.
-pub fn swiglu(gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
-    plain::swiglu(gate, up)
-}
-
-/// x weightᵀ + bias + scale · (dropout(x) aᵀ) bᵀ. `x`: `[batch, length, in]`, `weight`: `[out, in]`.
-pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>, side: Option<Side>) -> Tensor<3> {
-    plain::linear(x, weight, bias, side)
+/// Up to three linear maps of one input, their outputs side by side, plus a residual of the output's shape:
+/// x weightᵀ + bias + scale · (dropout(x) aᵀ) bᵀ. `x`: `[batch, length, in]` -> `[batch, length, sum of outs]`.
+/// Maps of one input share one dropout mask.
+pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+    if fused::fits(&x) && maps.iter().all(|m| fused::fits(&m.weight)) {
+        fused::linears(x, maps, residual)
+    } else {
+        plain::linears(x, maps, residual)
+    }
 }
 
 /// Cross-entropy of `hidden weightᵀ` against `targets`, by chunks of rows: the `[n, v]` logits never exist whole.
@@ -87,17 +135,20 @@ pub fn linear_cross_entropy(
     factors: Option<&[f32]>,
     want_weight: bool,
 ) -> Result<Loss, ExecuteError> {
+    if fused::fits(&hidden) && fused::fits(&weight) {
+        return Ok(fused::linear_cross_entropy(hidden, weight, targets, factors, want_weight));
+    }
     plain::linear_cross_entropy(hidden, weight, targets, factors, want_weight)
 }
 
 /// Rows of a table `[v, d]` by id -> `[ids, d]`, without autodiff.
 pub fn gather_rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
-    plain::gather_rows(table, ids)
+    if fused::fits(&table) { fused::gather_rows(table, ids) } else { plain::gather_rows(table, ids) }
 }
 
 /// `table` `[v, d]` with each row of `rows` `[ids, d]` added to the row its id names; without autodiff.
 pub fn scatter_rows(table: Tensor<2>, rows: Tensor<2>, ids: &[u32]) -> Tensor<2> {
-    plain::scatter_rows(table, rows, ids)
+    if fused::fits(&table) { fused::scatter_rows(table, rows, ids) } else { plain::scatter_rows(table, rows, ids) }
 }
 
 /// All numbers of a tensor, row-major.

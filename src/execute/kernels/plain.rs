@@ -1,7 +1,7 @@
 //! The operations of this room written with the tensor library alone: right on every backend, and what the fused ones
 //! are tested against.
 
-use super::{Dropout, Loss, Side};
+use super::{Dropout, HeadNorms, Heads, Loss, Map};
 use crate::execute::ExecuteError;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
@@ -14,41 +14,46 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f32) -
     x * inverse * weight.unsqueeze()
 }
 
-pub fn norm_and_rope(
-    x: Tensor<3>,
-    norm: Option<(Tensor<1>, f32)>,
+pub fn attention(
+    qkv: Tensor<3>,
+    norms: Option<HeadNorms>,
     cos: &Tensor<2>,
     sin: &Tensor<2>,
-    heads: usize,
-) -> Tensor<4> {
-    let [batch, length, width] = x.dims();
-    let head_dim = width / heads;
-    let half = head_dim / 2;
-    let mut x = x.reshape([batch, length, heads, head_dim]);
+    heads: Heads,
+) -> Tensor<3> {
+    let [batch, length, width] = qkv.dims();
+    let Heads { query, key_value, window } = heads;
+    let hd = width / (query + 2 * key_value);
+    let split =
+        |first: usize, count: usize| qkv.clone().narrow(2, first * hd, count * hd).reshape([batch, length, count, hd]);
+    let (q_norm, k_norm) = norms.map(|n| ((n.query, n.epsilon), (n.key, n.epsilon))).unzip();
+    let q = turned(split(0, query), q_norm, cos, sin);
+    let k = turned(split(query, key_value), k_norm, cos, sin);
+    let v = split(query + key_value, key_value).swap_dims(1, 2);
+    let shared = |t: Tensor<4>| -> Tensor<4> {
+        t.reshape([batch, key_value, 1, length * hd])
+            .expand([batch, key_value, query / key_value, length * hd])
+            .reshape([batch, query, length, hd])
+    };
+    let device = qkv.device();
+    let scores = q.matmul(shared(k).swap_dims(2, 3)).div_scalar((hd as f32).sqrt());
+    let scores = scores + barrier(length, window, &device).unsqueeze();
+    let seen = softmax(scores, 3).matmul(shared(v));
+    seen.swap_dims(1, 2).reshape([batch, length, query * hd])
+}
+
+/// `x`: `[batch, length, heads, head_dim]`, normed where a norm is given, turned by position ->
+/// `[batch, heads, length, head_dim]`.
+fn turned(mut x: Tensor<4>, norm: Option<(Tensor<1>, f32)>, cos: &Tensor<2>, sin: &Tensor<2>) -> Tensor<4> {
     if let Some((weight, epsilon)) = norm {
         x = rms_norm(x, weight, epsilon);
     }
     let x = x.swap_dims(1, 2);
+    let half = x.dims()[3] / 2;
     let (first, second) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
     let (cos, sin) = (cos.clone().unsqueeze::<4>(), sin.clone().unsqueeze::<4>());
-    Tensor::cat(vec![first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin], 3)
-}
-
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<3>, window: Option<usize>) -> Tensor<3> {
-    let [batch, heads, length, head_dim] = q.dims();
-    let kv_heads = k.dims()[1];
-    let group = heads / kv_heads;
-    let v = v.reshape([batch, length, kv_heads, head_dim]).swap_dims(1, 2);
-    let shared = |t: Tensor<4>| -> Tensor<4> {
-        t.reshape([batch, kv_heads, 1, length * head_dim])
-            .expand([batch, kv_heads, group, length * head_dim])
-            .reshape([batch, heads, length, head_dim])
-    };
-    let device = q.device();
-    let scores = q.matmul(shared(k).swap_dims(2, 3)).div_scalar((head_dim as f32).sqrt());
-    let scores = scores + barrier(length, window, &device).unsqueeze();
-    let seen = softmax(scores, 3).matmul(shared(v));
-    seen.swap_dims(1, 2).reshape([batch, length, heads * head_dim])
+    let turned = first.clone() * cos.clone() - second.clone() * sin.clone();
+    Tensor::cat(vec![turned, second * cos + first * sin], 3)
 }
 
 /// 0 where a position (row) sees another (column), minus a lot where it does not: `[length, length]`.
@@ -58,26 +63,36 @@ fn barrier(length: usize, window: Option<usize>, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(cells.collect(), [length, length]), device)
 }
 
-pub fn swiglu(gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
-    silu(gate) * up
+pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
+    let width = gate_up.dims()[2] / 2;
+    silu(gate_up.clone().narrow(2, 0, width)) * gate_up.narrow(2, width, width)
 }
 
-pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>, side: Option<Side>) -> Tensor<3> {
+pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
     let [batch, length, inside] = x.dims();
-    let out = weight.dims()[0];
     let x = x.reshape([batch * length, inside]);
-    let mut y = x.clone().matmul(weight.transpose());
-    if let Some(bias) = bias {
-        y = y + bias.unsqueeze();
+    let dropout = maps.iter().find_map(|m| m.side.as_ref().and_then(|s| s.dropout));
+    let dropped = match dropout {
+        Some(dropout) => x.clone() * mask(dropout, [batch * length, inside], &x.device()),
+        None => x.clone(),
+    };
+    let apply = |map: Map| {
+        let mut y = x.clone().matmul(map.weight.transpose());
+        if let Some(bias) = map.bias {
+            y = y + bias.unsqueeze();
+        }
+        if let Some(side) = map.side {
+            y = y + dropped.clone().matmul(side.a.transpose()).matmul(side.b.transpose()).mul_scalar(side.scale);
+        }
+        y
+    };
+    let y = Tensor::cat(maps.into_iter().map(apply).collect(), 1);
+    let out = y.dims()[1];
+    let y = y.reshape([batch, length, out]);
+    match residual {
+        Some(residual) => y + residual,
+        None => y,
     }
-    if let Some(side) = side {
-        let x = match side.dropout {
-            Some(dropout) => x.clone() * mask(dropout, [batch * length, inside], &x.device()),
-            None => x,
-        };
-        y = y + x.matmul(side.a.transpose()).matmul(side.b.transpose()).mul_scalar(side.scale);
-    }
-    y.reshape([batch, length, out])
 }
 
 /// Factors of dropout: 0 or 1 / (1 - rate).

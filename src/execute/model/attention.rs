@@ -2,7 +2,7 @@
 
 use super::layer::{Norm, Pass};
 use super::projection::Projection;
-use crate::execute::kernels;
+use crate::execute::kernels::{self, HeadNorms, Heads};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -22,17 +22,16 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// `[batch, length, hidden]` -> the same.
-    pub(crate) fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
-        let q = self.turned(&self.q, self.q_norm.as_ref(), self.heads, x.clone(), pass);
-        let k = self.turned(&self.k, self.k_norm.as_ref(), self.kv_heads, x.clone(), pass);
-        let v = self.v.forward(x, pass);
-        self.o.forward(kernels::attention(q, k, v, self.window), pass)
-    }
-
-    /// Projected, normed by head where the family does so, turned by position: `[batch, heads, length, head_dim]`.
-    fn turned(&self, map: &Projection, norm: Option<&Norm>, heads: usize, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<4> {
-        let norm = norm.map(|n| (pass.value(&n.weight), n.epsilon as f32));
-        kernels::norm_and_rope(map.forward(x, pass), norm, &pass.rope.cos, &pass.rope.sin, heads)
+    /// `[batch, length, hidden]` -> the same, added to the residual stream.
+    pub(crate) fn forward(&self, x: Tensor<3>, residual: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
+        let qkv = kernels::linears(x, vec![self.q.during(pass), self.k.during(pass), self.v.during(pass)], None);
+        let norms = self.q_norm.as_ref().zip(self.k_norm.as_ref()).map(|(q, k)| HeadNorms {
+            query: pass.value(&q.weight),
+            key: pass.value(&k.weight),
+            epsilon: q.epsilon as f32,
+        });
+        let heads = Heads { query: self.heads, key_value: self.kv_heads, window: self.window };
+        let seen = kernels::attention(qkv, norms, &pass.rope.cos, &pass.rope.sin, heads);
+        kernels::linears(seen, vec![self.o.during(pass)], Some(residual))
     }
 }

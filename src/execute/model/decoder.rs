@@ -9,7 +9,8 @@ use super::matrix::Matrix;
 use super::projection::{LoraConfig, Projection, Target};
 use super::rope::RopeTable;
 use super::source::{Fresh, Source, frozen};
-use crate::execute::{ExecuteError, kernels};
+use crate::execute::ExecuteError;
+use crate::execute::kernels::{self, Map};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
@@ -75,6 +76,27 @@ pub(crate) enum Held<'a> {
 }
 
 impl Held<'_> {
+    pub(crate) fn is_trained(self) -> bool {
+        match self {
+            Self::Matrix(p) => p.is_require_grad(),
+            Self::Vector(p) => p.is_require_grad(),
+        }
+    }
+
+    pub(crate) fn shape(self) -> Vec<usize> {
+        match self {
+            Self::Matrix(p) => p.val().dims().to_vec(),
+            Self::Vector(p) => p.val().dims().to_vec(),
+        }
+    }
+
+    fn id(self) -> ParamId {
+        match self {
+            Self::Matrix(p) => p.id,
+            Self::Vector(p) => p.id,
+        }
+    }
+
     /// Row-major numbers.
     pub(crate) fn numbers(self) -> Result<Vec<f32>, ExecuteError> {
         match self {
@@ -123,11 +145,34 @@ impl Decoder {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut stream = 0;
         let mut adapted = self.merged().map_projections(&mut |target, projection| {
-            stream += 1;
+            // Maps of the same input share its dropout.
+            stream += u64::from(matches!(target, Target::Query | Target::Output | Target::Gate | Target::Down));
             if lora.targets.contains(&target) { projection.adapted(lora, stream, &mut rng) } else { projection }
         });
         adapted.lora = Some(lora.clone());
         adapted
+    }
+
+    /// With the numbers of its side paths replaced: a, then b of each, in the order of [`Decoder::each_parameter`].
+    /// The caller has checked the shapes.
+    pub(crate) fn with_factors(self, factors: Vec<Vec<f32>>) -> Self {
+        let device = self.device();
+        let mut factors = factors.into_iter();
+        let mut next = |p: Param<Tensor<2>>| {
+            let (shape, trained) = (p.val().dims(), p.is_require_grad());
+            match factors.next() {
+                Some(numbers) => frozen(numbers, shape, &device).set_require_grad(trained),
+                None => p,
+            }
+        };
+        self.map_projections(&mut |_, mut projection| {
+            projection.side = projection.side.map(|mut side| {
+                side.a = next(side.a);
+                side.b = next(side.b);
+                side
+            });
+            projection
+        })
     }
 
     /// Trains, or freezes, the embeddings and the head.
@@ -195,10 +240,7 @@ impl Decoder {
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut all = Vec::new();
         self.each_parameter(&mut |name, group, held| {
-            let (id, shape, trained) = match held {
-                Held::Matrix(p) => (p.id, p.val().dims().to_vec(), p.is_require_grad()),
-                Held::Vector(p) => (p.id, p.val().dims().to_vec(), p.is_require_grad()),
-            };
+            let (id, shape, trained) = (held.id(), held.shape(), held.is_trained());
             all.push(Parameter { name, id, group, shape, trained });
         });
         all
@@ -228,7 +270,8 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::hidden`].
     pub fn logits(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
-        Ok(kernels::linear(self.hidden(ids, shape)?, self.output_matrix(), None, None))
+        let head = Map { weight: self.output_matrix(), bias: None, side: None };
+        Ok(kernels::linears(self.hidden(ids, shape)?, vec![head], None))
     }
 
     /// The matrix that makes logits, `[rows, hidden]`, off the tape.

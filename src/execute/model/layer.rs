@@ -46,9 +46,9 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
-        let gated = kernels::swiglu(self.gate.forward(x.clone(), pass), self.up.forward(x, pass));
-        self.down.forward(gated, pass)
+    fn forward(&self, x: Tensor<3>, residual: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
+        let gate_up = kernels::linears(x, vec![self.gate.during(pass), self.up.during(pass)], None);
+        kernels::linears(kernels::swiglu(gate_up), vec![self.down.during(pass)], Some(residual))
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Layer {
 impl Layer {
     /// `[batch, length, hidden]` -> the same.
     pub(crate) fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
-        let x = x.clone() + self.attention.forward(self.before_attention.forward(x, pass), pass);
-        x.clone() + self.mlp.forward(self.before_mlp.forward(x, pass), pass)
+        let x = self.attention.forward(self.before_attention.forward(x.clone(), pass), x, pass);
+        self.mlp.forward(self.before_mlp.forward(x.clone(), pass), x, pass)
     }
 }

@@ -22,3 +22,12 @@ pub use projection::{LoraConfig, Target};
 pub use save::{Dtype, save_model, write_atomically};
 pub use step::{Batch, IGNORE, Step, StepOptions};
 pub use weights::Weights;
+
+pub(crate) use save::{held_tensor, write_tensors};
+
+#[cfg(test)]
+mod folder_tests;
+#[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
+mod step_tests;

@@ -3,7 +3,7 @@
 
 use super::layer::Pass;
 use super::source::{frozen, uniforms};
-use crate::execute::kernels::{self, Dropout, Side};
+use crate::execute::kernels::{Dropout, Map, Side};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
@@ -77,7 +77,7 @@ pub(crate) struct SidePath {
     pub(crate) b: Param<Tensor<2>>,
     pub(crate) scale: f64,
     pub(crate) dropout: f64,
-    /// Tells this path's dropout from that of others in the same step.
+    /// Tells this input's dropout from that of others in the same step.
     pub(crate) stream: u64,
 }
 
@@ -92,8 +92,8 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    /// `x`: `[batch, length, in]` -> `[batch, length, out]`.
-    pub(crate) fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
+    /// What the kernels need of it in a pass.
+    pub(crate) fn during(&self, pass: &Pass<'_>) -> Map {
         let side = self.side.as_ref().map(|side| Side {
             a: pass.value(&side.a),
             b: pass.value(&side.b),
@@ -103,7 +103,7 @@ impl Projection {
                 seed: seed ^ side.stream.wrapping_mul(0x9E37_79B9_7F4A_7C15),
             }),
         });
-        kernels::linear(x, pass.value(&self.weight), self.bias.as_ref().map(|b| pass.value(b)), side)
+        Map { weight: pass.value(&self.weight), bias: self.bias.as_ref().map(|b| pass.value(b)), side }
     }
 
     /// With a fresh side path: A uniform in ±1/sqrt(in) as PEFT draws it (Kaiming with a = sqrt 5), B zero, so that

@@ -84,11 +84,11 @@ pub(crate) fn held_tensor(held: Held<'_>) -> Outgoing<'static> {
     match held {
         Held::Matrix(p) => {
             let p = p.clone();
-            Outgoing { shape: p.val().dims().to_vec(), numbers: Box::new(move || Held::Matrix(&p).numbers()) }
+            Outgoing { shape: held.shape(), numbers: Box::new(move || Held::Matrix(&p).numbers()) }
         }
         Held::Vector(p) => {
             let p = p.clone();
-            Outgoing { shape: p.val().dims().to_vec(), numbers: Box::new(move || Held::Vector(&p).numbers()) }
+            Outgoing { shape: held.shape(), numbers: Box::new(move || Held::Vector(&p).numbers()) }
         }
     }
 }
