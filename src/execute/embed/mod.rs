@@ -5,14 +5,26 @@
 //! A method is a chain of [`Initialiser`]s: for every row the first link that has an answer gives it. Input and
 //! output matrices are moved separately; where they are tied there is one matrix, moved once.
 
+mod align;
+mod anchors;
+mod clp;
+mod focus;
 mod mean;
+mod omp;
 mod overlap;
 mod random;
+mod space;
 mod subtoken;
 
+pub use align::Align;
+pub use anchors::Anchors;
+pub use clp::Clp;
+pub use focus::Focus;
 pub use mean::Mean;
+pub use omp::Omp;
 pub use overlap::{Exact, Specials};
 pub use random::Random;
+pub use space::{Space, SpaceConfig};
 pub use subtoken::{Subtoken, Weighting};
 
 use crate::domain::vocabulary::{Mapping, Origin};
