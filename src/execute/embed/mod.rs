@@ -197,7 +197,7 @@ pub struct Moved {
 const UNANSWERED: &str = "mean";
 
 /// New rows, one a candidate id, on all cores; the same for the same seed whatever the number of cores.
-pub fn rows(ground: &Ground<'_>, chain: &[Box<dyn Initialiser>]) -> Moved {
+pub fn rows(ground: &Ground<'_>, chain: &[Box<dyn Initialiser + '_>]) -> Moved {
     let cols = ground.source.cols();
     let mut matrix = Matrix::zeros(ground.mapping.origins.len(), cols);
     let by_row: Vec<&'static str> = matrix
