@@ -53,7 +53,10 @@ fn main() -> Result<(), Failure> {
         let candidate_coder = coder(&candidate)?;
         let mapping = mapping(&source, &candidate);
         let exact = mapping.origins.iter().filter(|o| matches!(o, Origin::Exact(_))).count();
-        println!("\n{path}: {} rows, {exact} shared\n\n| method | bits per byte | s |\n| --- | --- | --- |", mapping.origins.len());
+        println!(
+            "\n{path}: {} rows, {exact} shared\n\n| method | bits per byte | s |\n| --- | --- | --- |",
+            mapping.origins.len()
+        );
         let held_out = HeldOut::new(&candidate_coder, &eval, tokens, WINDOW)?;
         let row = |name: &str, chain: &[Box<dyn Initialiser + '_>]| -> Result<(), Failure> {
             let began = Instant::now();

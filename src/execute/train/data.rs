@@ -119,6 +119,14 @@ impl Packed {
         Ok(packed)
     }
 
+    /// A stream of ids as it is, one byte each.
+    #[cfg(test)]
+    pub(super) fn stream(ids: &[u32], length: usize) -> Self {
+        let mut stream = Stream::default();
+        ids.iter().for_each(|id| stream.push(*id, 1, true));
+        stream.cut(length, 0)
+    }
+
     /// Sequences.
     pub fn len(&self) -> usize {
         self.bytes.len()
