@@ -4,7 +4,9 @@
 mod cell;
 mod diagnostic;
 mod feature;
+pub mod inspect;
 mod lint;
+mod live;
 mod plain;
 mod raw;
 mod space;
@@ -15,6 +17,7 @@ pub use cell::{Bound, Cell, CellError, Interval, Unary};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source};
 pub use feature::{Band, Domain, Feature, Features, MEASURED};
 pub use lint::{TestResult, run_tests};
+pub use live::LiveRules;
 pub use plain::{
     Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, SeedExpectation, Spike, Strategies, Weighing,
 };
