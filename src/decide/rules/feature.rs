@@ -54,7 +54,7 @@ impl Domain {
             (Domain::Number { range, integer }, Value::Number(x)) => {
                 range.contains(*x) && (!integer || x.fract() == 0.0)
             }
-            (Domain::Names(names), Value::Text(text)) => names.contains(text),
+            (Domain::Names(names), Value::Text(text)) => names.iter().any(|n| **n == **text),
             _ => false,
         }
     }

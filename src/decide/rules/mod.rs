@@ -192,6 +192,16 @@ impl RuleBook {
         self.strategies.stage.get(name).ok_or_else(|| DecideError::NoStage { name: name.to_string() })
     }
 
+    /// All stages by name.
+    pub fn stages(&self) -> impl Iterator<Item = (&str, &StageConfig)> {
+        self.strategies.stage.iter().map(|(name, stage)| (name.as_str(), stage))
+    }
+
+    /// The candidate's branch wins at up to this multiple of the safe branch's loss.
+    pub fn tolerance(&self) -> f64 {
+        self.review.race.tolerance
+    }
+
     /// What the seed expects of a strategy, where it says something.
     pub fn seed(&self, strategy: Strategy) -> Option<&SeedExpectation> {
         self.strategies.seed.get(&strategy)
