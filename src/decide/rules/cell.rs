@@ -56,7 +56,7 @@ impl Unary {
     fn matches(&self, value: &Value) -> bool {
         match (self, value) {
             (Unary::Null, Value::Null) => true,
-            (Unary::Name(name), Value::Text(text)) => name == text,
+            (Unary::Name(name), Value::Text(text)) => **name == **text,
             (Unary::Within(interval), Value::Number(x)) => interval.contains(*x),
             _ => false,
         }
@@ -127,6 +127,11 @@ impl Cell {
             Test::OneOf(tests) => tests.iter().any(|t| t.matches(value)),
             Test::NoneOf(tests) => *value != Value::Null && !tests.iter().any(|t| t.matches(value)),
         }
+    }
+
+    /// Whether both ask the same, however they are written.
+    pub fn same(&self, other: &Self) -> bool {
+        self.test == other.test
     }
 
     /// Whether it is `-`.
