@@ -334,6 +334,6 @@ fn simulation_table() {
     let runs =
         std::env::var("RUNS").map_or(vec![20, 100, 300, 1000], |r| r.split(',').map(|x| x.parse().unwrap()).collect());
     let options =
-        SimulateOptions { worlds: env("WORLDS", 60), runs, seed: env("SEED", 0) as u64, ..SimulateOptions::default() };
+        SimulateOptions { worlds: env("WORLDS", 60), runs, seed: env("SEED", 0) as u64, grow: GrowOptions { leaf: env("LEAF", 2), depth: env("DEPTH", 4), lambdas: std::env::var("LAMBDA").map_or(GrowOptions::default().lambdas, |l| l.split(',').map(|x| x.parse().ok()).collect()), ..GrowOptions::default() } };
     println!("{}\n{:?}", simulate(&options, &mut crate::domain::event::Silent).unwrap().table(), t.elapsed());
 }
