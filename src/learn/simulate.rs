@@ -11,9 +11,11 @@
 //! noiseless truth.
 
 use super::error::LearnError;
-use super::evaluate::{Imitator, closed_gap};
+use super::evaluate::{closed_gap, contribution, decided};
 use super::evidence::{Evidence, Row};
 use super::grow::{GrowOptions, Growth, grow};
+use super::imitate::Imitator;
+use super::validate::Contribution;
 use crate::domain::event::{Event, Observer};
 use crate::domain::scorer::{FEATURES, Scorer, Situation};
 use crate::domain::strategy::Strategy;
@@ -73,7 +75,7 @@ impl RulesQuality {
     /// Weights of the truth and of the other function in what the rules expect.
     fn mixture(self) -> (f64, f64) {
         match self {
-            Self::Good => (0.65, 0.57),
+            Self::Good => (0.66, 0.56),
             Self::Mediocre => (0.35, 0.9),
             Self::Wrong => (-0.5, 0.5),
         }
@@ -91,9 +93,11 @@ pub struct SimulatedRow {
     pub rules_alone: f64,
     /// A tree that imitates past choices.
     pub imitation: f64,
-    /// Rules and scorer.
+    /// The highest of rules plus scorer.
     pub combined: f64,
-    /// Mean difference of combined and rules alone.
+    /// As decisions are made: the rules' choice stands unless the scorer's is ahead by more than a standard error.
+    pub cautious: f64,
+    /// Mean difference of the last and the rules alone.
     pub gain: f64,
     /// Its standard error over worlds (each world is judged on the same cases by both).
     pub gain_error: f64,
@@ -115,20 +119,21 @@ impl Simulation {
     pub fn table(&self) -> String {
         let mut text = format!(
             "Closed gap (1: always the best strategy, 0: always the best single one), means over {} worlds, seed {}.\n\n\
-             | rules | past runs | rules alone | imitating tree | rules + scorer | gain (standard error) | scorer consulted |\n\
-             | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+             | rules | past runs | rules alone | imitating tree | rules + scorer | as decided | gain (standard error) | scorer consulted |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
             self.options.worlds, self.options.seed
         );
         for r in &self.rows {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.2} | {:.2} | {:.2} | {:+.3} ({:.3}) | {:.0}% |",
+                "| {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:+.3} ({:.3}) | {:.0}% |",
                 r.rules,
                 r.runs,
                 r.rules_alone,
                 r.imitation,
                 r.combined,
+                r.cautious,
                 r.gain,
                 r.gain_error,
                 r.consulted * 100.0
@@ -165,20 +170,22 @@ struct Verdict {
     rules_alone: f64,
     imitation: f64,
     combined: f64,
+    cautious: f64,
     consulted: bool,
 }
 
 fn row(rules: RulesQuality, runs: usize, worlds: &[Verdict]) -> SimulatedRow {
     let n = worlds.len().max(1) as f64;
     let mean = |of: &dyn Fn(&Verdict) -> f64| worlds.iter().map(of).sum::<f64>() / n;
-    let gain = mean(&|v| v.combined - v.rules_alone);
-    let variance = worlds.iter().map(|v| (v.combined - v.rules_alone - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    let gain = mean(&|v| v.cautious - v.rules_alone);
+    let variance = worlds.iter().map(|v| (v.cautious - v.rules_alone - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     SimulatedRow {
         rules,
         runs,
         rules_alone: mean(&|v| v.rules_alone),
         imitation: mean(&|v| v.imitation),
         combined: mean(&|v| v.combined),
+        cautious: mean(&|v| v.cautious),
         gain,
         gain_error: (variance / n).sqrt(),
         consulted: mean(&|v| f64::from(u8::from(v.consulted))),
@@ -225,12 +232,15 @@ fn live(options: &SimulateOptions, quality: RulesQuality, runs: usize, world: u6
         Growth::TooLittle { .. } => None,
     };
     let imitator = Imitator::learn(&evidence.rows.iter().collect::<Vec<_>>(), &options.grow)?;
-    let learned = |s: usize, x: &Case| match (&scorer, STRATEGIES.get(s)) {
-        (Some(scorer), Some(&strategy)) => scorer.residual(&situation(x), strategy).0,
-        _ => 0.0,
+    let weigh = |x: &Case| -> Vec<(f64, Contribution)> {
+        let of = |(s, strategy)| {
+            let learned = scorer.as_ref().map(|scorer| contribution(scorer, &situation(x), strategy));
+            (expected(s, x), learned.unwrap_or_default())
+        };
+        STRATEGIES.into_iter().enumerate().map(of).collect()
     };
     let imitated = |x: &Case| {
-        let wanted = imitator.as_ref().and_then(|i| i.choose(&situation(x)));
+        let wanted = imitator.choose(&situation(x));
         STRATEGIES.iter().position(|s| Some(*s) == wanted).unwrap_or(0)
     };
     let earned = |choose: &dyn Fn(&Case) -> usize| {
@@ -243,7 +253,11 @@ fn live(options: &SimulateOptions, quality: RulesQuality, runs: usize, world: u6
     Ok(Verdict {
         rules_alone: gap(earned(&|x| best(|s| expected(s, x)))),
         imitation: gap(earned(&imitated)),
-        combined: gap(earned(&|x| best(|s| expected(s, x) + learned(s, x)))),
+        combined: gap(earned(&|x| {
+            let weighed = weigh(x);
+            best(|s| weighed.get(s).map_or(f64::NEG_INFINITY, |(prior, learned)| prior + learned.added))
+        })),
+        cautious: gap(earned(&|x| decided(&weigh(x), options.grow.standard_errors).unwrap_or(0))),
         consulted: scorer.is_some_and(|s| s.lambda.is_some()),
     })
 }
