@@ -23,42 +23,7 @@ pub struct Chosen {
     pub saved: f64,
     /// Mean bits per byte lost against the oracle.
     pub regret: f64,
-    impl Evaluated {
-    /// All ways of choosing as a Markdown table, then calibration and coverage.
-    pub fn table(&self) -> String {
-        let mut text = format!(
-            "{} runs with a choice, {} folds that never part a case (model, tokenizers, text).\n\n\
-             | way of choosing | bits/byte saved | regret | closed gap | chose the best |\n\
-             | --- | ---: | ---: | ---: | ---: |\n",
-            self.cases, self.folds
-        );
-        let single = format!("always the best single one ({})", self.single_strategy);
-        let ways: [(&str, &Chosen); 6] = [
-            (&single, &self.single),
-            ("rules alone", &self.rules),
-            ("tree that imitates past choices", &self.imitation),
-            ("rules + scorer, the highest", &self.combined),
-            ("rules + scorer, as decided", &self.cautious),
-            ("oracle", &self.oracle),
-        ];
-        // Writing to a String cannot fail.
-        for (name, c) in ways {
-            let gap = c.closed_gap.map_or("-".to_string(), |g| format!("{g:.2}"));
-            let _ = writeln!(text, "| {name} | {:+.4} | {:.4} | {gap} | {:.0}% |", c.saved, c.regret, c.best * 100.0);
-        }
-        let _ = writeln!(text, "\n| predicted | measured | rows |\n| ---: | ---: | ---: |");
-        for bin in &self.calibration {
-            let _ = writeln!(text, "| {:+.3} | {:+.3} | {} |", bin.predicted, bin.measured, bin.rows);
-        }
-        let _ = match self.covered {
-            Some(share) => writeln!(text, "\n{:.0}% of outcomes lie inside their 90% interval.", share * 100.0),
-            None => writeln!(text, "\nThere is too little history for an interval."),
-        };
-        text
-    }
-}
-
-/// `None` where the oracle is no better than the best single strategy.
+    /// `None` where the oracle is no better than the best single strategy.
     pub closed_gap: Option<f64>,
     /// Share of cases in which the best was chosen.
     pub best: f64,
@@ -101,6 +66,41 @@ pub struct Evaluated {
     pub calibration: Vec<CalibrationBin>,
     /// Share of outcomes inside the 90% interval made from the other folds; `None` where there is too little for one.
     pub covered: Option<f64>,
+}
+
+impl Evaluated {
+    /// All ways of choosing as a Markdown table, then calibration and coverage.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "{} runs with a choice, {} folds that never part a case (model, tokenizers, text).\n\n\
+             | way of choosing | bits/byte saved | regret | closed gap | chose the best |\n\
+             | --- | ---: | ---: | ---: | ---: |\n",
+            self.cases, self.folds
+        );
+        let single = format!("always the best single one ({})", self.single_strategy);
+        let ways: [(&str, &Chosen); 6] = [
+            (&single, &self.single),
+            ("rules alone", &self.rules),
+            ("tree that imitates past choices", &self.imitation),
+            ("rules + scorer, the highest", &self.combined),
+            ("rules + scorer, as decided", &self.cautious),
+            ("oracle", &self.oracle),
+        ];
+        // Writing to a String cannot fail.
+        for (name, c) in ways {
+            let gap = c.closed_gap.map_or("-".to_string(), |g| format!("{g:.2}"));
+            let _ = writeln!(text, "| {name} | {:+.4} | {:.4} | {gap} | {:.0}% |", c.saved, c.regret, c.best * 100.0);
+        }
+        let _ = writeln!(text, "\n| predicted | measured | rows |\n| ---: | ---: | ---: |");
+        for bin in &self.calibration {
+            let _ = writeln!(text, "| {:+.3} | {:+.3} | {} |", bin.predicted, bin.measured, bin.rows);
+        }
+        let _ = match self.covered {
+            Some(share) => writeln!(text, "\n{:.0}% of outcomes lie inside their 90% interval.", share * 100.0),
+            None => writeln!(text, "\nThere is too little history for an interval."),
+        };
+        text
+    }
 }
 
 /// `None` where the oracle is no better than the best single strategy: there is no gap to close.

@@ -48,8 +48,7 @@ pub fn off_policy(past: &[Replayed]) -> Result<OffPolicy, LearnError> {
         }
     }
     let weighted = past.iter().map(|p| (p.wanted / p.propensity, p.saved));
-    let (sum, squares, earned) =
-        weighted.fold((0.0, 0.0, 0.0), |(s, q, e), (w, y)| (s + w, q + w * w, e + w * y));
+    let (sum, squares, earned) = weighted.fold((0.0, 0.0, 0.0), |(s, q, e), (w, y)| (s + w, q + w * w, e + w * y));
     let effective = if squares > 0.0 { sum * sum / squares } else { 0.0 };
     Ok(OffPolicy { estimate: (sum > 0.0).then(|| earned / sum), effective, verdict: effective >= LEAST_EFFECTIVE })
 }

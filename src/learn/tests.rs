@@ -368,8 +368,11 @@ fn where_one_strategy_is_always_best_errors_are_judged_in_the_place_of_choices()
 /// By hand: weights 1/0.5, 0, 1/0.25; (2 x 0.1 + 4 x 0.4) / 6; effective (2 + 4)^2 / (4 + 16).
 #[test]
 fn off_policy_estimates_are_those_computed_by_hand() {
-    let past = [(0.5, 1.0, 0.1), (0.9, 0.0, 9.0), (0.25, 1.0, 0.4)]
-        .map(|(propensity, wanted, saved)| Replayed { propensity, wanted, saved });
+    let past = [(0.5, 1.0, 0.1), (0.9, 0.0, 9.0), (0.25, 1.0, 0.4)].map(|(propensity, wanted, saved)| Replayed {
+        propensity,
+        wanted,
+        saved,
+    });
     let estimate = off_policy(&past).unwrap();
     assert!((estimate.estimate.unwrap() - 0.3).abs() < 1e-12);
     assert!((estimate.effective - 1.8).abs() < 1e-12 && !estimate.verdict);
@@ -393,7 +396,9 @@ fn propensities_over_all_strategies_sum_to_one() {
 fn an_evaluation_is_shown_as_a_table_with_every_way_of_choosing() {
     let grown = grown(&rules_that_miss_coverage(60), &GrowOptions::default());
     let text = grown.evaluated.as_ref().unwrap().table();
-    for way in ["always the best single one (direct)", "rules alone", "imitates", "as decided", "oracle", "90% interval"] {
+    for way in
+        ["always the best single one (direct)", "rules alone", "imitates", "as decided", "oracle", "90% interval"]
+    {
         assert!(text.contains(way), "{way} is missing in\n{text}");
     }
     assert_eq!(grown.lambda_table().lines().count(), 7);
