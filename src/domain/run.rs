@@ -47,6 +47,9 @@ pub struct Request {
     pub eval: Vec<String>,
     /// sha256 of the held-out text.
     pub eval_sha256: String,
+    /// The strategy the user insisted on; `None` where the decision was carried out.
+    #[serde(default)]
+    pub forced: Option<super::strategy::Strategy>,
     /// Where the results lie.
     pub out: String,
     /// Seed of everything random.
