@@ -1,6 +1,7 @@
 //! What are the reports tested on? One tokenizer pair with the size of a real case, a decision about it, and runs that
 //! went well, went wrong, and were interrupted. Only tests use it.
 
+use super::Background;
 use crate::domain::decision::{Action, AlikeRun, Alternative, Decision, Flip, MatchedRow, NearRow, ScorerNote};
 use crate::domain::directive::Directive;
 use crate::domain::metric::{
@@ -13,8 +14,10 @@ use crate::domain::profile::{
 };
 use crate::domain::resources::{Cost, Priority, Resources};
 use crate::domain::run::{Feedback, Request, Run};
-use crate::domain::strategy::Strategy;
+use crate::domain::strategy::{SeedExpectation, Strategy};
 use crate::domain::tree::PathStep;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 fn share(value: f64) -> Share {
     Share::new(value).unwrap()
@@ -104,6 +107,26 @@ pub(super) fn profile() -> Profile {
     }
 }
 
+static SEED: LazyLock<BTreeMap<Strategy, SeedExpectation>> = LazyLock::new(|| {
+    let expected = |success, loss, hours, complexity, resources: &str| SeedExpectation {
+        success: Some(success),
+        loss: Some(loss),
+        hours,
+        complexity: Some(complexity),
+        resources: resources.into(),
+    };
+    BTreeMap::from([
+        (Strategy::Sequential, expected([0.75, 0.85], [2.0, 3.5], Some([15.0, 22.0]), 4, "1 GPU")),
+        (Strategy::Parallel, expected([0.8, 0.9], [1.5, 3.0], Some([12.0, 18.0]), 3, "2 GPUs")),
+        (Strategy::Structural, expected([0.3, 0.6], [2.0, 4.0], None, 5, "custom")),
+        (Strategy::Adaptive, expected([0.85, 0.95], [1.5, 2.8], Some([10.0, 20.0]), 5, "1 GPU")),
+    ])
+});
+
+pub(super) fn background(runs: &[Run]) -> Background<'_> {
+    Background { seed: &SEED, runs }
+}
+
 pub(super) fn decision() -> Decision {
     let row = |table: &str, row: &str, output: &str, because: &str| MatchedRow {
         table: table.into(),
@@ -160,7 +183,7 @@ pub(super) fn decision() -> Decision {
             budget: Some(18.0 * 3600.0),
             priority: Priority::Balanced,
         },
-        inputs: vec![("coverage".into(), "0.5506".into()), ("similarity".into(), "medium".into())],
+        inputs: vec![("coverage_corpus".into(), "0.5506".into()), ("similarity_band".into(), "medium".into())],
         matched_rows: vec![
             row(
                 "decision",

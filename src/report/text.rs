@@ -1,7 +1,7 @@
 //! How does a report look on a terminal? Sentences wrapped to its width, tables drawn with lines, curves as sparklines,
 //! colours where they are wanted. What stands in a report is decided in `content`.
 
-use super::content;
+use super::content::{self, background::Background};
 use super::page::{Block, Cell, Chart, Page, Series, Table, Tone};
 use super::words::{Lang, Words};
 use crate::domain::decision::Decision;
@@ -56,6 +56,11 @@ pub fn profile(profile: &Profile, style: &Style) -> String {
 /// A decision with the evidence it rests on.
 pub fn decision(profile: &Profile, decision: &Decision, style: &Style) -> String {
     render(&content::decision::page(profile, decision, &Words::new(style.lang)), *style)
+}
+
+/// A decision with the evidence it rests on, beside what the seed expected and past runs measured.
+pub fn dossier(profile: &Profile, decision: &Decision, background: Background<'_>, style: &Style) -> String {
+    render(&content::background::dossier(profile, decision, background, &Words::new(style.lang)), *style)
 }
 
 /// How a run went: losses before and after, curves, incidents, files, what to run next.
@@ -213,6 +218,11 @@ fn cell(text: &str, tone: Tone, right: bool) -> comfy_table::Cell {
     }
 }
 
+/// A chart in letters, for forms that have no better one.
+pub(super) fn draw_plain(chart: &Chart, lang: Lang) -> String {
+    draw(chart, Style { lang, ..Style::default() })
+}
+
 fn draw(chart: &Chart, look: Style) -> String {
     match chart {
         Chart::Curves { title, series, .. } => {
@@ -221,8 +231,8 @@ fn draw(chart: &Chart, look: Style) -> String {
             let curves = series.iter().map(|s| curve(s, wide, room, look.lang));
             std::iter::once(title.clone()).chain(curves).collect::<Vec<_>>().join("\n")
         }
-        // Every number of a bar chart stands in the table above it.
-        Chart::Bars { .. } => String::new(),
+        // Every number of these stands in a table or a sentence beside them.
+        Chart::Bars { .. } | Chart::Intervals { .. } | Chart::Position { .. } => String::new(),
     }
 }
 
@@ -321,6 +331,8 @@ mod tests {
             snapshot(&format!("profile-{lang}"), profile(&cases::profile(), &look));
             snapshot(&format!("profile-bare-{lang}"), profile(&bare, &look));
             snapshot(&format!("decision-{lang}"), decision(&cases::profile(), &cases::decision(), &look));
+            let runs_so_far = cases::background(&runs);
+            snapshot(&format!("dossier-{lang}"), dossier(&cases::profile(), &cases::decision(), runs_so_far, &look));
             snapshot(&format!("run-{lang}"), run(&runs[0], &look));
             snapshot(&format!("run-failed-{lang}"), run(&runs[1], &look));
             snapshot(&format!("history-{lang}"), history(&runs, &look));

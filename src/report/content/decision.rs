@@ -5,8 +5,9 @@ use super::{label, number, profile, saving};
 use crate::domain::decision::{Alternative, Decision, Flip, NearRow};
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Cost, Resources};
+use crate::domain::strategy::Strategy;
 use crate::report::numbers::{bytes, count, duration, exact, fixed, short, whole_percent};
-use crate::report::page::{Block, Cell, Page, Table, Tone, left, right};
+use crate::report::page::{Across, Block, Cell, Chart, Page, Region, Span, Table, Tone, Up, left, right};
 use crate::report::words::{Words, say};
 
 pub(in crate::report) fn page(profile: &Profile, decision: &Decision, words: &Words) -> Page {
@@ -95,12 +96,25 @@ fn weighed(decision: &Decision, words: &Words) -> Vec<Block> {
     let mut blocks = vec![Block::Heading(say!(words, "weighed"))];
     blocks.push(Block::Table(Table { columns, rows: decision.alternatives.iter().map(row).collect() }));
     blocks.push(Block::Note(say!(words, "utility-note")));
+    blocks.push(Block::Chart(utilities(decision, words)));
     let reasons = why_not(decision, words);
     if !reasons.is_empty() {
         blocks.push(Block::Heading(say!(words, "why-not")));
         blocks.push(Block::List(reasons));
     }
     blocks
+}
+
+fn utilities(decision: &Decision, words: &Words) -> Chart {
+    let span = |a: &Alternative| {
+        let (low, high) = a.interval.unwrap_or((a.utility, a.utility));
+        Span { label: a.strategy.to_string(), low, at: a.utility, high, chosen: a.strategy == decision.strategy }
+    };
+    Chart::Intervals {
+        title: say!(words, "chart-utility"),
+        axis: say!(words, "chart-utility-axis"),
+        spans: decision.alternatives.iter().map(span).collect(),
+    }
 }
 
 fn why_not(decision: &Decision, words: &Words) -> Vec<String> {
@@ -132,6 +146,7 @@ fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
         blocks.push(Block::Heading(say!(words, "fired")));
         blocks.push(Block::Table(Table { columns, rows: rows.collect() }));
     }
+    blocks.extend(position(decision, words).map(Block::Chart));
     if !decision.near_rows.is_empty() {
         let line = |r: &NearRow| {
             let rule = format!("{} / {}", r.table, r.row);
@@ -143,6 +158,31 @@ fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
         blocks.push(Block::List(decision.near_rows.iter().map(line).collect()));
     }
     blocks
+}
+
+/// The seed's matrix with this case in it; nothing where coverage or the band of similarity is not known.
+fn position(decision: &Decision, words: &Words) -> Option<Chart> {
+    let input = |name: &str| decision.inputs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    let coverage = input("coverage_corpus").or_else(|| input("coverage_vocabulary"))?.parse().ok()?;
+    let band = input("similarity_band")?;
+    let bands = ["low", "medium", "high"];
+    let region = |from, to, bands, strategy: Strategy| Region { from, to, bands, label: strategy.to_string() };
+    Some(Chart::Position {
+        title: say!(words, "chart-position"),
+        across: Across { name: say!(words, "chart-coverage"), edges: vec![0.3, 0.5, 0.7], at: coverage },
+        up: Up {
+            name: say!(words, "chart-similarity"),
+            bands: bands.iter().map(|b| words.one_of("band", b)).collect(),
+            at: bands.iter().position(|b| *b == band)?,
+        },
+        cells: vec![
+            region(0.0, 0.3, 0..3, Strategy::Keep),
+            region(0.3, 0.5, 0..1, Strategy::Parallel),
+            region(0.5, 0.7, 1..2, Strategy::Sequential),
+            region(0.7, 1.0, 2..3, Strategy::Direct),
+        ],
+        here: say!(words, "chart-here"),
+    })
 }
 
 /// Inputs are kept with full precision; a person reads six decimals at most.

@@ -2,7 +2,7 @@
 //! model already has of the candidate, how well it can express the rest, and what is gained.
 
 use super::label;
-use crate::domain::metric::Pair;
+use crate::domain::metric::{Fertility, Pair};
 use crate::domain::profile::{MatchCount, Profile};
 use crate::report::numbers::{bytes, count, fixed, percent, rough, short};
 use crate::report::page::{Bar, Block, Cell, Chart, Page, Table, Tone, left, right};
@@ -22,6 +22,7 @@ pub(in crate::report) fn blocks(profile: &Profile, words: &Words) -> Vec<Block> 
     blocks.push(Block::Heading(say!(words, "profile-tokenizers")));
     blocks.push(Block::Table(tokenizers(profile, words)));
     blocks.extend(corpus(profile, words));
+    blocks.extend(profile.fertility.map(|pair| Block::Chart(fertility(pair, profile, words))));
     blocks.push(Block::Heading(say!(words, "coverage")));
     blocks.push(Block::Table(coverage(profile, words)));
     let (true_share, naive) = (profile.coverage.vocabulary.get(), profile.coverage.vocabulary_naive.get());
@@ -120,6 +121,16 @@ fn tokenizers(profile: &Profile, words: &Words) -> Table {
         columns: vec![left(String::new()), right(say!(words, "original")), right(say!(words, "candidate"))],
         rows: rows.into_iter().map(|cells| cells.into_iter().map(Cell::from).collect()).collect(),
     }
+}
+
+fn fertility(pair: Pair<Fertility>, profile: &Profile, words: &Words) -> Chart {
+    let bar = |name: &str, value: Fertility| Bar {
+        label: label(name),
+        value: value.get(),
+        text: fixed(value.get(), 3, words.lang),
+    };
+    let bars = vec![bar(&profile.source.name, pair.source), bar(&profile.candidate.name, pair.candidate)];
+    Chart::Bars { title: say!(words, "chart-fertility"), full: pair.source.get().max(pair.candidate.get()), bars }
 }
 
 fn corpus(profile: &Profile, words: &Words) -> Option<Block> {
