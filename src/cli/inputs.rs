@@ -52,7 +52,7 @@ impl InputArgs {
 impl ReadingArgs {
     /// As the corpus reader wants them.
     pub fn options(&self) -> crate::pipeline::CorpusOptions {
-        crate::pipeline::CorpusOptions { field: self.field.clone(), lossy: self.lossy, ..Default::default() }
+        crate::pipeline::CorpusOptions { field: self.field.clone(), lossy: self.lossy }
     }
 }
 

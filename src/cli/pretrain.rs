@@ -62,6 +62,7 @@ impl Pretrain {
             seed: self.seed,
             device: self.device,
             reading: self.reading.options(),
+            stop: session.stop.clone(),
         };
         let mut progress = session.progress();
         let done = pipeline::pretrain(&request, &mut progress)?;

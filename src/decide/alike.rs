@@ -55,17 +55,24 @@ impl Entry {
     }
 }
 
+/// The smallest box around some entries.
 #[derive(Debug, Clone)]
 struct Box {
-    low: [f64; WIDTH],
-    high: [f64; WIDTH],
-    /// Whether some entry does not know the feature, and whether some does.
-    holes: [bool; WIDTH],
-    known: [bool; WIDTH],
+    sides: [Side; WIDTH],
     /// Entries, as a range.
     range: (usize, usize),
     /// Boxes inside; `None` for a leaf.
     children: Option<(usize, usize)>,
+}
+
+/// A feature's extent in a box.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    low: f64,
+    high: f64,
+    /// Whether some entry does not know the feature, and whether some does.
+    holes: bool,
+    known: bool,
 }
 
 impl Past {
@@ -80,7 +87,8 @@ impl Past {
         entries.reverse();
         entries.retain(|e| seen.insert(e.run.clone()));
         entries.reverse();
-        let scale: [(f64, f64); WIDTH] = std::array::from_fn(|f| spread(entries.iter().map(|e| feature(&e.situation, f))));
+        let scale: [(f64, f64); WIDTH] =
+            std::array::from_fn(|f| spread(entries.iter().map(|e| feature(&e.situation, f))));
         for entry in &mut entries {
             entry.situation = standardise(&entry.situation, &scale);
         }
@@ -121,28 +129,17 @@ impl Past {
     /// Adds the box of a range of entries and all boxes inside; returns its index.
     fn grow(&mut self, from: usize, to: usize) -> usize {
         let entries = self.entries.get_mut(from..to).unwrap_or_default();
-        let mut bounds = Box {
-            low: [f64::INFINITY; WIDTH],
-            high: [f64::NEG_INFINITY; WIDTH],
-            holes: [false; WIDTH],
-            known: [false; WIDTH],
-            range: (from, to),
-            children: None,
-        };
+        let nothing = Side { low: f64::INFINITY, high: f64::NEG_INFINITY, holes: false, known: false };
+        let mut sides = [nothing; WIDTH];
         for entry in entries.iter() {
-            let sides = bounds.low.iter_mut().zip(&mut bounds.high).zip(bounds.holes.iter_mut().zip(&mut bounds.known));
-            for (x, ((low, high), (hole, known))) in entry.situation.0.iter().zip(sides) {
-                *hole |= x.is_nan();
-                *known |= !x.is_nan();
-                *low = low.min(*x);
-                *high = high.max(*x);
+            for (x, side) in entry.situation.0.iter().zip(&mut sides) {
+                side.holes |= x.is_nan();
+                side.known |= !x.is_nan();
+                side.low = side.low.min(*x);
+                side.high = side.high.max(*x);
             }
         }
-        let width = |f: &usize| {
-            let (low, high) = (bounds.low.get(*f).copied().unwrap_or(0.0), bounds.high.get(*f).copied().unwrap_or(0.0));
-            let hole = bounds.holes.get(*f).copied().unwrap_or(false) && bounds.known.get(*f).copied().unwrap_or(false);
-            (high - low).max(if hole { UNKNOWN } else { 0.0 })
-        };
+        let width = |f: &usize| sides.get(*f).map_or(0.0, Side::width);
         let widest = (0..WIDTH).max_by(|a, b| width(a).total_cmp(&width(b))).unwrap_or(0);
         let splits = to - from > LEAF && width(&widest) > 0.0;
         if splits {
@@ -151,7 +148,7 @@ impl Past {
             entries.select_nth_unstable_by(entries.len() / 2, |a, b| key(a).total_cmp(&key(b)));
         }
         let index = self.boxes.len();
-        self.boxes.push(bounds);
+        self.boxes.push(Box { sides, range: (from, to), children: None });
         if splits {
             let middle = from + (to - from) / 2;
             let children = (self.grow(from, middle), self.grow(middle, to));
@@ -164,7 +161,9 @@ impl Past {
 
     fn search<'a>(&'a self, index: usize, wanted: &Situation, count: usize, best: &mut Vec<(f64, &'a Entry)>) {
         let Some(here) = self.boxes.get(index) else { return };
-        let worst = |best: &Vec<(f64, &Entry)>| if best.len() < count { f64::INFINITY } else { best.last().map_or(f64::INFINITY, |b| b.0) };
+        let worst = |best: &Vec<(f64, &Entry)>| {
+            if best.len() < count { f64::INFINITY } else { best.last().map_or(f64::INFINITY, |b| b.0) }
+        };
         if here.least(wanted) > worst(best) {
             return;
         }
@@ -189,17 +188,24 @@ impl Past {
 impl Box {
     /// The least squared distance that anything in the box can have.
     fn least(&self, wanted: &Situation) -> f64 {
-        let ends = self.low.iter().zip(&self.high).zip(self.holes.iter().zip(&self.known));
-        let least = |(x, ((low, high), (hole, known))): (&f64, ((&f64, &f64), (&bool, &bool)))| match (x.is_nan(), hole, known) {
-            (true, true, _) => 0.0,
-            (true, false, _) => UNKNOWN * UNKNOWN,
-            (false, true, false) => UNKNOWN * UNKNOWN,
-            (false, hole, _) => {
-                let away = (low - x).max(x - high).max(0.0).min(CAP).powi(2);
-                if *hole { away.min(UNKNOWN * UNKNOWN) } else { away }
-            }
-        };
-        wanted.0.iter().zip(ends).map(least).sum()
+        wanted.0.iter().zip(&self.sides).map(|(x, side)| side.least(*x)).sum()
+    }
+}
+
+impl Side {
+    /// How far apart two entries can be.
+    fn width(&self) -> f64 {
+        let apart = if self.known { self.high - self.low } else { 0.0 };
+        apart.max(if self.holes && self.known { UNKNOWN } else { 0.0 })
+    }
+
+    /// The least squared difference to a value that an entry can have.
+    fn least(&self, x: f64) -> f64 {
+        if x.is_nan() {
+            return if self.holes { 0.0 } else { UNKNOWN * UNKNOWN };
+        }
+        let away = (self.low - x).max(x - self.high).clamp(0.0, CAP).powi(2);
+        if self.holes { away.min(UNKNOWN * UNKNOWN) } else { away }
     }
 }
 
@@ -239,19 +245,23 @@ fn difference(a: f64, b: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::domain::strategy::Strategy;
+    use proptest::prelude::{Just, prop, prop_assert_eq, prop_oneof, proptest};
 
     fn entry(run: usize, situation: [f64; WIDTH]) -> Entry {
         let run = format!("{run:06}");
-        Entry { run, situation: Situation(situation), strategy: Strategy::Keep, bits_per_byte: None, saved_against_keep: None }
+        Entry {
+            run,
+            situation: Situation(situation),
+            strategy: Strategy::Keep,
+            bits_per_byte: None,
+            saved_against_keep: None,
+        }
     }
 
-    fn feature_value() -> impl Strategy2 {
+    fn feature_value() -> impl proptest::strategy::Strategy<Value = f64> {
         prop_oneof![4 => -3.0..3.0f64, 1 => Just(f64::NAN), 1 => Just(0.5)]
     }
-    use proptest::strategy::Strategy as Strategy2Base;
-    trait Strategy2: Strategy2Base<Value = f64> {}
-    impl<T: Strategy2Base<Value = f64>> Strategy2 for T {}
 
     proptest! {
         #[test]

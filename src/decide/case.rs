@@ -87,7 +87,13 @@ impl Inputs {
     }
 
     /// With what depends on a strategy filled in.
-    pub fn of_strategy(&self, rules: &RuleBook, strategy: Strategy, executable: bool, cost: Option<&Cost>) -> Vec<Value> {
+    pub fn of_strategy(
+        &self,
+        rules: &RuleBook,
+        strategy: Strategy,
+        executable: bool,
+        cost: Option<&Cost>,
+    ) -> Vec<Value> {
         let mut inputs = self.clone();
         let share = |amount: f64, limit: &Value, unit: f64| match limit.as_number() {
             Some(limit) if limit > 0.0 => Value::number(Some(amount / (limit * unit))),

@@ -70,10 +70,16 @@ impl Fault for DecideError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            DecideError::Rules(_) => Some("correct the files named above, or leave --rules out to use the rules that come with hibrit".into()),
-            DecideError::Read { .. } => Some("--rules wants a folder with .toml files of the same names as hibrit's own".into()),
+            DecideError::Rules(_) => Some(
+                "correct the files named above, or leave --rules out to use the rules that come with hibrit".into(),
+            ),
+            DecideError::Read { .. } => {
+                Some("--rules wants a folder with .toml files of the same names as hibrit's own".into())
+            }
             DecideError::NoStage { .. } => Some(format!("the stages are {}", super::rules::STAGES.join(", "))),
-            DecideError::MissingFeature { .. } => Some("give the input it is measured from (a corpus, say), or add a row with `null` to the table".into()),
+            DecideError::MissingFeature { .. } => {
+                Some("give the input it is measured from (a corpus, say), or add a row with `null` to the table".into())
+            }
             DecideError::BadFeature { .. } => Some("the ranges are in features.toml".into()),
             DecideError::Infeasible { least, .. } => Some(least.clone()),
             DecideError::Curve { .. } => Some("wait for more evaluations".into()),

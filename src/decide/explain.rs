@@ -56,7 +56,10 @@ fn because(choice: &Choice) -> String {
     let sure = choice.confidence * 100.0;
     match choice.action {
         Action::Safest if choice.strategy != pick => {
-            format!("{reason}; but this is only {sure:.0}% sure, so {} is taken as the safest feasible choice", choice.strategy)
+            format!(
+                "{reason}; but this is only {sure:.0}% sure, so {} is taken as the safest feasible choice",
+                choice.strategy
+            )
         }
         Action::Safest => format!("{reason}; this is only {sure:.0}% sure, and it is the safest feasible choice too"),
         Action::Execute | Action::ExecuteWatched => reason,
@@ -97,7 +100,8 @@ fn near(rules: &RuleBook, inputs: &Inputs, case: &Case, choice: &Choice) -> Vec<
             if *value == super::rules::Value::Null || (name == "vetoes" && value.as_number().is_none()) {
                 continue;
             }
-            let input = feature.and_then(|i| rules.features().get(i)).map_or_else(|| column.name.clone(), |f| f.name.clone());
+            let input =
+                feature.and_then(|i| rules.features().get(i)).map_or_else(|| column.name.clone(), |f| f.name.clone());
             rows.push(NearRow {
                 table: name.into(),
                 row: row.name.clone(),
@@ -119,7 +123,8 @@ fn alternatives(rules: &RuleBook, case: &Case, choice: &Choice) -> Vec<Alternati
     options.sort_by(|a, b| place(a).cmp(&place(b)).then(b.utility().total_cmp(&a.utility())));
     let alternative = |o: &Weighed| {
         let utility = o.utility();
-        let loss = rules.seed(o.strategy).and_then(|s| s.loss).and_then(|[a, b]| EquivalentLoss::new((a + b) / 2.0).ok());
+        let loss =
+            rules.seed(o.strategy).and_then(|s| s.loss).and_then(|[a, b]| EquivalentLoss::new((a + b) / 2.0).ok());
         Alternative {
             strategy: o.strategy,
             prior: o.prior,
@@ -154,13 +159,15 @@ fn rejected(option: &Weighed, choice: &Choice) -> String {
         _ if difference < 0.0 => {
             format!("expected to save {:.3} bits per byte less than {}", -difference, choice.strategy)
         }
-        _ => format!("expected to save {difference:.3} bits per byte more than {}, which is not enough to go against {}",
+        _ => format!(
+            "expected to save {difference:.3} bits per byte more than {}, which is not enough to go against {}",
             choice.strategy,
             match choice.origin {
                 Origin::Situation => "what the situation asks for",
                 Origin::Matrix | Origin::Rest => "the matrix",
                 Origin::Scorer => "the evidence",
-            }),
+            }
+        ),
     }
 }
 
@@ -174,7 +181,10 @@ fn note(rules: &RuleBook, case: &Case, choice: &Choice, alone: Strategy) -> Scor
     let note = if scorer.lambda.is_none() {
         "cross-validation found the rules alone to be best, so the scorer adds nothing yet".to_string()
     } else if scorer.evidence < least {
-        format!("the rules decided alone: {} past branches are fewer than the {least} it takes to move a choice", scorer.evidence)
+        format!(
+            "the rules decided alone: {} past branches are fewer than the {least} it takes to move a choice",
+            scorer.evidence
+        )
     } else if changed {
         format!("{} past branches moved the decision from {alone} to {}", scorer.evidence, choice.strategy)
     } else if choice.origin == Origin::Situation {

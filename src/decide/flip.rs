@@ -95,7 +95,9 @@ fn cuts(rules: &RuleBook, inputs: &Inputs, case: &Case, name: &str, index: usize
         let Some(index) = rules.features().index(share) else { return Vec::new() };
         let columns = rules.tables().iter().flat_map(|t| t.columns.iter().enumerate().map(move |(i, c)| (t, i, c)));
         let asked = columns.filter(|(_, _, c)| c.reads.contains(&index));
-        asked.flat_map(|(t, i, _)| t.rows.iter().filter_map(move |r| r.cells.get(i)).flat_map(|c| c.boundaries())).collect()
+        asked
+            .flat_map(|(t, i, _)| t.rows.iter().filter_map(move |r| r.cells.get(i)).flat_map(|c| c.boundaries()))
+            .collect()
     };
     let costs = || case.costs.into_iter().flat_map(|c| c.values());
     match name {
@@ -104,7 +106,9 @@ fn cuts(rules: &RuleBook, inputs: &Inputs, case: &Case, name: &str, index: usize
                 cuts.extend(rules.features().thresholds(basis).into_iter().flat_map(|b| [b.medium, b.high]));
             }
         }
-        "budget_hours" => cuts.extend(of_share("time_share").iter().flat_map(|b| costs().map(move |c| c.seconds / 3600.0 / b))),
+        "budget_hours" => {
+            cuts.extend(of_share("time_share").iter().flat_map(|b| costs().map(move |c| c.seconds / 3600.0 / b)))
+        }
         "memory_gib" => {
             let gib = f64::from(1u32 << 30);
             cuts.extend(of_share("memory_share").iter().flat_map(|b| costs().map(move |c| c.memory as f64 / gib / b)));

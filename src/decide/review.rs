@@ -78,10 +78,15 @@ impl RuleReviewer {
         }
         let spike = &self.rules.spike;
         if self.losses.len() >= spike.after {
-            for (what, value, window) in [("loss", m.loss, &self.losses), ("gradient norm", m.gradient_norm, &self.norms)] {
+            for (what, value, window) in
+                [("loss", m.loss, &self.losses), ("gradient norm", m.gradient_norm, &self.norms)]
+            {
                 let limit = window.mean() + spike.sigmas * window.deviation();
                 if value > limit {
-                    return Some(format!("spike: {what} {value:.4} is above {limit:.4}, the last steps' mean + {} sigma", spike.sigmas));
+                    return Some(format!(
+                        "spike: {what} {value:.4} is above {limit:.4}, the last steps' mean + {} sigma",
+                        spike.sigmas
+                    ));
                 }
             }
         }
@@ -99,7 +104,10 @@ impl RuleReviewer {
         }
         let best = self.trend.best;
         if best > 0.0 && smooth > rules.factor * best {
-            return Some(format!("divergence: smoothed loss {smooth:.4} is above {} x its best {best:.4}", rules.factor));
+            return Some(format!(
+                "divergence: smoothed loss {smooth:.4} is above {} x its best {best:.4}",
+                rules.factor
+            ));
         }
         let limit = best + rules.sigmas * self.trend.noise;
         self.trend.above = if smooth > limit { self.trend.above + 1 } else { 0 };
@@ -154,9 +162,13 @@ impl Reviewer for RuleReviewer {
             let window = self.rules.divergence.skip_window;
             self.skipped.push_back(m.step);
             self.skipped.retain(|s| s + window > m.step);
-            let allowed = if self.plan.watched { self.rules.divergence.skips.div_ceil(2) } else { self.rules.divergence.skips };
+            let allowed =
+                if self.plan.watched { self.rules.divergence.skips.div_ceil(2) } else { self.rules.divergence.skips };
             if self.skipped.len() > allowed {
-                let many = format!("{} steps of the last {window} had to be skipped, the last for {because}", self.skipped.len());
+                let many = format!(
+                    "{} steps of the last {window} had to be skipped, the last for {because}",
+                    self.skipped.len()
+                );
                 return self.incident(m.step, many);
             }
             return Directive::SkipBatch { because };
@@ -329,7 +341,8 @@ mod tests {
                 assert!(matches!(adjust, Directive::Adjust { factor, .. } if factor == 0.5));
             }
         }
-        let expected = ["skip", "skip", "skip", "rewind", "skip", "skip", "skip", "switch", "skip", "skip", "skip", "fall back"];
+        let expected =
+            ["skip", "skip", "skip", "rewind", "skip", "skip", "skip", "switch", "skip", "skip", "skip", "fall back"];
         assert_eq!(seen, expected);
         assert_eq!(r.state(), ReviewState { incidents: 3, switches: 1 });
     }
@@ -377,7 +390,10 @@ mod tests {
     #[test]
     fn a_creeping_loss_is_rewound_and_sooner_when_watched() {
         let (step, directive) = creep(&mut reviewer(ReviewPlan::default()), 0.0005);
-        assert!(matches!(&directive, Directive::Rewind { steps: 100, because } if because.starts_with("divergence")), "{directive:?}");
+        assert!(
+            matches!(&directive, Directive::Rewind { steps: 100, because } if because.starts_with("divergence")),
+            "{directive:?}"
+        );
         let watched = ReviewPlan { watched: true, ..ReviewPlan::default() };
         let (sooner, _) = creep(&mut reviewer(watched), 0.0005);
         assert!(sooner + 20 < step, "{sooner} against {step}");

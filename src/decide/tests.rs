@@ -10,7 +10,8 @@ use crate::domain::resources::{Cost, Costs, Priority, Resources};
 use crate::domain::scorer::{FEATURES, Scorer};
 use crate::domain::strategy::Strategy;
 use crate::domain::tree::{Node, Split, Tree};
-use proptest::prelude::*;
+use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, prop_assert_ne, prop_oneof, proptest};
+use proptest::strategy::Strategy as _;
 use strum::IntoEnumIterator;
 
 fn tokenizer(name: &str) -> TokenizerSummary {
@@ -166,10 +167,26 @@ fn what_does_not_fit_the_budget_or_the_memory_is_vetoed() {
     let p = profile(0.2, Some(0.8), 0.9);
     let cost = |seconds: f64, memory: u64| Cost { seconds, memory, disk: 0, flops: 0.0, tokens: 0 };
     let costs: Costs = Strategy::iter()
-        .map(|s| (s, cost(if s == Strategy::Direct { 40_000.0 } else { 30_000.0 }, if s == Strategy::Sequential { 17 << 30 } else { 1 << 30 })))
+        .map(|s| {
+            (
+                s,
+                cost(
+                    if s == Strategy::Direct { 40_000.0 } else { 30_000.0 },
+                    if s == Strategy::Sequential { 17 << 30 } else { 1 << 30 },
+                ),
+            )
+        })
         .collect();
     let r = resources(1, Some(36_000.0), Priority::Balanced);
-    let case = Case { profile: &p, resources: &r, costs: Some(&costs), executable: &all(), past: &past, scorer: None, train_bytes: None };
+    let case = Case {
+        profile: &p,
+        resources: &r,
+        costs: Some(&costs),
+        executable: &all(),
+        past: &past,
+        scorer: None,
+        train_bytes: None,
+    };
     let d = decide(&rules, &case).unwrap();
     let why = |s: Strategy| {
         let a = d.alternatives.iter().find(|a| a.strategy == s).unwrap();
@@ -188,7 +205,15 @@ fn what_does_not_fit_the_budget_or_the_memory_is_vetoed() {
 fn nothing_feasible_is_an_error_that_says_what_would_help() {
     let (rules, past) = (RuleBook::embedded().unwrap(), Past::default());
     let (p, r) = (profile(0.2, None, 0.5), resources(0, None, Priority::Balanced));
-    let case = Case { profile: &p, resources: &r, costs: None, executable: &all(), past: &past, scorer: None, train_bytes: None };
+    let case = Case {
+        profile: &p,
+        resources: &r,
+        costs: None,
+        executable: &all(),
+        past: &past,
+        scorer: None,
+        train_bytes: None,
+    };
     let error = decide(&rules, &case).unwrap_err();
     assert_eq!(error.kind(), Kind::Infeasible);
     assert!(error.hint().unwrap().contains("no device"), "{:?}", error.hint());
@@ -199,7 +224,15 @@ fn a_budget_that_is_no_number_is_a_named_error() {
     let (rules, past) = (RuleBook::embedded().unwrap(), Past::default());
     for budget in [f64::NAN, -1.0] {
         let (p, r) = (profile(0.2, None, 0.5), resources(1, Some(budget), Priority::Balanced));
-        let case = Case { profile: &p, resources: &r, costs: None, executable: &all(), past: &past, scorer: None, train_bytes: None };
+        let case = Case {
+            profile: &p,
+            resources: &r,
+            costs: None,
+            executable: &all(),
+            past: &past,
+            scorer: None,
+            train_bytes: None,
+        };
         let error = decide(&rules, &case).unwrap_err();
         assert!(matches!(&error, DecideError::BadFeature { feature, .. } if feature == "budget_hours"), "{error}");
     }
@@ -210,16 +243,32 @@ fn strong_evidence_moves_the_choice_and_weak_evidence_does_not() {
     let p = profile(0.2, Some(0.6), 0.5);
     let r = resources(2, None, Priority::Balanced);
     for (comment, s, expected, changed) in [
-        ("half a bit from 40 branches that scatter little", scorer(Strategy::Direct, 0.5, 40, 0.05), Strategy::Direct, true),
-        ("the same from 6 branches is too little evidence", scorer(Strategy::Direct, 0.5, 6, 0.05), Strategy::Sequential, false),
+        (
+            "half a bit from 40 branches that scatter little",
+            scorer(Strategy::Direct, 0.5, 40, 0.05),
+            Strategy::Direct,
+            true,
+        ),
+        (
+            "the same from 6 branches is too little evidence",
+            scorer(Strategy::Direct, 0.5, 6, 0.05),
+            Strategy::Sequential,
+            false,
+        ),
         ("a hair better is within the error", scorer(Strategy::Direct, 0.065, 40, 0.2), Strategy::Sequential, false),
-        ("evidence against others does not speak for keep", scorer(Strategy::Direct, -0.5, 40, 0.01), Strategy::Sequential, false),
+        (
+            "evidence against others does not speak for keep",
+            scorer(Strategy::Direct, -0.5, 40, 0.01),
+            Strategy::Sequential,
+            false,
+        ),
     ] {
         let d = decide_one(&p, &r, &all(), Some(&s));
-        let picked = if d.action == Action::Safest { Strategy::Sequential } else { d.strategy };
-        assert_eq!(picked, expected, "{comment}: {} / {}", d.because, d.scorer.note);
-        assert_eq!(d.scorer.changed_the_decision, changed && d.action != Action::Safest, "{comment}");
-        assert!(!d.scorer.note.is_empty());
+        // What scatters much is not sure, and then the race is taken instead: that too is the scorer's doing.
+        let unsure = d.action == Action::Safest;
+        assert_eq!(d.strategy, if unsure { Strategy::Parallel } else { expected }, "{comment}: {}", d.because);
+        assert!(!unsure || d.because.contains(&format!("says {expected}")), "{comment}: {}", d.because);
+        assert_eq!(d.scorer.changed_the_decision, changed || unsure, "{comment}: {}", d.scorer.note);
     }
 }
 
@@ -261,7 +310,11 @@ fn stages_are_the_specifications_table() {
     ] {
         let s = rules.stage(name).unwrap();
         assert_eq!((s.rank, s.dropout, s.learning_rate, s.warmup), (rank, dropout, rate, warmup), "{name}");
-        assert_eq!((s.epochs, s.batch, s.accumulation, s.train_embeddings), (epochs, batch, accumulation, embeddings), "{name}");
+        assert_eq!(
+            (s.epochs, s.batch, s.accumulation, s.train_embeddings),
+            (epochs, batch, accumulation, embeddings),
+            "{name}"
+        );
         assert_eq!((s.alpha, s.weight_decay, s.sequence), (2.0 * rank as f64, 0.01, 1024), "{name}");
     }
     assert!(matches!(rules.stage("nonsense"), Err(DecideError::NoStage { .. })));
@@ -271,11 +324,27 @@ fn stages_are_the_specifications_table() {
 fn any_case() -> impl proptest::strategy::Strategy<Value = (Profile, Resources, Vec<Strategy>, Option<Scorer>)> {
     let coverage = prop_oneof![3 => 0.0..=1.0f64, 1 => prop::sample::select(vec![0.0, 0.3, 0.4, 0.5, 0.7, 1.0])];
     let similarity = prop_oneof![3 => 0.0..=1.0f64, 1 => prop::sample::select(vec![0.0, 0.4, 0.7, 1.0])];
-    let priority = prop::sample::select(vec![Priority::Balanced, Priority::Fastest, Priority::Quality, Priority::Tight, Priority::Research]);
+    let priority = prop::sample::select(vec![
+        Priority::Balanced,
+        Priority::Fastest,
+        Priority::Quality,
+        Priority::Tight,
+        Priority::Research,
+    ]);
     let strategy = prop::sample::select(all());
-    let scorer = prop::option::of((strategy, -5.0..5.0f64, 1u64..60, 0.0..2.0f64).prop_map(|(s, v, n, e)| scorer(s, v, n, e)));
+    let scorer =
+        prop::option::of((strategy, -5.0..5.0f64, 1u64..60, 0.0..2.0f64).prop_map(|(s, v, n, e)| scorer(s, v, n, e)));
     let budget = prop::option::of(0.0..1e6f64);
-    (coverage.clone(), prop::option::of(coverage), similarity, 1u32..4, budget, priority, prop::sample::subsequence(all(), 0..7), scorer)
+    (
+        coverage.clone(),
+        prop::option::of(coverage),
+        similarity,
+        1u32..4,
+        budget,
+        priority,
+        prop::sample::subsequence(all(), 0..7),
+        scorer,
+    )
         .prop_map(|(v, c, s, d, b, p, mut executable, scorer)| {
             executable.push(Strategy::Keep);
             (profile(v, c, s), resources(d, b, p), executable, scorer)

@@ -139,7 +139,19 @@ pub(super) fn choose<'a>(
         Action::Execute | Action::ExecuteWatched => pick,
         Action::Safest => rules.weighing().safest.iter().copied().find(|s| feasible(*s)).unwrap_or(pick),
     };
-    Ok(Choice { strategy, pick, origin, confidence, action, situation, matrix, expectation, sureness, options, rules_pick })
+    Ok(Choice {
+        strategy,
+        pick,
+        origin,
+        confidence,
+        action,
+        situation,
+        matrix,
+        expectation,
+        sureness,
+        options,
+        rules_pick,
+    })
 }
 
 /// All strategies with utilities and vetoes.
@@ -230,7 +242,11 @@ fn infeasible(options: &[Weighed]) -> DecideError {
     });
     let need = |o: &Weighed| {
         let cost = o.cost.map_or_else(String::new, |c| {
-            format!(" (it needs about {:.2} h and {:.2} GiB)", c.seconds / 3600.0, c.memory as f64 / f64::from(1u32 << 30))
+            format!(
+                " (it needs about {:.2} h and {:.2} GiB)",
+                c.seconds / 3600.0,
+                c.memory as f64 / f64::from(1u32 << 30)
+            )
         });
         format!("{} has least in its way{cost}: {}", o.strategy, because(o))
     };

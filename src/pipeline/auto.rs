@@ -203,8 +203,8 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let device = device::choose(&request.device)?;
     observer.observe(&Event::Note { text: format!("Training on {}: {}", device.name, device.why) });
     let prepared = prepare(&rules, request, observer)?;
-    let source_coder = Coder::new(prepared.source.json(), &prepared.source.vocabulary)?;
-    let candidate_coder = Coder::new(prepared.candidate.json(), &prepared.candidate.vocabulary)?;
+    let source_coder = Coder::of(prepared.source.tokenizer.clone(), &prepared.source.vocabulary)?;
+    let candidate_coder = Coder::of(prepared.candidate.tokenizer.clone(), &prepared.candidate.vocabulary)?;
     let eval_tokens = [source_coder.count(&prepared.eval)?, candidate_coder.count(&prepared.eval)?];
 
     let train_bytes = bytes_of(&prepared.train);
@@ -249,12 +249,12 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         source: Tokens {
             coder: &source_coder,
             vocabulary: &prepared.source.vocabulary,
-            files: &TokenizerFiles(prepared.source.files()),
+            files: &TokenizerFiles::beside(&prepared.source.path),
         },
         candidate: Tokens {
             coder: &candidate_coder,
             vocabulary: &prepared.candidate.vocabulary,
-            files: &TokenizerFiles(prepared.candidate.files()),
+            files: &TokenizerFiles::beside(&prepared.candidate.path),
         },
         mapping: &mapping,
         train: &prepared.train,

@@ -7,7 +7,11 @@ use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
 use crate::domain::resources::Resources;
 use crate::domain::run::Run;
-use crate::execute::{self, tokenizer};
+use crate::execute::model::ModelConfig;
+use crate::execute::pretrain::{PretrainConfig, Surroundings, save_base};
+use crate::execute::tokenizer::{self, Coder};
+use crate::execute::train::{Ending, Trusting};
+use crate::execute;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -39,33 +43,54 @@ pub struct PretrainRequest {
     pub device: String,
     /// How text is read.
     pub reading: CorpusOptions,
+    /// Set by a signal: training ends and nothing is written.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What pretraining came to.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Pretrained {
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Wall seconds.
+    pub seconds: f64,
+    /// Training loss of the last steps, in bits per byte.
+    pub bits_per_byte: f64,
 }
 
 /// Pretrains a base and leaves a complete Hugging Face folder.
-pub fn pretrain(
-    request: &PretrainRequest,
-    observer: &mut dyn Observer,
-) -> Result<execute::pretrain::Pretrained, PipelineError> {
+pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Result<Pretrained, PipelineError> {
     must_be_free(&request.out)?;
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|source| PipelineError::File { verb: "read", path: path.into(), source })
+    };
+    let wanted = ModelConfig::parse(&request.config, &read(&request.config)?)?;
     let device = execute::device::choose(&request.device)?;
     let source = TokenizerFile::open(&request.source)?;
+    let coder = Coder::of(source.tokenizer.clone(), &source.vocabulary)?;
     let documents = Corpus::open(&request.train, &request.reading)?.collect(request.train_bytes)?;
-    let recipe = execute::pretrain::Recipe {
+    let recipe = PretrainConfig {
+        size: wanted.size,
         tokens: request.tokens,
         batch: request.batch,
         sequence: request.sequence,
         learning_rate: request.learning_rate,
         seed: request.seed,
+        ..PretrainConfig::default()
     };
-    Ok(execute::pretrain::pretrain(
-        &request.config,
-        &source.encoder(),
-        &documents,
-        &recipe,
-        &device.device,
-        &request.out,
-        observer,
-    )?)
+    let mut around =
+        Surroundings { device: &device.device, reviewer: &mut Trusting, observer, stop: &request.stop };
+    let fitted = execute::pretrain::pretrain(&recipe, &coder, &documents, None, &mut around)?;
+    if fitted.ending == Ending::Interrupted {
+        return Err(PipelineError::Interrupted);
+    }
+    save_base(&request.out, &fitted.model, &coder, &read(&source.path)?, recipe.dtype)?;
+    let last = fitted.curve.iter().rev().find_map(|p| p.train_bits_per_byte);
+    Ok(Pretrained {
+        tokens: fitted.tokens_seen,
+        seconds: fitted.seconds,
+        bits_per_byte: last.unwrap_or(f64::NAN),
+    })
 }
 
 /// The sample's text: lines are documents, no line stands in both parts.
@@ -211,6 +236,7 @@ pub fn demo(
         seed,
         device: "cpu".into(),
         reading: CorpusOptions::default(),
+        stop: stop.clone(),
     };
     pretrain(&request, observer)?;
 

@@ -93,6 +93,9 @@ pub enum PipelineError {
     /// The tokenizer does not belong to the model.
     #[error("the original tokenizer needs {tokens} rows and the embedding matrix of {} has {rows}", model.display())]
     TooFewRows { model: PathBuf, rows: usize, tokens: usize },
+    /// A signal came before there was anything worth keeping.
+    #[error("stopped by a signal before anything was written")]
+    Interrupted,
     /// An override names nothing.
     #[error("`{name}` is no value of a strategy's configuration")]
     Override { name: String, known: String },
@@ -112,6 +115,7 @@ impl Fault for PipelineError {
             Self::Learn(e) => e.kind(),
             Self::Occupied { .. } | Self::Override { .. } | Self::OverrideValue { .. } => Kind::Usage,
             Self::TooFewRows { .. } => Kind::Input,
+            Self::Interrupted => Kind::Interrupted,
             Self::File { verb, .. } => {
                 if *verb == "read" {
                     Kind::Input
@@ -134,6 +138,7 @@ impl Fault for PipelineError {
             Self::File { .. } => Some("check that the path is right and may be written".into()),
             Self::TooFewRows { .. } => Some("give the tokenizer that the model was trained with, with --source".into()),
             Self::Override { known, .. } => Some(format!("write STAGE.FIELD=VALUE or FIELD=VALUE; known: {known}")),
+            Self::Interrupted => None,
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
         }
     }

@@ -144,7 +144,10 @@ impl Cell {
 
     /// Where numbers begin or cease to pass.
     pub fn boundaries(&self) -> impl Iterator<Item = f64> {
-        self.tests().iter().filter_map(|t| if let Unary::Within(i) = t { Some(i) } else { None }).flat_map(Interval::boundaries)
+        self.tests()
+            .iter()
+            .filter_map(|t| if let Unary::Within(i) = t { Some(i) } else { None })
+            .flat_map(Interval::boundaries)
     }
 }
 
@@ -172,7 +175,8 @@ fn parse_test(text: &str) -> Result<Unary, CellError> {
     }
     for (sign, closed) in [("<=", true), (">=", true), ("<", false), (">", false)] {
         if let Some(rest) = text.strip_prefix(sign) {
-            let bound = Bound { at: parse_number(rest).ok_or_else(|| bad("a finite number must follow the sign"))?, closed };
+            let bound =
+                Bound { at: parse_number(rest).ok_or_else(|| bad("a finite number must follow the sign"))?, closed };
             let interval = if sign.starts_with('<') {
                 Interval { low: below, high: bound }
             } else {
@@ -192,7 +196,8 @@ fn parse_test(text: &str) -> Result<Unary, CellError> {
             Some(')' | '[') => false,
             _ => return Err(bad("an interval ends with ] or )")),
         };
-        let number = |s: Option<&str>| s.and_then(parse_number).ok_or_else(|| bad("an interval's ends are finite numbers"));
+        let number =
+            |s: Option<&str>| s.and_then(parse_number).ok_or_else(|| bad("an interval's ends are finite numbers"));
         let low = Bound { at: number(low.get(1..))?, closed: closed_low };
         let high = Bound { at: number(high.get(..high.len() - 1))?, closed: closed_high };
         if low.at > high.at || (low.at == high.at && !(low.closed && high.closed)) {
@@ -200,7 +205,8 @@ fn parse_test(text: &str) -> Result<Unary, CellError> {
         }
         return Ok(Unary::Within(Interval { low, high }));
     }
-    let at = parse_number(text).ok_or_else(|| bad("expected -, null, \"a name\", a number, a comparison or an interval"))?;
+    let at =
+        parse_number(text).ok_or_else(|| bad("expected -, null, \"a name\", a number, a comparison or an interval"))?;
     let exact = Bound { at, closed: true };
     Ok(Unary::Within(Interval { low: exact, high: exact }))
 }
@@ -239,9 +245,12 @@ mod tests {
     fn names_pass_their_lists() {
         let high = Value::text("high");
         let low = Value::text("low");
-        for (cell, is_high, is_low) in
-            [("\"high\",\"medium\"", true, false), ("not(\"low\")", true, false), ("\"low\"", false, true), ("> 1", false, false)]
-        {
+        for (cell, is_high, is_low) in [
+            ("\"high\",\"medium\"", true, false),
+            ("not(\"low\")", true, false),
+            ("\"low\"", false, true),
+            ("> 1", false, false),
+        ] {
             let parsed = Cell::parse(cell).unwrap();
             assert_eq!((parsed.matches(&high), parsed.matches(&low)), (is_high, is_low), "{cell}");
         }
@@ -250,7 +259,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_passes_only_dash_and_null() {
-        for (cell, passes) in [("-", true), ("null", true), ("> 0", false), ("not(null)", false), ("not(\"x\")", false)] {
+        for (cell, passes) in [("-", true), ("null", true), ("> 0", false), ("not(null)", false), ("not(\"x\")", false)]
+        {
             assert_eq!(Cell::parse(cell).unwrap().matches(&Value::Null), passes, "{cell}");
         }
         assert!(Cell::parse("not(null)").unwrap().matches(&Value::Number(1.0)));
@@ -258,7 +268,9 @@ mod tests {
 
     #[test]
     fn a_cell_that_cannot_be_read_says_why() {
-        for cell in ["", "high", "> ", "> nan", "> inf", "[1..2", "1..2", "[a..b]", "\"\"", "\"a", "< 1,", "[é..2]", "é..é"] {
+        for cell in
+            ["", "high", "> ", "> nan", "> inf", "[1..2", "1..2", "[a..b]", "\"\"", "\"a", "< 1,", "[é..2]", "é..é"]
+        {
             assert!(matches!(Cell::parse(cell), Err(CellError::Notation { .. })), "{cell}");
         }
         for cell in ["[0.7..0.5]", "(1..1)", "[1..1)"] {

@@ -51,7 +51,9 @@ impl Domain {
     /// Whether a known value is possible.
     pub fn contains(&self, value: &Value) -> bool {
         match (self, value) {
-            (Domain::Number { range, integer }, Value::Number(x)) => range.contains(*x) && (!integer || x.fract() == 0.0),
+            (Domain::Number { range, integer }, Value::Number(x)) => {
+                range.contains(*x) && (!integer || x.fract() == 0.0)
+            }
             (Domain::Names(names), Value::Text(text)) => names.contains(text),
             _ => false,
         }
@@ -208,7 +210,9 @@ impl RawFeatures {
             seen.push(name.clone());
             if !MEASURED.contains(&name.as_str()) {
                 let hint = format!("hibrit measures {}", MEASURED.join(", "));
-                found.push(source.at(span, Code::UnknownFeature, format!("feature \"{name}\" is not measured")).hint(hint));
+                found.push(
+                    source.at(span, Code::UnknownFeature, format!("feature \"{name}\" is not measured")).hint(hint),
+                );
                 continue;
             }
             if list.iter().any(|f| f.name == name) {
@@ -247,7 +251,8 @@ impl RawFeatures {
             let (medium, high) = (*raw.medium.get_ref(), *raw.high.get_ref());
             let span = raw.medium.span().start..raw.high.span().end;
             if !(0.0 <= medium && medium < high && high <= 1.0) {
-                let message = format!("the thresholds of {} must be 0 <= medium < high <= 1, not {medium} and {high}", raw.basis);
+                let message =
+                    format!("the thresholds of {} must be 0 <= medium < high <= 1, not {medium} and {high}", raw.basis);
                 found.push(source.at(span, Code::BadNumber, message));
             } else if bands.iter().any(|b| b.basis == raw.basis) {
                 found.push(source.at(span, Code::DuplicateName, format!("basis {} has thresholds twice", raw.basis)));

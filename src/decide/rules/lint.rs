@@ -77,7 +77,13 @@ impl Space {
         self.descend(0, &all, &mut Vec::new(), visitor);
     }
 
-    fn descend(&self, column: usize, rows: &[usize], witness: &mut Vec<Value>, visitor: &mut dyn FnMut(&[Value], &[usize])) {
+    fn descend(
+        &self,
+        column: usize,
+        rows: &[usize],
+        witness: &mut Vec<Value>,
+        visitor: &mut dyn FnMut(&[Value], &[usize]),
+    ) {
         let Some(axis) = self.axes.get(column) else {
             visitor(witness, rows);
             return;
@@ -193,7 +199,9 @@ pub fn lint(table: &Table, features: &Features, source: &Source) -> Vec<Diagnost
             found.push(source.at(row.span.clone(), Code::DuplicateRow, message).hint("remove one of them"));
         } else if !answers.contains(&i) {
             let (why, hint) = match shadow.get(i).copied().flatten() {
-                Some(w) => (format!(": row \"{}\" answers wherever it matches", name(w)), "move it above, or narrow the other"),
+                Some(w) => {
+                    (format!(": row \"{}\" answers wherever it matches", name(w)), "move it above, or narrow the other")
+                }
                 None => (": no possible input passes its cells".to_string(), "widen its cells"),
             };
             let message = format!("row \"{}\" is unreachable{why}", row.name);
@@ -210,8 +218,9 @@ pub fn lint(table: &Table, features: &Features, source: &Source) -> Vec<Diagnost
         let got = if t.got.is_empty() { "no row".to_string() } else { t.got.join(", ") };
         let wanted = if t.wanted.is_empty() { "no row".to_string() } else { t.wanted.join(", ") };
         let test = table.tests.iter().find(|x| x.name == t.name)?;
-        (t.got != t.wanted)
-            .then(|| source.at(test.span.clone(), Code::TestFailed, format!("test \"{}\" wants {wanted} and got {got}", t.name)))
+        (t.got != t.wanted).then(|| {
+            source.at(test.span.clone(), Code::TestFailed, format!("test \"{}\" wants {wanted} and got {got}", t.name))
+        })
     }));
     found
 }
@@ -243,7 +252,14 @@ pub fn run_tests(table: &Table) -> Vec<TestResult> {
 impl super::table::Row {
     /// Whether both rows ask the same.
     fn cells_equal(&self, other: &Self) -> bool {
-        let tests = |row: &Self| row.cells.iter().map(|c| (c.is_any(), c.tests().to_vec())).collect::<Vec<(bool, Vec<Unary>)>>();
-        tests(self) == tests(other) && self.cells.iter().zip(&other.cells).all(|(a, b)| a.source.starts_with("not(") == b.source.starts_with("not("))
+        let tests = |row: &Self| {
+            row.cells.iter().map(|c| (c.is_any(), c.tests().to_vec())).collect::<Vec<(bool, Vec<Unary>)>>()
+        };
+        tests(self) == tests(other)
+            && self
+                .cells
+                .iter()
+                .zip(&other.cells)
+                .all(|(a, b)| a.source.starts_with("not(") == b.source.starts_with("not("))
     }
 }

@@ -199,9 +199,21 @@ impl Weighing {
             found,
             &[
                 ("alpha", "above 0 and below 1", 0.0 < self.alpha && self.alpha < 1.0),
-                ("standard_errors", "a finite number of at least 0", self.standard_errors >= 0.0 && self.standard_errors.is_finite()),
-                ("spread_weight", "a finite number above 0", self.spread_weight > 0.0 && self.spread_weight.is_finite()),
-                ("safest", "a list with `keep` or `emergency` in it", self.safest.contains(&Strategy::Keep) || self.safest.contains(&Strategy::Emergency)),
+                (
+                    "standard_errors",
+                    "a finite number of at least 0",
+                    self.standard_errors >= 0.0 && self.standard_errors.is_finite(),
+                ),
+                (
+                    "spread_weight",
+                    "a finite number above 0",
+                    self.spread_weight > 0.0 && self.spread_weight.is_finite(),
+                ),
+                (
+                    "safest",
+                    "a list with `keep` or `emergency` in it",
+                    self.safest.contains(&Strategy::Keep) || self.safest.contains(&Strategy::Emergency),
+                ),
             ],
         );
     }
@@ -229,13 +241,21 @@ impl Review {
                 ("incident.learning_rate_factor", "above 0 and below 1", share(incident.learning_rate_factor)),
                 ("incident.switch_at", "at least 1", incident.switch_at >= 1),
                 ("incident.fall_back_at", "above incident.switch_at", incident.fall_back_at > incident.switch_at),
-                ("race.looks", "ascending, above 0 and below 1", race.looks.iter().all(|l| share(*l)) && race.looks.is_sorted_by(|a, b| a < b)),
+                (
+                    "race.looks",
+                    "ascending, above 0 and below 1",
+                    race.looks.iter().all(|l| share(*l)) && race.looks.is_sorted_by(|a, b| a < b),
+                ),
                 ("race.p", "above 0 and below 1", share(race.p)),
                 ("race.tolerance", "at least 1", race.tolerance >= 1.0 && race.tolerance.is_finite()),
                 ("race.least_chance", "above 0 and below 1", share(race.least_chance)),
                 ("curve.least_points", "at least 4", curve.least_points >= 4),
                 ("curve.fitted_share", "above 0 and at most 1", curve.fitted_share > 0.0 && curve.fitted_share <= 1.0),
-                ("curve.exponent", "two ascending numbers above 0", matches!(curve.exponent, [a, b] if 0.0 < a && a < b && b.is_finite())),
+                (
+                    "curve.exponent",
+                    "two ascending numbers above 0",
+                    matches!(curve.exponent, [a, b] if 0.0 < a && a < b && b.is_finite()),
+                ),
                 ("curve.bootstraps", "at least 20", curve.bootstraps >= 20),
                 ("curve.stop_below", "above 0 and below 1", share(curve.stop_below)),
             ],
@@ -274,7 +294,11 @@ impl Strategies {
                 [("success", seed.success, 1.0), ("loss", seed.loss, f64::MAX), ("hours", seed.hours, f64::MAX)]
             {
                 let holds = range.is_none_or(|[a, b]| 0.0 <= a && a <= b && b <= most);
-                demand(source, found, &[(&format!("seed.{strategy}.{field}"), "two ascending numbers in range", holds)]);
+                demand(
+                    source,
+                    found,
+                    &[(&format!("seed.{strategy}.{field}"), "two ascending numbers in range", holds)],
+                );
             }
         }
     }

@@ -75,7 +75,8 @@ impl fmt::Display for Output {
 
 impl Output {
     fn read(says: Says, value: toml::Value) -> Result<Self, String> {
-        let name = |value: &toml::Value| value.as_str().map(str::to_string).ok_or("a name is expected here".to_string());
+        let name =
+            |value: &toml::Value| value.as_str().map(str::to_string).ok_or("a name is expected here".to_string());
         let unknown = |name: &str, what: &str| format!("\"{name}\" is not {what}");
         match says {
             Says::Strategy | Says::Preference => match name(&value)? {
@@ -86,18 +87,27 @@ impl Output {
                 n if n == "veto" => Ok(Output::Veto),
                 n => Err(format!("a veto says \"veto\", not \"{n}\"")),
             },
-            Says::Action => name(&value).and_then(|n| n.parse().map(Output::Action).map_err(|_| unknown(&n, "an action"))),
+            Says::Action => {
+                name(&value).and_then(|n| n.parse().map(Output::Action).map_err(|_| unknown(&n, "an action")))
+            }
             Says::Level => name(&value).and_then(|n| n.parse().map(Output::Level).map_err(|_| unknown(&n, "a level"))),
             Says::Savings => {
-                let map: BTreeMap<Strategy, Saving> = value.try_into().map_err(|e: toml::de::Error| e.message().to_string())?;
+                let map: BTreeMap<Strategy, Saving> =
+                    value.try_into().map_err(|e: toml::de::Error| e.message().to_string())?;
                 for (strategy, s) in &map {
                     if !s.saved.is_finite() || !s.spread.is_finite() || s.spread < 0.0 {
                         return Err(format!("{strategy}: `saved` must be finite and `spread` finite and not below 0"));
                     }
                 }
-                let missing: Vec<String> =
-                    <Strategy as strum::IntoEnumIterator>::iter().filter(|s| !map.contains_key(s)).map(|s| s.to_string()).collect();
-                if missing.is_empty() { Ok(Output::Savings(map)) } else { Err(format!("nothing is said of {}", missing.join(", "))) }
+                let missing: Vec<String> = <Strategy as strum::IntoEnumIterator>::iter()
+                    .filter(|s| !map.contains_key(s))
+                    .map(|s| s.to_string())
+                    .collect();
+                if missing.is_empty() {
+                    Ok(Output::Savings(map))
+                } else {
+                    Err(format!("nothing is said of {}", missing.join(", ")))
+                }
             }
         }
     }
@@ -185,7 +195,8 @@ impl Table {
     /// The rows that answer: by the hit policy, in the file's order; none where there is a gap.
     pub fn answer(&self, facts: &[Value]) -> Vec<&Row> {
         let seen: Vec<&Value> = self.columns.iter().map(|c| c.sees(facts).0).collect();
-        let matching = self.rows.iter().filter(|row| row.cells.iter().zip(&seen).all(|(cell, value)| cell.matches(value)));
+        let matching =
+            self.rows.iter().filter(|row| row.cells.iter().zip(&seen).all(|(cell, value)| cell.matches(value)));
         match self.hit {
             Hit::Collect => matching.collect(),
             Hit::Unique | Hit::Any | Hit::First => matching.take(1).collect(),
@@ -204,7 +215,8 @@ impl Table {
         self.rows
             .iter()
             .filter_map(|row| {
-                let mut missed = row.cells.iter().zip(&seen).enumerate().filter(|(_, (cell, value))| !cell.matches(value));
+                let mut missed =
+                    row.cells.iter().zip(&seen).enumerate().filter(|(_, (cell, value))| !cell.matches(value));
                 match (missed.next(), missed.next()) {
                     (Some((column, _)), None) => Some((row, column)),
                     _ => None,
@@ -222,7 +234,14 @@ impl Table {
 
 impl RawTable {
     /// The table with everything resolved; findings go to `found`, and what they touch is left out.
-    pub fn check(self, name: &str, says: Says, features: &Features, source: &Source, found: &mut Vec<Diagnostic>) -> Table {
+    pub fn check(
+        self,
+        name: &str,
+        says: Says,
+        features: &Features,
+        source: &Source,
+        found: &mut Vec<Diagnostic>,
+    ) -> Table {
         if self.table.get_ref() != name {
             let message = format!("the file is read as table \"{name}\" but calls itself \"{}\"", self.table.get_ref());
             found.push(source.at(self.table.span(), Code::Missing, message));
@@ -253,7 +272,12 @@ impl RawTable {
     }
 }
 
-fn check_columns(raw: Vec<RawColumn>, features: &Features, source: &Source, found: &mut Vec<Diagnostic>) -> Vec<Column> {
+fn check_columns(
+    raw: Vec<RawColumn>,
+    features: &Features,
+    source: &Source,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for column in raw {
         let (span, name) = (column.name.span(), column.name.get_ref().clone());
@@ -266,7 +290,8 @@ fn check_columns(raw: Vec<RawColumn>, features: &Features, source: &Source, foun
             match features.index(read.get_ref()) {
                 Some(index) => reads.push(index),
                 None => {
-                    let message = format!("column \"{name}\" reads \"{}\", which features.toml does not declare", read.get_ref());
+                    let message =
+                        format!("column \"{name}\" reads \"{}\", which features.toml does not declare", read.get_ref());
                     found.push(source.at(read.span(), Code::UnknownFeature, message));
                 }
             }
@@ -274,7 +299,9 @@ fn check_columns(raw: Vec<RawColumn>, features: &Features, source: &Source, foun
         let domains: Vec<&Domain> = reads.iter().filter_map(|i| features.get(*i)).map(|f| &f.domain).collect();
         if domains.windows(2).any(|pair| pair.first() != pair.last()) {
             let message = format!("column \"{name}\" reads features with different ranges");
-            found.push(source.at(span.clone(), Code::TypeMismatch, message).hint("a column's features must have one range"));
+            found.push(
+                source.at(span.clone(), Code::TypeMismatch, message).hint("a column's features must have one range"),
+            );
         }
         if reads.is_empty() {
             found.push(source.at(span, Code::Missing, format!("column \"{name}\" reads no feature")));
@@ -299,7 +326,11 @@ fn check_row(
         if !columns.iter().any(|c| c.name == *column) {
             let known: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
             let message = format!("row \"{name}\" asks about \"{column}\", which is not a column");
-            found.push(source.at(cell.span(), Code::UnknownColumn, message).hint(format!("the columns are {}", known.join(", "))));
+            found.push(
+                source
+                    .at(cell.span(), Code::UnknownColumn, message)
+                    .hint(format!("the columns are {}", known.join(", "))),
+            );
         }
     }
     let mut cells = Vec::new();
@@ -317,7 +348,11 @@ fn check_row(
             }
             Err(e) => {
                 let code = if matches!(e, CellError::Empty { .. }) { Code::EmptyInterval } else { Code::BadCell };
-                found.push(source.at(raw_cell.span(), code, format!("row \"{name}\", column \"{}\": {e}", column.name)));
+                found.push(source.at(
+                    raw_cell.span(),
+                    code,
+                    format!("row \"{name}\", column \"{}\": {e}", column.name),
+                ));
             }
         }
     }
@@ -351,9 +386,15 @@ fn check_cell(
         let (code, problem) = match (test, domain) {
             (Unary::Null, _) => continue,
             (Unary::Name(n), Domain::Names(names)) if names.contains(n) => continue,
-            (Unary::Name(n), Domain::Names(_)) => (Code::OutsideDomain, format!("\"{n}\" is not {}", domain.describe())),
-            (Unary::Name(n), Domain::Number { .. }) => (Code::TypeMismatch, format!("asks for the name \"{n}\" where numbers are")),
-            (Unary::Within(_), Domain::Names(_)) => (Code::TypeMismatch, "asks for a number where names are".to_string()),
+            (Unary::Name(n), Domain::Names(_)) => {
+                (Code::OutsideDomain, format!("\"{n}\" is not {}", domain.describe()))
+            }
+            (Unary::Name(n), Domain::Number { .. }) => {
+                (Code::TypeMismatch, format!("asks for the name \"{n}\" where numbers are"))
+            }
+            (Unary::Within(_), Domain::Names(_)) => {
+                (Code::TypeMismatch, "asks for a number where names are".to_string())
+            }
             (Unary::Within(interval), Domain::Number { range, .. }) => {
                 match interval.boundaries().find(|b| *b < range.low.at || *b > range.high.at) {
                     None => continue,
@@ -384,7 +425,8 @@ fn check_test(raw: RawTest, features: &Features, source: &Source, found: &mut Ve
         if let Some(feature) = features.get(index)
             && !feature.domain.contains(&value)
         {
-            let message = format!("test \"{}\": {name} must be {}, not {value}", raw.name.get_ref(), feature.domain.describe());
+            let message =
+                format!("test \"{}\": {name} must be {}, not {value}", raw.name.get_ref(), feature.domain.describe());
             found.push(source.at(span, Code::OutsideDomain, message));
         }
         if let Some(slot) = given.get_mut(index) {

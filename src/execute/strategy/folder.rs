@@ -14,7 +14,24 @@ use std::path::{Path, PathBuf};
 
 /// A tokenizer's files, by the names they have in a model's folder.
 #[derive(Debug, Clone, Default)]
-pub struct TokenizerFiles(pub Vec<(String, PathBuf)>);
+pub struct TokenizerFiles(Vec<(&'static str, PathBuf)>);
+
+/// What may lie beside a tokenizer.json and belongs to it.
+const COMPANIONS: [&str; 4] =
+    ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "added_tokens.json"];
+
+impl TokenizerFiles {
+    /// A tokenizer.json (whatever its name) and what belongs to it in the same folder.
+    pub fn beside(tokenizer: &Path) -> Self {
+        let folder = tokenizer.parent().unwrap_or(Path::new("."));
+        let companions = COMPANIONS.iter().map(|name| (*name, folder.join(name))).filter(|(_, path)| path.is_file());
+        Self(std::iter::once(("tokenizer.json", tokenizer.to_path_buf())).chain(companions).collect())
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.0.iter().any(|(name, _)| *name == wanted)
+    }
+}
 
 /// Bits per byte by which a model that is read back may differ: merging adapters and rounding of f32 sums.
 const SAME: f64 = 1e-3;
@@ -41,11 +58,30 @@ pub(super) fn write_model(model: &Decoder, side: Side, name: &str, work: &Work<'
         let contents = fs::read(from).map_err(ExecuteError::reading(from))?;
         write_atomically(&folder.join(name), |to| to.write_all(&contents))?;
     }
+    if !work.tokens(side).files.has("tokenizer_config.json") {
+        let text = tokenizer_config(work.tokens(side).vocabulary, config.size.positions);
+        write_atomically(&folder.join("tokenizer_config.json"), |to| to.write_all(text.as_bytes()))?;
+    }
     let generation = work.base.path().join("generation_config.json");
     if generation.is_file() || side == Side::Candidate {
         write_generation_config(&generation, &folder, side, &config)?;
     }
     Ok(relative.to_string_lossy().into_owned())
+}
+
+/// The least that other tools need to open a tokenizer.json: its class and its special tokens by role.
+fn tokenizer_config(vocabulary: &Vocabulary, positions: usize) -> String {
+    let roles = [("bos_token", Role::Bos), ("eos_token", Role::Eos), ("pad_token", Role::Pad), ("unk_token", Role::Unk)];
+    let mut config = serde_json::json!({
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": positions,
+        "clean_up_tokenization_spaces": false,
+    });
+    for (name, role) in roles {
+        if let Some(token) = vocabulary.role(&role).and_then(|id| vocabulary.get(id)) {
+            config[name] = token.raw.clone().into();
+        }
+    }
+    format!("{config:#}\n")
 }
 
 fn with_specials(config: ModelConfig, vocabulary: &Vocabulary) -> ModelConfig {

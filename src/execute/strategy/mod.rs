@@ -159,14 +159,14 @@ pub fn evaluate_base(work: &mut Work<'_>) -> Result<Evaluation, ExecuteError> {
 fn held_out(work: &Work<'_>, side: Side) -> Result<HeldOut, ExecuteError> {
     let longest = work.stages.values().map(|s| s.sequence).max().unwrap_or(1);
     let window = work.bytes_of(longest.min(work.base.config().size.positions));
-    HeldOut::new(work.eval, work.tokens(side).coder, work.source_tokens, window)
+    HeldOut::new(work.tokens(side).coder, work.eval, work.source_tokens, window)
 }
 
 /// Rows for the candidate's vocabulary in place of the original's.
 fn transplanted(model: Decoder, work: &mut Work<'_>) -> Result<Decoder, ExecuteError> {
     let tokens: Vec<u32> = work.source.vocabulary.iter().map(|(id, _)| id).collect();
     let (input, output) = model.embeddings()?;
-    let mut moved = |matrix, side| -> Result<Moved, ExecuteError> {
+    let moved = |matrix, side| -> Result<Moved, ExecuteError> {
         let ground = Ground::new(matrix, &tokens, work.mapping, side, work.seed)?;
         Ok(embed::rows(&ground, &Method::default().chain()))
     };
@@ -229,7 +229,7 @@ fn attempt(
     let lora = LoraConfig::everywhere(config.rank, config.alpha, config.dropout);
     let model = model.with_lora(&lora, work.seed).train_embeddings(config.train_embeddings);
     let length = sequence_length(work, plan.side, config.sequence)?;
-    let data = Packed::text(work.train, work.tokens(plan.side).coder, length)?;
+    let data = Packed::text(work.tokens(plan.side).coder, work.train, length, work.seed)?;
     let mut reviewer = (work.reviewers)(plan.name);
     let mut company = Company { reviewer: reviewer.as_mut(), observer: work.observer, stop: work.stop };
     let fitted = train::fit(model, &data, Some(&held_out), &train::Plan::new(config.clone(), work.seed), &mut company)?;
