@@ -3,9 +3,11 @@
 
 mod alike;
 mod case;
+pub mod curve;
 mod error;
 mod explain;
 mod flip;
+pub mod race;
 pub mod review;
 pub mod rules;
 mod weigh;

@@ -129,6 +129,11 @@ impl Cell {
         }
     }
 
+    /// Whether both ask the same, however they are written.
+    pub fn same(&self, other: &Self) -> bool {
+        self.test == other.test
+    }
+
     /// Whether it is `-`.
     pub fn is_any(&self) -> bool {
         self.test == Test::Any

@@ -1,137 +1,16 @@
 //! Whether a table answers every input exactly as its hit policy promises: gaps, overlaps, unreachable and duplicate
-//! rows, failing tests, idle columns. Exact: the boundaries in a column's cells cut its values into points and open
-//! intervals on which every cell is constant, so one value of each stands for all.
+//! rows, failing tests, idle columns; and whether tables contradict each other. Exact, over the parts of `space`.
 
-use super::cell::Unary;
 use super::diagnostic::{Code, Diagnostic, Source};
-use super::feature::{Domain, Features};
+use super::feature::Features;
 use super::raw::Hit;
-use super::table::{Column, Table};
-use super::value::Value;
+use super::space::{Space, words};
+use super::table::{Output, Row, Table};
+use crate::domain::strategy::Strategy;
 use std::collections::BTreeSet;
 
 /// Findings of one kind that are listed before the rest is only counted.
 const LISTED: usize = 8;
-
-/// One value for every part of a column's domain on which no given test changes its answer. For numbers: each
-/// boundary that is possible, and one value between each two neighbours.
-pub fn representatives(domain: &Domain, null: bool, boundaries: impl Iterator<Item = f64>) -> Vec<Value> {
-    let mut points = match domain {
-        Domain::Names(names) => names.iter().map(Value::text).collect(),
-        Domain::Number { range, integer } => {
-            let mut cuts: Vec<f64> = boundaries.chain(range.boundaries()).filter(|b| b.is_finite()).collect();
-            cuts.sort_by(f64::total_cmp);
-            cuts.dedup();
-            let between = |a: f64, b: f64| {
-                if *integer {
-                    Some(a.floor() + 1.0).filter(|x| *x < b)
-                } else {
-                    Some(a + (b - a) / 2.0).filter(|x| a < *x && *x < b)
-                }
-            };
-            let mut numbers = Vec::new();
-            numbers.extend(cuts.first().map(|first| first.ceil() - 1.0));
-            for (i, cut) in cuts.iter().enumerate() {
-                numbers.push(*cut);
-                numbers.extend(cuts.get(i + 1).map_or(Some(cut.floor() + 1.0), |next| between(*cut, *next)));
-            }
-            if numbers.is_empty() {
-                numbers.push(0.0);
-            }
-            numbers.into_iter().map(Value::Number).filter(|v| domain.contains(v)).collect::<Vec<_>>()
-        }
-    };
-    if null {
-        points.push(Value::Null);
-    }
-    points
-}
-
-/// The product of a table's columns, by representatives, with what each row answers to each of them.
-struct Space {
-    /// Representatives, by column.
-    axes: Vec<Vec<Value>>,
-    /// `passes[row][column][representative]`.
-    passes: Vec<Vec<Vec<bool>>>,
-}
-
-impl Space {
-    fn new(table: &Table, features: &Features) -> Self {
-        let axes: Vec<Vec<Value>> =
-            table.columns.iter().enumerate().map(|(i, column)| axis(table, i, column, features)).collect();
-        let passes = table
-            .rows
-            .iter()
-            .map(|row| {
-                let cells = row.cells.iter().zip(&axes);
-                cells.map(|(cell, axis)| axis.iter().map(|v| cell.matches(v)).collect()).collect()
-            })
-            .collect();
-        Self { axes, passes }
-    }
-
-    /// Visits every part of the space on which the set of matching rows is one and the same: a witness and the rows.
-    /// Neighbouring parts may come apart, but every point of the space lies in some visited part.
-    fn visit(&self, visitor: &mut dyn FnMut(&[Value], &[usize])) {
-        let all: Vec<usize> = (0..self.passes.len()).collect();
-        self.descend(0, &all, &mut Vec::new(), visitor);
-    }
-
-    fn descend(
-        &self,
-        column: usize,
-        rows: &[usize],
-        witness: &mut Vec<Value>,
-        visitor: &mut dyn FnMut(&[Value], &[usize]),
-    ) {
-        let Some(axis) = self.axes.get(column) else {
-            visitor(witness, rows);
-            return;
-        };
-        let mut seen: BTreeSet<Vec<usize>> = BTreeSet::new();
-        for (point, value) in axis.iter().enumerate() {
-            let passes = |row: &usize| {
-                self.passes.get(*row).and_then(|r| r.get(column)).and_then(|c| c.get(point)).copied().unwrap_or(false)
-            };
-            let left: Vec<usize> = rows.iter().copied().filter(passes).collect();
-            if seen.insert(left.clone()) {
-                witness.push(value.clone());
-                self.descend(column + 1, &left, witness, visitor);
-                witness.pop();
-            }
-        }
-    }
-}
-
-fn axis(table: &Table, index: usize, column: &Column, features: &Features) -> Vec<Value> {
-    let boundaries = table.rows.iter().filter_map(|r| r.cells.get(index)).flat_map(|c| c.boundaries());
-    let null = column.optional(features);
-    column.domain(features).map_or_else(Vec::new, |domain| representatives(domain, null, boundaries))
-}
-
-/// A witness in words: `coverage = 0.8, similarity = "low"`.
-fn words(table: &Table, witness: &[Value]) -> String {
-    let parts: Vec<String> = table.columns.iter().zip(witness).map(|(c, v)| format!("{} = {v}", c.name)).collect();
-    parts.join(", ")
-}
-
-/// An input of a table, as facts by feature index, from a witness by column.
-pub fn facts_of(table: &Table, features: &Features, witness: &[Value]) -> Vec<Value> {
-    let mut facts = vec![Value::Null; features.len()];
-    for (column, value) in table.columns.iter().zip(witness) {
-        if let Some(slot) = column.reads.first().and_then(|i| facts.get_mut(*i)) {
-            *slot = value.clone();
-        }
-    }
-    facts
-}
-
-/// A witness for each set of rows that can match together, over the whole space; the union of the parts is the space.
-pub fn parts(table: &Table, features: &Features) -> Vec<(Vec<Value>, Vec<usize>)> {
-    let mut parts = Vec::new();
-    Space::new(table, features).visit(&mut |witness, rows| parts.push((witness.to_vec(), rows.to_vec())));
-    parts
-}
 
 /// All findings about a table.
 pub fn lint(table: &Table, features: &Features, source: &Source) -> Vec<Diagnostic> {
@@ -143,12 +22,13 @@ pub fn lint(table: &Table, features: &Features, source: &Source) -> Vec<Diagnost
     let mut answers: BTreeSet<usize> = BTreeSet::new();
     // For a row that never answers: a row that answered where it matched.
     let mut shadow: Vec<Option<usize>> = vec![None; table.rows.len()];
-    Space::new(table, features).visit(&mut |witness, rows| {
+    for part in Space::new(&[table], features).parts() {
+        let rows = part.rows.first().map_or(&[][..], Vec::as_slice);
         let Some(first) = rows.first().copied() else {
             if table.hit != Hit::Collect {
-                gaps.push(words(table, witness));
+                gaps.push(words(features, &part.facts));
             }
-            return;
+            continue;
         };
         let winner = match table.hit {
             Hit::Collect | Hit::Any | Hit::Unique => None,
@@ -177,11 +57,11 @@ pub fn lint(table: &Table, features: &Features, source: &Source) -> Vec<Diagnost
                     Hit::First | Hit::Priority | Hit::Collect => false,
                 };
                 if clash && !overlaps.iter().any(|(x, y, _)| (x, y) == (a, b)) {
-                    overlaps.push((*a, *b, words(table, witness)));
+                    overlaps.push((*a, *b, words(features, &part.facts)));
                 }
             }
         }
-    });
+    }
     let more = |n: usize| if n > LISTED { format!(" (and {} more such gaps)", n - LISTED) } else { String::new() };
     for (i, gap) in gaps.iter().take(LISTED).enumerate() {
         let note = if i + 1 == LISTED { more(gaps.len()) } else { String::new() };
@@ -249,17 +129,88 @@ pub fn run_tests(table: &Table) -> Vec<TestResult> {
     table.tests.iter().map(result).collect()
 }
 
-impl super::table::Row {
+impl Row {
     /// Whether both rows ask the same.
     fn cells_equal(&self, other: &Self) -> bool {
-        let tests = |row: &Self| {
-            row.cells.iter().map(|c| (c.is_any(), c.tests().to_vec())).collect::<Vec<(bool, Vec<Unary>)>>()
-        };
-        tests(self) == tests(other)
-            && self
-                .cells
-                .iter()
-                .zip(&other.cells)
-                .all(|(a, b)| a.source.starts_with("not(") == b.source.starts_with("not("))
+        self.cells.len() == other.cells.len() && self.cells.iter().zip(&other.cells).all(|(a, b)| a.same(b))
     }
+}
+
+/// Where tables contradict each other: a row that recommends what a veto forbids on the very same inputs, or a row of
+/// the matrix against expectations that rank another strategy higher. Warnings: a person may mean it.
+pub fn contradictions(tables: &[Table], features: &Features, sources: &[Source]) -> Vec<Diagnostic> {
+    let table = |name: &str| tables.iter().find(|t| t.name == name);
+    let source = |table: &Table| sources.iter().find(|s| s.name == format!("{}.toml", table.name));
+    let mut found = Vec::new();
+    for (asking, vetoes) in
+        ["decision", "situations"].into_iter().filter_map(table).zip(std::iter::repeat(table("vetoes")))
+    {
+        if let (Some(vetoes), Some(source)) = (vetoes, source(asking)) {
+            found.extend(forbidden(asking, vetoes, features, source));
+        }
+    }
+    if let (Some(matrix), Some(expectations)) = (table("decision"), table("expectations"))
+        && let Some(source) = source(matrix)
+    {
+        found.extend(outranked(matrix, expectations, features, source));
+    }
+    found
+}
+
+/// Rows whose strategy is vetoed on inputs that they themselves ask about.
+fn forbidden(asking: &Table, vetoes: &Table, features: &Features, source: &Source) -> Vec<Diagnostic> {
+    let asked: BTreeSet<usize> = asking.columns.iter().flat_map(|c| c.reads.iter().copied()).collect();
+    let of_strategy = features.index("strategy");
+    // Only vetoes that follow from the strategy and from what the asking table knows contradict it.
+    let mut known = vetoes.clone();
+    known.rows.retain(|row| {
+        row.cells.iter().zip(&known.columns).all(|(cell, column)| {
+            cell.is_any() || column.reads.iter().all(|f| asked.contains(f) || Some(*f) == of_strategy)
+        })
+    });
+    let mut found: Vec<(String, String, Diagnostic)> = Vec::new();
+    for part in Space::new(&[asking, &known], features).parts() {
+        let [rows, vetoing] = part.rows.as_slice() else { continue };
+        let Some(row) = asking.winner(rows) else { continue };
+        let strategy = of_strategy.and_then(|f| part.facts.get(f)).map(|v| v.to_string().trim_matches('"').to_string());
+        if strategy.as_deref() != Some(row.output.to_string().as_str()) {
+            continue;
+        }
+        for veto in vetoing.iter().filter_map(|r| known.rows.get(*r)) {
+            if found.iter().any(|(a, b, _)| (a, b) == (&row.name, &veto.name)) {
+                continue;
+            }
+            let message = format!(
+                "row \"{}\" asks for {} where row \"{}\" of vetoes forbids it",
+                row.name, row.output, veto.name
+            );
+            let finding = source.at(row.span.clone(), Code::Contradiction, message).warning();
+            let finding =
+                finding.witness(words(features, &part.facts)).hint("narrow one of them, or ask for something else");
+            found.push((row.name.clone(), veto.name.clone(), finding));
+        }
+    }
+    found.into_iter().map(|(_, _, finding)| finding).collect()
+}
+
+/// Rows of the matrix whose strategy the expectations rank below another. `adaptive` and `emergency` do not compete.
+fn outranked(matrix: &Table, expectations: &Table, features: &Features, source: &Source) -> Vec<Diagnostic> {
+    let mut found: Vec<(String, Diagnostic)> = Vec::new();
+    for part in Space::new(&[matrix, expectations], features).parts() {
+        let [rows, expected] = part.rows.as_slice() else { continue };
+        let (Some(row), Some(expected)) = (matrix.winner(rows), expectations.winner(expected)) else { continue };
+        let (Output::Strategy(strategy), Output::Savings(savings)) = (&row.output, &expected.output) else { continue };
+        let rivals = savings.iter().filter(|(s, _)| !matches!(s, Strategy::Adaptive | Strategy::Emergency));
+        let best = rivals.max_by(|a, b| a.1.saved.total_cmp(&b.1.saved));
+        let (Some((better, most)), Some(own)) = (best, savings.get(strategy)) else { continue };
+        if most.saved > own.saved && !found.iter().any(|(name, _)| *name == row.name) {
+            let message = format!(
+                "row \"{}\" says {strategy} ({:+}), but row \"{}\" of expectations expects more of {better} ({:+})",
+                row.name, own.saved, expected.name, most.saved
+            );
+            let finding = source.at(row.span.clone(), Code::Contradiction, message).warning();
+            found.push((row.name.clone(), finding.witness(words(features, &part.facts))));
+        }
+    }
+    found.into_iter().map(|(_, finding)| finding).collect()
 }

@@ -7,17 +7,19 @@ mod feature;
 mod lint;
 mod plain;
 mod raw;
+mod space;
 mod table;
 mod value;
 
 pub use cell::{Bound, Cell, CellError, Interval, Unary};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source};
 pub use feature::{Band, Domain, Feature, Features, MEASURED};
-pub use lint::{TestResult, facts_of, parts, representatives, run_tests};
+pub use lint::{TestResult, run_tests};
 pub use plain::{
     Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, SeedExpectation, Spike, Strategies, Weighing,
 };
 pub use raw::Hit;
+pub use space::{Part, Space, representatives, words};
 pub use table::{Column, Output, Row, Saving, Says, Table, Test};
 pub use value::Value;
 
@@ -108,6 +110,9 @@ impl RuleBook {
                 found.extend(lint::lint(&table, &features, source));
             }
             tables.push(table);
+        }
+        if !found.iter().any(|d| d.severity == Severity::Error) {
+            found.extend(lint::contradictions(&tables, &features, &sources));
         }
         let weighing = parse::<Weighing>(&sources, "weighing", &mut found).map(|(w, s)| {
             w.check(s, &mut found);
@@ -268,3 +273,6 @@ fn parse<'a, T: DeserializeOwned>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,11 +184,6 @@ impl Column {
     pub fn domain<'a>(&self, features: &'a Features) -> Option<&'a Domain> {
         self.reads.first().and_then(|i| features.get(*i)).map(|f| &f.domain)
     }
-
-    /// Whether it may see nothing: all its features are optional.
-    pub fn optional(&self, features: &Features) -> bool {
-        self.reads.iter().all(|i| features.get(*i).is_none_or(|f| f.optional))
-    }
 }
 
 impl Table {
@@ -202,6 +197,12 @@ impl Table {
             Hit::Unique | Hit::Any | Hit::First => matching.take(1).collect(),
             Hit::Priority => matching.min_by_key(|row| self.rank(row)).into_iter().collect(),
         }
+    }
+
+    /// The row that wins among matching ones; for all policies but `collect`.
+    pub fn winner(&self, matching: &[usize]) -> Option<&Row> {
+        let mut rows = matching.iter().filter_map(|r| self.rows.get(*r));
+        if self.hit == Hit::Priority { rows.min_by_key(|row| self.rank(row)) } else { rows.next() }
     }
 
     /// The one row that answers; for tables that always have one.
