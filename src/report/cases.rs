@@ -92,7 +92,7 @@ pub(super) fn profile() -> Profile {
                 basis: Basis::Surface,
                 score: Similarity::new(0.61).unwrap(),
                 chance: Some(0.18),
-                note: "Mean share of a candidate token's bytes that its longest source piece covers.".into(),
+                note: "chance that two bytes of a candidate token stand in the same piece of the original's decomposition, weighed by occurrence on the corpus".into(),
             }],
         },
         model: Some(ModelSummary {
@@ -103,7 +103,7 @@ pub(super) fn profile() -> Profile {
             hidden: 4_096,
             tied: false,
         }),
-        warnings: vec!["1.7% of the lines do not come back from the candidate as they went in.".into()],
+        warnings: vec!["1.70% of the lines do not come back from the candidate as they were".into()],
     }
 }
 
@@ -160,23 +160,23 @@ pub(super) fn decision() -> Decision {
         PathStep { feature: "strategy=sequential".into(), value: 1.0, threshold: 0.5, below: false, count: 6 },
     ];
     let mut keep = weighed(Strategy::Keep, 0.0, 0.0, Some(cost(9.5, 31)));
-    keep.rejected = "It is expected to save 0.101 bits per byte less than sequential.".into();
+    keep.rejected = "expected to save 0.101 bits per byte less than sequential".into();
     let mut structural = weighed(Strategy::Structural, -0.1, 0.0, None);
     structural.level = None;
     structural.vetoes = vec![row(
         "vetoes",
-        "research-only",
+        "structural-is-research",
         "veto",
-        "The structural road is an experiment; it is taken only when research is asked for.",
+        "structural is experimental (the seed: success 30-60%): it is only taken when research is asked for",
     )];
     let mut direct = weighed(Strategy::Direct, -0.05, -0.01, Some(cost(14.0, 62)));
     direct.level = Some(Level::Minimum);
-    direct.rejected = "The matrix asks for a coverage above 0.70 and a high similarity.".into();
+    direct.rejected = "expected to save 0.161 bits per byte less than sequential".into();
     Decision {
         strategy: Strategy::Sequential,
         confidence: share(0.74),
         action: Action::ExecuteWatched,
-        because: "Half of what the candidate writes is known to the model, so it can be adapted step by step.".into(),
+        because: "the matrix says sequential: the seed: enough is shared to carry the language over in stages".into(),
         resources: Resources {
             devices: 1,
             memory: Some(80 << 30),
@@ -187,15 +187,15 @@ pub(super) fn decision() -> Decision {
         matched_rows: vec![
             row(
                 "decision",
-                "medium-medium",
+                "half-medium",
                 "sequential",
-                "The seed's matrix: coverage 0.50-0.70 with medium similarity.",
+                "the seed: enough is shared to carry the language over in stages",
             ),
-            row("confidence", "watched", "execute_watched", "Confidence between 0.70 and 0.85."),
+            row("confidence", "fairly-sure", "execute_watched", "fairly sure: execute, and review twice as often"),
         ],
         near_rows: vec![NearRow {
             table: "decision".into(),
-            row: "low".into(),
+            row: "third-better".into(),
             output: "parallel".into(),
             input: "coverage".into(),
             value: "0.5506234187".into(),
@@ -205,7 +205,7 @@ pub(super) fn decision() -> Decision {
         flips: vec![Flip {
             input: "coverage".into(),
             from: "0.5506234187".into(),
-            to: "0.49999".into(),
+            to: "< 0.5".into(),
             strategy: Strategy::Parallel,
         }],
         alike: vec![AlikeRun {
@@ -220,7 +220,7 @@ pub(super) fn decision() -> Decision {
             id: Some("5f1c09aa2b7e-24".into()),
             evidence: 24,
             changed_the_decision: false,
-            note: "It adds 0.021 bits per byte to sequential.".into(),
+            note: "24 past branches agree with the rules".into(),
         },
     }
 }
@@ -326,7 +326,7 @@ pub(super) fn direct_run() -> Run {
         level: Some(Level::Good),
         saved_against_keep: Some(1.149 - 1.087),
         winner: Some("direct".into()),
-        verdict: "direct ended below keep on the same documents.".into(),
+        verdict: "direct ended below keep on the same documents".into(),
         branches: vec![direct, keep],
         incidents: vec![spike],
         seconds: 391.0,

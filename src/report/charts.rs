@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 const WIDTH: u32 = 720;
-const ROW: i32 = 26;
+const ROW: i32 = 28;
 const FONT: &str = "sans-serif";
 const INK: RGBColor = RGBColor(31, 41, 55);
 const SOFT: RGBColor = RGBColor(107, 114, 128);
@@ -71,15 +71,15 @@ fn wide() -> i32 {
 }
 
 fn draw_bars(area: &Area<'_>, full: f64, bars: &[Bar]) -> Drawn {
-    let (from, room) = (250, f64::from(wide() - 250 - 80));
+    let (from, room) = (280, f64::from(wide() - 280 - 80));
     for (i, bar) in (0..).zip(bars) {
         let middle = 4 + i * ROW + ROW / 2;
         let part = if full > 0.0 && bar.value.is_finite() { (bar.value / full).clamp(0.0, 1.0) } else { 0.0 };
         let end = from + (part * room).round() as i32;
-        area.draw(&Text::new(bar.label.clone(), (from - 8, middle), text(14, INK, HPos::Right)))?;
+        area.draw(&Text::new(bar.label.clone(), (from - 8, middle), text(17, INK, HPos::Right)))?;
         let [first, ..] = COLOURS;
         area.draw(&Rectangle::new([(from, middle - 8), (end.max(from + 1), middle + 8)], first.filled()))?;
-        area.draw(&Text::new(bar.text.clone(), (end + 6, middle), text(14, INK, HPos::Left)))?;
+        area.draw(&Text::new(bar.text.clone(), (end + 6, middle), text(17, INK, HPos::Left)))?;
     }
     Ok(())
 }
@@ -95,13 +95,13 @@ fn draw_spans(area: &Area<'_>, axis: &str, spans: &[Span], lang: Lang) -> Drawn 
     for tick in ticks(low, high) {
         let colour = if tick == 0.0 { SOFT } else { LINE };
         area.draw(&PathElement::new([(place(tick), 4), (place(tick), bottom + 4)], colour.stroke_width(1)))?;
-        area.draw(&Text::new(exact(tick, lang), (place(tick), bottom + 14), text(13, SOFT, HPos::Center)))?;
+        area.draw(&Text::new(exact(tick, lang), (place(tick), bottom + 15), text(16, SOFT, HPos::Center)))?;
     }
     for (i, span) in (0..).zip(spans) {
         let middle = 4 + i * ROW + ROW / 2;
         let [first, second, ..] = COLOURS;
         let colour = if span.chosen { second } else { first };
-        area.draw(&Text::new(span.label.clone(), (from - 8, middle), text(14, INK, HPos::Right)))?;
+        area.draw(&Text::new(span.label.clone(), (from - 8, middle), text(17, INK, HPos::Right)))?;
         if span.low.is_finite() && span.high.is_finite() && span.high > span.low {
             area.draw(&PathElement::new(
                 [(place(span.low), middle), (place(span.high), middle)],
@@ -115,7 +115,7 @@ fn draw_spans(area: &Area<'_>, axis: &str, spans: &[Span], lang: Lang) -> Drawn 
     area.draw(&Text::new(
         axis.to_string(),
         (place(low) + (room / 2.0) as i32, bottom + 38),
-        text(13, SOFT, HPos::Center),
+        text(16, SOFT, HPos::Center),
     ))?;
     Ok(())
 }
@@ -142,23 +142,23 @@ fn draw_position(area: &Area<'_>, across: &Across, up: &Up, cells: &[Region], he
         let corners = [(x(cell.from), y(cell.bands.end)), (x(cell.to), y(cell.bands.start))];
         area.draw(&Rectangle::new(corners, first.mix(0.12).filled()))?;
         let middle = ((corners[0].0 + corners[1].0) / 2, (corners[0].1 + corners[1].1) / 2);
-        area.draw(&Text::new(cell.label.clone(), middle, text(14, INK, HPos::Center)))?;
+        area.draw(&Text::new(cell.label.clone(), middle, text(17, INK, HPos::Center)))?;
     }
     for edge in [0.0, 1.0].iter().chain(&across.edges) {
         area.draw(&PathElement::new([(x(*edge), top), (x(*edge), bottom)], LINE.stroke_width(1)))?;
-        area.draw(&Text::new(exact(*edge, lang), (x(*edge), bottom + 12), text(13, SOFT, HPos::Center)))?;
+        area.draw(&Text::new(exact(*edge, lang), (x(*edge), bottom + 14), text(16, SOFT, HPos::Center)))?;
     }
     for (band, name) in up.bands.iter().enumerate() {
         area.draw(&PathElement::new([(left, y(band)), (right, y(band))], LINE.stroke_width(1)))?;
-        area.draw(&Text::new(name.clone(), (left - 8, y(band) - row / 2), text(14, INK, HPos::Right)))?;
+        area.draw(&Text::new(name.clone(), (left - 8, y(band) - row / 2), text(17, INK, HPos::Right)))?;
     }
     area.draw(&PathElement::new([(left, top), (right, top)], LINE.stroke_width(1)))?;
     let point = (x(across.at), y(up.at) - row / 2 + row / 4);
     area.draw(&Circle::new(point, 6, second.filled()))?;
     let beside = if across.at < 0.75 { (10, HPos::Left) } else { (-10, HPos::Right) };
-    area.draw(&Text::new(here.to_string(), (point.0 + beside.0, point.1), text(14, second, beside.1)))?;
+    area.draw(&Text::new(here.to_string(), (point.0 + beside.0, point.1), text(17, second, beside.1)))?;
     let label = format!("{} ↔, {} ↕", across.name, up.name);
-    area.draw(&Text::new(label, ((left + right) / 2, bottom + 34), text(13, SOFT, HPos::Center)))?;
+    area.draw(&Text::new(label, ((left + right) / 2, bottom + 38), text(16, SOFT, HPos::Center)))?;
     Ok(())
 }
 
@@ -171,8 +171,8 @@ fn curves(out: &mut String, axis: &str, series: &[Series], lang: Lang) -> Drawn 
     let mut chart = ChartBuilder::on(&area)
         .margin(10)
         .margin_right(30)
-        .x_label_area_size(46)
-        .y_label_area_size(56)
+        .x_label_area_size(54)
+        .y_label_area_size(60)
         .build_cartesian_2d(low_x..high_x.max(low_x + 1.0), (low_y - margin)..(high_y + margin))?;
     chart
         .configure_mesh()
@@ -180,7 +180,7 @@ fn curves(out: &mut String, axis: &str, series: &[Series], lang: Lang) -> Drawn 
         .light_line_style(WHITE.mix(0.0))
         .bold_line_style(LINE)
         .axis_style(SOFT)
-        .label_style((FONT, 13).into_font().color(&SOFT))
+        .label_style((FONT, 16).into_font().color(&SOFT))
         .x_desc(axis)
         .x_labels(6)
         .y_labels(6)
@@ -198,7 +198,7 @@ fn curves(out: &mut String, axis: &str, series: &[Series], lang: Lang) -> Drawn 
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperRight)
-        .label_font((FONT, 14).into_font().color(&INK))
+        .label_font((FONT, 17).into_font().color(&INK))
         .background_style(WHITE.mix(0.8))
         .border_style(LINE)
         .draw()?;

@@ -37,7 +37,7 @@ fn recommendation(decision: &Decision, words: &Words) -> Vec<Block> {
     let action = decision.action.to_string();
     vec![
         Block::Answer(Tone::Strong, say!(words, "decision-answer", strategy = strategy, gist = gist)),
-        Block::Text(decision.because.clone()),
+        Block::Text(words.sentence_of_engine(&decision.because)),
         Block::Text(say!(words, "decision-action", confidence = confidence, action = action)),
     ]
 }
@@ -122,11 +122,11 @@ fn why_not(decision: &Decision, words: &Words) -> Vec<String> {
     for a in decision.alternatives.iter().filter(|a| a.strategy != decision.strategy) {
         let strategy = a.strategy.to_string();
         for veto in &a.vetoes {
-            let (row, because) = (veto.row.as_str(), without_stop(&veto.because));
+            let (row, because) = (veto.row.as_str(), without_stop(&words.of_engine(&veto.because)));
             reasons.push(say!(words, "vetoed-by", strategy = strategy.as_str(), row = row, because = because));
         }
         if a.vetoes.is_empty() && !a.rejected.is_empty() {
-            reasons.push(say!(words, "why-not-line", strategy = strategy, reason = a.rejected.as_str()));
+            reasons.push(say!(words, "why-not-line", strategy = strategy, reason = words.of_engine(&a.rejected)));
         }
     }
     reasons
@@ -141,7 +141,11 @@ fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
     if !decision.matched_rows.is_empty() {
         let columns = vec![left(say!(words, "rule")), left(say!(words, "says")), left(say!(words, "because"))];
         let rows = decision.matched_rows.iter().map(|r| {
-            vec![format!("{} / {}", r.table, r.row).into(), r.output.clone().into(), r.because.clone().into()]
+            vec![
+                format!("{} / {}", r.table, r.row).into(),
+                words.of_engine(&r.output).into(),
+                words.of_engine(&r.because).into(),
+            ]
         });
         blocks.push(Block::Heading(say!(words, "fired")));
         blocks.push(Block::Table(Table { columns, rows: rows.collect() }));
@@ -151,7 +155,7 @@ fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
         let line = |r: &NearRow| {
             let rule = format!("{} / {}", r.table, r.row);
             let (output, input, value, cell) =
-                (r.output.as_str(), r.input.as_str(), rounded(&r.value, words), r.cell.as_str());
+                (words.of_engine(&r.output), r.input.as_str(), rounded(&r.value, words), r.cell.as_str());
             say!(words, "nearly-line", rule = rule, output = output, input = input, value = value, cell = cell)
         };
         blocks.push(Block::Heading(say!(words, "nearly")));
@@ -219,7 +223,7 @@ fn scorer(decision: &Decision, words: &Words) -> Vec<Block> {
         });
     }
     if !note.note.is_empty() {
-        lines.push(note.note.clone());
+        lines.push(words.sentence_of_engine(&note.note));
     }
     for a in decision.alternatives.iter().filter(|a| a.strategy == decision.strategy && !a.path.is_empty()) {
         let steps = a.path.iter().map(|step| {

@@ -46,7 +46,7 @@ pub(in crate::report) fn blocks(profile: &Profile, words: &Words) -> Vec<Block> 
     blocks.extend(model(profile, words));
     if !profile.warnings.is_empty() {
         blocks.push(Block::Heading(say!(words, "warnings")));
-        blocks.push(Block::List(profile.warnings.clone()));
+        blocks.push(Block::List(profile.warnings.iter().map(|w| words.sentence_of_engine(w)).collect()));
     }
     blocks
 }
@@ -205,7 +205,7 @@ fn match_chart(found: &[&MatchCount], words: &Words) -> Chart {
         value: share(m),
         text: percent(share(m), words.lang),
     });
-    let title = if with_text { say!(words, "match-occurrence-share") } else { say!(words, "match-type-share") };
+    let title = if with_text { say!(words, "chart-matches-text") } else { say!(words, "chart-matches") };
     Chart::Bars { title, full: 1.0, bars: bars.collect() }
 }
 
@@ -213,7 +213,7 @@ fn similarity(profile: &Profile, words: &Words) -> Table {
     let rows = profile.similarity.all.iter().map(|s| {
         let chance = fixed(s.chance.unwrap_or(f64::NAN), 2, words.lang);
         let name = words.one_of("basis", &s.basis.to_string());
-        vec![name.into(), fixed(s.score.get(), 3, words.lang).into(), chance.into(), s.note.clone().into()]
+        vec![name.into(), fixed(s.score.get(), 3, words.lang).into(), chance.into(), words.of_engine(&s.note).into()]
     });
     let columns = vec![
         left(say!(words, "basis")),

@@ -67,7 +67,10 @@ fn answer(run: &Run, words: &Words) -> Vec<Block> {
     let (Some(after), Some(loss)) = (outcome.bits_per_byte, outcome.equivalent_loss) else {
         let key = if outcome.status == Status::Interrupted { "run-answer-interrupted" } else { "run-answer-failed" };
         let sentence = words.say(key, &[("strategy", strategy.as_str().into())]);
-        return vec![Block::Answer(Tone::Bad, format!("{sentence} {}", outcome.verdict).trim_end().to_string())];
+        return vec![Block::Answer(
+            Tone::Bad,
+            format!("{sentence} {}", words.sentence_of_engine(&outcome.verdict)).trim_end().to_string(),
+        )];
     };
     let written = |value: f64| fixed(value, 3, words.lang);
     let loss_after = fixed(loss.get(), 2, words.lang);
@@ -130,7 +133,7 @@ fn decided(run: &Run, words: &Words) -> String {
     let decision = &run.decision;
     let confidence = whole_percent(decision.confidence.get(), words.lang);
     let strategy = decision.strategy.to_string();
-    let because = decision.because.as_str();
+    let because = words.sentence_of_engine(&decision.because);
     let mut said = say!(words, "run-decided", strategy = strategy.as_str(), confidence = confidence, because = because);
     if let Some(outcome) = &run.outcome {
         if outcome.strategy != decision.strategy {
@@ -144,7 +147,7 @@ fn decided(run: &Run, words: &Words) -> String {
         }
         if !outcome.verdict.is_empty() && outcome.bits_per_byte.is_some() {
             said += " ";
-            said += &outcome.verdict;
+            said += &words.sentence_of_engine(&outcome.verdict);
         }
     }
     said

@@ -226,6 +226,8 @@ chart-here = this case
 band-low = low
 band-medium = medium
 band-high = high
+chart-matches = How the candidate's tokens match, by share of the vocabulary
+chart-matches-text = How the candidate's tokens match, by share of the text
 chart-fertility = Tokens per word
 
 ### Run

@@ -129,7 +129,7 @@ rule = kural
 says = dediği
 because = gerekçe
 input = girdi
-nearly = Az kalsın karar verecek kurallar
+nearly = Karar vermesine az kalan kurallar
 nearly-line = { $rule } kuralı { $output } diyecekti, ama { $input } değeri { $value }, kuralın istediği ise { $cell }
 flips = Kararı ne değiştirirdi
 flips-line = { $input }: { $from } yerine { $to } → { $strategy }
@@ -206,6 +206,8 @@ chart-here = bu durum
 band-low = düşük
 band-medium = orta
 band-high = yüksek
+chart-matches = Adayın tokenları nasıl eşleşiyor, dağarcıktaki paylarıyla
+chart-matches-text = Adayın tokenları nasıl eşleşiyor, metindeki paylarıyla
 chart-fertility = Sözcük başına token
 
 ### Run
