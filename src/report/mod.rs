@@ -16,4 +16,6 @@ pub use content::background::Background;
 pub use words::Lang;
 
 #[cfg(test)]
+mod approved;
+#[cfg(test)]
 mod cases;

@@ -305,43 +305,6 @@ mod tests {
         assert_eq!(lines("one two three four five", "- ", look, Tone::Plain), "- one two three four\n  five");
     }
 
-    #[track_caller]
-    fn snapshot(name: &str, report: String) {
-        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
-            insta::assert_snapshot!(name, report);
-        });
-    }
-
-    #[test]
-    fn reports_read_as_they_were_approved() {
-        let bare = crate::domain::profile::Profile {
-            corpus: None,
-            fertility: None,
-            bytes_per_token: None,
-            token_ratio: None,
-            round_trip: None,
-            unknown_rate: None,
-            unknown_bytes: None,
-            model: None,
-            ..cases::profile()
-        };
-        let runs = [cases::direct_run(), cases::failed_run(), cases::open_run()];
-        for lang in [Lang::En, Lang::Tr] {
-            let look = Style { lang, ..Style::default() };
-            snapshot(&format!("profile-{lang}"), profile(&cases::profile(), &look));
-            snapshot(&format!("profile-bare-{lang}"), profile(&bare, &look));
-            snapshot(&format!("decision-{lang}"), decision(&cases::profile(), &cases::decision(), &look));
-            let runs_so_far = cases::background(&runs);
-            snapshot(&format!("dossier-{lang}"), dossier(&cases::profile(), &cases::decision(), runs_so_far, &look));
-            snapshot(&format!("run-{lang}"), run(&runs[0], &look));
-            snapshot(&format!("run-failed-{lang}"), run(&runs[1], &look));
-            snapshot(&format!("history-{lang}"), history(&runs, &look));
-            snapshot(&format!("compare-{lang}"), compare(&runs, &look));
-        }
-        snapshot("run-open-en", run(&runs[2], &Style::default()));
-        snapshot("history-coloured", history(&runs, &Style { colour: true, ..Style::default() }));
-    }
-
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         for width in [60, 80, 120] {
