@@ -20,11 +20,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 fn share(value: f64) -> Share {
-    Share::new(value).unwrap()
+    Share::new(value).expect("in range")
 }
 
 fn coverage(value: f64) -> Coverage {
-    Coverage::new(value).unwrap()
+    Coverage::new(value).expect("in range")
 }
 
 pub(super) fn profile() -> Profile {
@@ -76,21 +76,21 @@ pub(super) fn profile() -> Profile {
             class(Match::Case, 902, 0.0282, 12_895, 0.022),
             class(Match::None, 22_663, 0.7082, 214_765, 0.3664),
         ],
-        fertility: Some(Pair { source: Fertility::new(2.586).unwrap(), candidate: Fertility::new(1.576).unwrap() }),
+        fertility: Some(Pair { source: Fertility::new(2.586).expect("in range"), candidate: Fertility::new(1.576).expect("in range") }),
         bytes_per_token: Some(Pair {
-            source: BytesPerToken::new(3.121).unwrap(),
-            candidate: BytesPerToken::new(5.12).unwrap(),
+            source: BytesPerToken::new(3.121).expect("in range"),
+            candidate: BytesPerToken::new(5.12).expect("in range"),
         }),
-        token_ratio: Some(TokenRatio::new(0.6096).unwrap()),
+        token_ratio: Some(TokenRatio::new(0.6096).expect("in range")),
         round_trip: Some(Pair { source: share(1.0), candidate: share(0.983) }),
         unknown_rate: Some(Pair { source: share(0.0), candidate: share(0.0004) }),
         unknown_bytes: Some(Pair { source: share(0.0), candidate: share(0.0002) }),
         similarity: SimilarityScore {
-            score: Similarity::new(0.61).unwrap(),
+            score: Similarity::new(0.61).expect("in range"),
             basis: Basis::Surface,
             all: vec![BasisScore {
                 basis: Basis::Surface,
-                score: Similarity::new(0.61).unwrap(),
+                score: Similarity::new(0.61).expect("in range"),
                 chance: Some(0.18),
                 note: "chance that two bytes of a candidate token stand in the same piece of the original's decomposition, weighed by occurrence on the corpus".into(),
             }],
@@ -229,8 +229,8 @@ fn evaluation(bits: f64, source_tokens: u64, tokens: u64, unknown: f64) -> Evalu
     let bytes = 1_000_000;
     let nats = bits * std::f64::consts::LN_2 * bytes as f64;
     Evaluation {
-        bits_per_byte: BitsPerByte::new(bits).unwrap(),
-        equivalent_loss: EquivalentLoss::new(nats / source_tokens as f64).unwrap(),
+        bits_per_byte: BitsPerByte::new(bits).expect("in range"),
+        equivalent_loss: EquivalentLoss::new(nats / source_tokens as f64).expect("in range"),
         loss_per_token: nats / tokens as f64,
         nats,
         tokens,

@@ -93,6 +93,7 @@ gain-tokens = { $n } tokens { $change ->
 } per million words.
 gain-context = The same context window holds { $times } times as much of this text.
 gain-context-less = The same context window holds only { $times } times as much of this text.
+gain-stays = The tokenizer stays as it was: texts are as long as before.
 gain-none = Without a text nothing can be said about what is gained; give one with --corpus.
 warnings = Before you go on
 
@@ -250,7 +251,8 @@ run-is-keep = Nothing was lost against keep: this is keep.
 run-against-nothing = keep was not run beside it, so there is no yardstick.
 run-decided = Decided: { $strategy }, confidence { $confidence }. { $because }
 run-tried = The decision was { $strategy }; { $other } is what was tried.
-run-forced = The decision was { $strategy }; { $other } is what came out.
+run-forced = { $strategy } was insisted on, whatever would have been decided.
+run-otherwise = The decision was { $strategy }; { $other } is what came out.
 branches = Branches
 branch = branch
 tokenizer = tokenizer

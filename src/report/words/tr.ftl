@@ -88,6 +88,7 @@ gain-tokens = Bir milyon sözcükte { $n } token { $change ->
 }.
 gain-context = Aynı bağlam penceresine bu metnin { $times } katı sığıyor.
 gain-context-less = Aynı bağlam penceresine bu metnin yalnızca { $times } katı sığıyor.
+gain-stays = Tokenizer aynı kaldı: metinler eskisi kadar uzun.
 gain-none = Metin olmadan kazanç üzerine bir şey söylenemez; --corpus ile bir metin verin.
 warnings = Devam etmeden önce
 
@@ -230,7 +231,8 @@ run-is-keep = keep yöntemine göre yitirilen bir şey yok: bu zaten keep.
 run-against-nothing = Yanında keep çalıştırılmadı, bu yüzden ölçüt yok.
 run-decided = Karar: { $strategy }, güven { $confidence }. { $because }
 run-tried = Karar { $strategy } idi; denenen { $other } oldu.
-run-forced = Karar { $strategy } idi; ortaya çıkan { $other } oldu.
+run-forced = Karar ne olursa olsun { $strategy } istendi.
+run-otherwise = Karar { $strategy } idi; ortaya çıkan { $other } oldu.
 branches = Kollar
 branch = kol
 tokenizer = tokenizer
