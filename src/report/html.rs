@@ -144,6 +144,16 @@ mod tests {
         assert!(page.contains("&lt;b&gt;bold&lt;/b&gt; &amp; &#39;quoted&#39;"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_from_outside_keeps_a_mark(text in ".*") {
+            let safe = escaped(&text);
+            proptest::prop_assert!(!safe.contains(['<', '>', '"', '\'']));
+            let back = safe.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
+            proptest::prop_assert_eq!(back.replace("&amp;", "&"), text);
+        }
+    }
+
     #[test]
     fn every_element_that_is_opened_is_closed() {
         for lang in [Lang::En, Lang::Tr] {
@@ -158,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_is_drawn_four_times_over() {
+    fn every_figure_of_a_decision_is_drawn() {
         let page = decision(&cases::profile(), &cases::decision(), cases::background(&[]), Lang::En);
         assert_eq!(page.matches("<figure").count(), page.matches("<svg").count());
-        assert_eq!(page.matches("<svg").count(), 4);
+        assert_eq!(page.matches("<svg").count(), 5);
     }
 }

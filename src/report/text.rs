@@ -315,6 +315,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn wrapping_loses_no_word_and_keeps_to_the_width(text in "[a-zçğıöşü ]{0,200}", width in 40u16..120) {
+            let wrapped = lines(&text, "- ", Style { width, ..Style::default() }, Tone::Plain);
+            let words: Vec<&str> = wrapped.trim_start_matches("- ").split_whitespace().collect();
+            proptest::prop_assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
+            for line in wrapped.lines() {
+                let one_word = line.trim_start_matches("- ").split_whitespace().count() <= 1;
+                proptest::prop_assert!(one_word || line.chars().count() <= usize::from(width));
+            }
+        }
+    }
+
     #[test]
     fn a_plain_report_has_no_escape_codes_and_a_coloured_one_has() {
         let plain = Style::default();

@@ -9,7 +9,7 @@ use crate::domain::resources::Priority;
 use crate::domain::run::Run;
 use crate::domain::strategy::{SeedExpectation, Strategy};
 use crate::report::numbers::{count, duration, exact, fixed, whole_percent};
-use crate::report::page::{Block, Cell, Page, Table, Tone, left, right};
+use crate::report::page::{Block, Cell, Chart, Page, Span, Table, Tone, left, right};
 use crate::report::words::{Words, say};
 use std::collections::BTreeMap;
 use strum::IntoEnumIterator;
@@ -42,6 +42,7 @@ pub(in crate::report) fn dossier(
     page.blocks.push(Block::Table(matrix(background, words)));
     let (n, runs) = (background.runs.len(), count(background.runs.len() as u64, words.lang));
     page.blocks.push(Block::Note(say!(words, "background-note", n = n, count = runs)));
+    page.blocks.push(Block::Chart(losses(made, background, words)));
     page.blocks.push(Block::Heading(say!(words, "situations")));
     page.blocks.push(Block::List(situations(made.resources.priority, words)));
     page.blocks.push(Block::Heading(say!(words, "risks")));
@@ -132,6 +133,18 @@ fn matrix(background: Background<'_>, words: &Words) -> Table {
         ]
     });
     Table { columns, rows: rows.collect() }
+}
+
+/// The seed's ranges of the equivalent loss, and what past runs measured on the average.
+fn losses(made: &Decision, background: Background<'_>, words: &Words) -> Chart {
+    let spans = Strategy::iter().filter_map(|strategy| {
+        let measured = Measured::of(strategy, background.runs).losses;
+        let at = measured.iter().sum::<f64>() / measured.len() as f64;
+        let expected = background.seed.get(&strategy).and_then(|s| s.loss);
+        let [low, high] = expected.or_else(|| ends(&measured))?;
+        Some(Span { label: strategy.to_string(), low, at, high, chosen: strategy == made.strategy })
+    });
+    Chart::Intervals { title: say!(words, "chart-losses"), axis: say!(words, "loss"), spans: spans.collect() }
 }
 
 /// The least and the greatest.

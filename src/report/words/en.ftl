@@ -220,6 +220,7 @@ criteria-minimum = minimum: equivalent loss < { $limit }
 criteria-note = On the equivalent loss, which may be compared between tokenizers; the levels are data, in rules/levels.toml.
 chart-utility = Expected utility of each strategy, with its interval where there is one
 chart-utility-axis = bits per byte saved against keep
+chart-losses = Equivalent loss: the range that was expected of each strategy, and a point where past runs measured one
 chart-position = Where this case stands in the seed's matrix; in an empty cell the more careful neighbour decides
 chart-coverage = coverage
 chart-similarity = similarity

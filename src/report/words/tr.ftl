@@ -200,6 +200,7 @@ criteria-minimum = asgari: eşdeğer kayıp < { $limit }
 criteria-note = Tokenizer değişse de karşılaştırılabilen eşdeğer kayıp üzerinden; düzeyler veridir, rules/levels.toml dosyasında durur.
 chart-utility = Stratejilerin beklenen yararı, varsa aralığıyla
 chart-utility-axis = keep yöntemine göre kazanılan bayt başına bit
+chart-losses = Eşdeğer kayıp: her stratejiden beklenen aralık, geçmiş çalışmalarda ölçüldüyse bir nokta
 chart-position = Bu durumun çıkış matrisindeki yeri; boş gözde daha temkinli komşu karar verir
 chart-coverage = kapsama
 chart-similarity = benzerlik
