@@ -2,8 +2,9 @@
 //! `outcome`. Numbers have full precision; one that is not finite is null.
 
 use crate::domain::decision::Decision;
+use crate::domain::outcome::{Outcome, Status};
 use crate::domain::profile::Profile;
-use crate::domain::run::Run;
+use crate::domain::run::{Feedback, Request, Run};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -36,6 +37,48 @@ pub fn history(runs: &[Run]) -> Value {
     json!({ "runs": runs.iter().map(run).collect::<Vec<_>>() })
 }
 
+/// What every command's object is made of; which parts are there depends on the command.
+#[derive(schemars::JsonSchema)]
+#[schemars(title = "hibrit", description = "The objects that hibrit prints with --json.")]
+#[expect(dead_code, reason = "only its schema is used; the values are put together above")]
+struct Published {
+    /// Of analyze, decide, and of everything that concerns a run.
+    profile: Option<Profile>,
+    /// Of decide, and of everything that concerns a run.
+    decision: Option<Decision>,
+    /// Of a run that has ended.
+    outcome: Option<Outcome>,
+    /// About a run: when, with what, what people said since.
+    run: Option<About>,
+    /// Of history list: as many objects like this one.
+    runs: Option<Vec<Value>>,
+}
+
+/// A run without what stands beside it.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used; the values are a run's own")]
+struct About {
+    /// Unique: time of start and eight hex digits.
+    id: String,
+    /// When it began (UTC, RFC 3339).
+    started: String,
+    /// When it ended.
+    ended: Option<String>,
+    /// How it stands; null while it runs.
+    status: Option<Status>,
+    /// hibrit's version.
+    version: String,
+    /// What was asked for.
+    request: Request,
+    /// What people said of it since.
+    feedback: Vec<Feedback>,
+}
+
+/// The JSON Schema of the objects.
+pub fn schema() -> Value {
+    schemars::schema_for!(Published).to_value()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +107,21 @@ mod tests {
         assert_eq!(json["profile"]["coverage"]["vocabulary"], 0.2134);
         assert_eq!(json["run"]["id"], run.id.as_str());
         assert!(json["run"]["profile"].is_null());
+    }
+
+    #[test]
+    fn every_name_that_is_printed_is_in_the_published_schema() {
+        let schema = schema();
+        let printed = super::run(&cases::direct_run());
+        for (part, value) in printed.as_object().unwrap() {
+            let described = &schema["properties"][part];
+            assert!(described.is_object(), "{part}");
+            // Each part is a reference to its definition, or null.
+            let reference = described["anyOf"][0]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            for name in value.as_object().unwrap().keys() {
+                assert!(schema["$defs"][reference]["properties"][name].is_object(), "{part}.{name}");
+            }
+        }
     }
 
     #[test]

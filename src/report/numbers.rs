@@ -137,6 +137,17 @@ mod tests {
         assert_eq!(count(999, Lang::En), "999");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn grouping_changes_no_digit(n: u64) {
+            for (lang, mark) in [(Lang::En, ","), (Lang::Tr, ".")] {
+                let grouped = count(n, lang);
+                proptest::prop_assert_eq!(grouped.replace(mark, ""), n.to_string());
+                proptest::prop_assert!(grouped.split(mark).skip(1).all(|group| group.len() == 3));
+            }
+        }
+    }
+
     #[test]
     fn a_number_that_is_none_is_not_written_as_one() {
         assert_eq!(fixed(f64::NAN, 2, Lang::En), "-");

@@ -61,6 +61,46 @@ pub(super) enum Chart {
     Curves { title: String, axis: String, series: Vec<Series> },
     /// Lengths beside labels, each in 0..=`full`.
     Bars { title: String, full: f64, bars: Vec<Bar> },
+    /// Points with their intervals on a common axis, zero marked.
+    Intervals { title: String, axis: String, spans: Vec<Span> },
+    /// Where a case stands between bands: one axis in numbers, one in names.
+    Position { title: String, across: Across, up: Up, cells: Vec<Region>, here: String },
+}
+
+/// The horizontal axis of a position, 0..=1.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Across {
+    pub(super) name: String,
+    /// Where bands meet.
+    pub(super) edges: Vec<f64>,
+    pub(super) at: f64,
+}
+
+/// The vertical axis of a position.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Up {
+    pub(super) name: String,
+    /// From the bottom to the top.
+    pub(super) bands: Vec<String>,
+    pub(super) at: usize,
+}
+
+/// A named part of a position's plane: a range across, and a range of bands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Region {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    pub(super) bands: std::ops::Range<usize>,
+    pub(super) label: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Span {
+    pub(super) label: String,
+    pub(super) low: f64,
+    pub(super) at: f64,
+    pub(super) high: f64,
+    pub(super) chosen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! How does a report look on a terminal? Sentences wrapped to its width, tables drawn with lines, curves as sparklines,
 //! colours where they are wanted. What stands in a report is decided in `content`.
 
-use super::content;
+use super::content::{self, background::Background};
 use super::page::{Block, Cell, Chart, Page, Series, Table, Tone};
 use super::words::{Lang, Words};
 use crate::domain::decision::Decision;
@@ -56,6 +56,11 @@ pub fn profile(profile: &Profile, style: &Style) -> String {
 /// A decision with the evidence it rests on.
 pub fn decision(profile: &Profile, decision: &Decision, style: &Style) -> String {
     render(&content::decision::page(profile, decision, &Words::new(style.lang)), *style)
+}
+
+/// A decision with the evidence it rests on, beside what the seed expected and past runs measured.
+pub fn dossier(profile: &Profile, decision: &Decision, background: Background<'_>, style: &Style) -> String {
+    render(&content::background::dossier(profile, decision, background, &Words::new(style.lang)), *style)
 }
 
 /// How a run went: losses before and after, curves, incidents, files, what to run next.
@@ -213,6 +218,11 @@ fn cell(text: &str, tone: Tone, right: bool) -> comfy_table::Cell {
     }
 }
 
+/// A chart in letters, for forms that have no better one.
+pub(super) fn draw_plain(chart: &Chart, lang: Lang) -> String {
+    draw(chart, Style { lang, ..Style::default() })
+}
+
 fn draw(chart: &Chart, look: Style) -> String {
     match chart {
         Chart::Curves { title, series, .. } => {
@@ -221,8 +231,8 @@ fn draw(chart: &Chart, look: Style) -> String {
             let curves = series.iter().map(|s| curve(s, wide, room, look.lang));
             std::iter::once(title.clone()).chain(curves).collect::<Vec<_>>().join("\n")
         }
-        // Every number of a bar chart stands in the table above it.
-        Chart::Bars { .. } => String::new(),
+        // Every number of these stands in a table or a sentence beside them.
+        Chart::Bars { .. } | Chart::Intervals { .. } | Chart::Position { .. } => String::new(),
     }
 }
 
@@ -295,47 +305,25 @@ mod tests {
         assert_eq!(lines("one two three four five", "- ", look, Tone::Plain), "- one two three four\n  five");
     }
 
-    #[track_caller]
-    fn snapshot(name: &str, report: String) {
-        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
-            insta::assert_snapshot!(name, report);
-        });
-    }
-
-    #[test]
-    fn reports_read_as_they_were_approved() {
-        let bare = crate::domain::profile::Profile {
-            corpus: None,
-            fertility: None,
-            bytes_per_token: None,
-            token_ratio: None,
-            round_trip: None,
-            unknown_rate: None,
-            unknown_bytes: None,
-            model: None,
-            ..cases::profile()
-        };
-        let runs = [cases::direct_run(), cases::failed_run(), cases::open_run()];
-        for lang in [Lang::En, Lang::Tr] {
-            let look = Style { lang, ..Style::default() };
-            snapshot(&format!("profile-{lang}"), profile(&cases::profile(), &look));
-            snapshot(&format!("profile-bare-{lang}"), profile(&bare, &look));
-            snapshot(&format!("decision-{lang}"), decision(&cases::profile(), &cases::decision(), &look));
-            snapshot(&format!("run-{lang}"), run(&runs[0], &look));
-            snapshot(&format!("run-failed-{lang}"), run(&runs[1], &look));
-            snapshot(&format!("history-{lang}"), history(&runs, &look));
-            snapshot(&format!("compare-{lang}"), compare(&runs, &look));
-        }
-        snapshot("run-open-en", run(&runs[2], &Style::default()));
-        snapshot("history-coloured", history(&runs, &Style { colour: true, ..Style::default() }));
-    }
-
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         for width in [60, 80, 120] {
             let look = Style { width, ..Style::default() };
             for line in decision(&cases::profile(), &cases::decision(), &look).lines() {
                 assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wrapping_loses_no_word_and_keeps_to_the_width(text in "[a-zçğıöşü ]{0,200}", width in 40u16..120) {
+            let wrapped = lines(&text, "- ", Style { width, ..Style::default() }, Tone::Plain);
+            let words: Vec<&str> = wrapped.trim_start_matches("- ").split_whitespace().collect();
+            proptest::prop_assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
+            for line in wrapped.lines() {
+                let one_word = line.trim_start_matches("- ").split_whitespace().count() <= 1;
+                proptest::prop_assert!(one_word || line.chars().count() <= usize::from(width));
             }
         }
     }

@@ -552,6 +552,40 @@ mod tests {
         assert_eq!(Verb::of("bak").infinitive(), "bakmak");
     }
 
+    proptest::proptest! {
+        /// Whatever the stem, suffixes agree with it: back with back, front with front, and round only after round.
+        #[test]
+        fn every_suffix_vowel_agrees_with_the_vowel_before_it(
+            stem in "[bcdfghklmnprstvyz][aeıioöuü][bdgklmnrstyz]{0,2}",
+            suffixes in proptest::collection::vec(
+                proptest::sample::select(vec!["lAr", "(I)m", "(s)I", "(y)A", "DA", "DAn", "lI", "CI", "lIK", "(y)AcAK"]),
+                1..5,
+            ),
+        ) {
+            let word = suffixes.iter().fold(Form::of(&stem), |word, suffix| word.add(suffix)).text();
+            let vowels: Vec<char> = word.chars().filter(|c| is_vowel(*c)).collect();
+            for pair in vowels.windows(2) {
+                let front = |c: char| "eiöü".contains(c);
+                proptest::prop_assert_eq!(front(pair[0]), front(pair[1]), "{}", word);
+                proptest::prop_assert!(!"uü".contains(pair[1]) || "oöuü".contains(pair[0]), "{}", word);
+            }
+        }
+
+        /// Turkish parts vowels by consonants, and voiceless consonants by t and ç, never d and c.
+        #[test]
+        fn no_two_vowels_meet_at_a_seam(
+            stem in "[bcdfghklmnprstvyz][aeıioöuü][bdgklmnrstyzçş]{0,1}",
+            suffix in proptest::sample::select(vec!["(I)m", "(s)I", "(y)A", "(n)In", "DAn", "CI"]),
+        ) {
+            let word = Form::of(&stem).add(suffix).text();
+            let letters: Vec<char> = word.chars().collect();
+            for pair in letters.windows(2) {
+                proptest::prop_assert!(!(is_vowel(pair[0]) && is_vowel(pair[1])), "{}", word);
+                proptest::prop_assert!(!("fstkçşhp".contains(pair[0]) && "dc".contains(pair[1])), "{}", word);
+            }
+        }
+    }
+
     #[test]
     fn capitals_keep_their_dots() {
         assert_eq!(capitalised("istanbul ılık"), "İstanbul ılık");

@@ -5,8 +5,9 @@ use super::{label, number, profile, saving};
 use crate::domain::decision::{Alternative, Decision, Flip, NearRow};
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Cost, Resources};
+use crate::domain::strategy::Strategy;
 use crate::report::numbers::{bytes, count, duration, exact, fixed, short, whole_percent};
-use crate::report::page::{Block, Cell, Page, Table, Tone, left, right};
+use crate::report::page::{Across, Block, Cell, Chart, Page, Region, Span, Table, Tone, Up, left, right};
 use crate::report::words::{Words, say};
 
 pub(in crate::report) fn page(profile: &Profile, decision: &Decision, words: &Words) -> Page {
@@ -36,7 +37,7 @@ fn recommendation(decision: &Decision, words: &Words) -> Vec<Block> {
     let action = decision.action.to_string();
     vec![
         Block::Answer(Tone::Strong, say!(words, "decision-answer", strategy = strategy, gist = gist)),
-        Block::Text(decision.because.clone()),
+        Block::Text(words.sentence_of_engine(&decision.because)),
         Block::Text(say!(words, "decision-action", confidence = confidence, action = action)),
     ]
 }
@@ -95,6 +96,7 @@ fn weighed(decision: &Decision, words: &Words) -> Vec<Block> {
     let mut blocks = vec![Block::Heading(say!(words, "weighed"))];
     blocks.push(Block::Table(Table { columns, rows: decision.alternatives.iter().map(row).collect() }));
     blocks.push(Block::Note(say!(words, "utility-note")));
+    blocks.push(Block::Chart(utilities(decision, words)));
     let reasons = why_not(decision, words);
     if !reasons.is_empty() {
         blocks.push(Block::Heading(say!(words, "why-not")));
@@ -103,16 +105,28 @@ fn weighed(decision: &Decision, words: &Words) -> Vec<Block> {
     blocks
 }
 
+fn utilities(decision: &Decision, words: &Words) -> Chart {
+    let span = |a: &Alternative| {
+        let (low, high) = a.interval.unwrap_or((a.utility, a.utility));
+        Span { label: a.strategy.to_string(), low, at: a.utility, high, chosen: a.strategy == decision.strategy }
+    };
+    Chart::Intervals {
+        title: say!(words, "chart-utility"),
+        axis: say!(words, "chart-utility-axis"),
+        spans: decision.alternatives.iter().map(span).collect(),
+    }
+}
+
 fn why_not(decision: &Decision, words: &Words) -> Vec<String> {
     let mut reasons = Vec::new();
     for a in decision.alternatives.iter().filter(|a| a.strategy != decision.strategy) {
         let strategy = a.strategy.to_string();
         for veto in &a.vetoes {
-            let (row, because) = (veto.row.as_str(), without_stop(&veto.because));
+            let (row, because) = (veto.row.as_str(), without_stop(&words.of_engine(&veto.because)));
             reasons.push(say!(words, "vetoed-by", strategy = strategy.as_str(), row = row, because = because));
         }
         if a.vetoes.is_empty() && !a.rejected.is_empty() {
-            reasons.push(say!(words, "why-not-line", strategy = strategy, reason = a.rejected.as_str()));
+            reasons.push(say!(words, "why-not-line", strategy = strategy, reason = words.of_engine(&a.rejected)));
         }
     }
     reasons
@@ -127,22 +141,52 @@ fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
     if !decision.matched_rows.is_empty() {
         let columns = vec![left(say!(words, "rule")), left(say!(words, "says")), left(say!(words, "because"))];
         let rows = decision.matched_rows.iter().map(|r| {
-            vec![format!("{} / {}", r.table, r.row).into(), r.output.clone().into(), r.because.clone().into()]
+            vec![
+                format!("{} / {}", r.table, r.row).into(),
+                words.of_engine(&r.output).into(),
+                words.of_engine(&r.because).into(),
+            ]
         });
         blocks.push(Block::Heading(say!(words, "fired")));
         blocks.push(Block::Table(Table { columns, rows: rows.collect() }));
     }
+    blocks.extend(position(decision, words).map(Block::Chart));
     if !decision.near_rows.is_empty() {
         let line = |r: &NearRow| {
             let rule = format!("{} / {}", r.table, r.row);
             let (output, input, value, cell) =
-                (r.output.as_str(), r.input.as_str(), rounded(&r.value, words), r.cell.as_str());
+                (words.of_engine(&r.output), r.input.as_str(), rounded(&r.value, words), r.cell.as_str());
             say!(words, "nearly-line", rule = rule, output = output, input = input, value = value, cell = cell)
         };
         blocks.push(Block::Heading(say!(words, "nearly")));
         blocks.push(Block::List(decision.near_rows.iter().map(line).collect()));
     }
     blocks
+}
+
+/// The seed's matrix with this case in it; nothing where coverage or the band of similarity is not known.
+fn position(decision: &Decision, words: &Words) -> Option<Chart> {
+    let input = |name: &str| decision.inputs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    let coverage = input("coverage_corpus").or_else(|| input("coverage_vocabulary"))?.parse().ok()?;
+    let band = input("similarity_band")?;
+    let bands = ["low", "medium", "high"];
+    let region = |from, to, bands, strategy: Strategy| Region { from, to, bands, label: strategy.to_string() };
+    Some(Chart::Position {
+        title: say!(words, "chart-position"),
+        across: Across { name: say!(words, "chart-coverage"), edges: vec![0.3, 0.5, 0.7], at: coverage },
+        up: Up {
+            name: say!(words, "chart-similarity"),
+            bands: bands.iter().map(|b| words.one_of("band", b)).collect(),
+            at: bands.iter().position(|b| *b == band)?,
+        },
+        cells: vec![
+            region(0.0, 0.3, 0..3, Strategy::Keep),
+            region(0.3, 0.5, 0..1, Strategy::Parallel),
+            region(0.5, 0.7, 1..2, Strategy::Sequential),
+            region(0.7, 1.0, 2..3, Strategy::Direct),
+        ],
+        here: say!(words, "chart-here"),
+    })
 }
 
 /// Inputs are kept with full precision; a person reads six decimals at most.
@@ -179,7 +223,7 @@ fn scorer(decision: &Decision, words: &Words) -> Vec<Block> {
         });
     }
     if !note.note.is_empty() {
-        lines.push(note.note.clone());
+        lines.push(words.sentence_of_engine(&note.note));
     }
     for a in decision.alternatives.iter().filter(|a| a.strategy == decision.strategy && !a.path.is_empty()) {
         let steps = a.path.iter().map(|step| {

@@ -1,6 +1,7 @@
 //! What is said, in which order? Pages for profiles, decisions, runs and the history. How a page looks is not known
 //! here, and no sentence stands here: sentences are in `words`.
 
+pub(super) mod background;
 pub(super) mod decision;
 pub(super) mod history;
 pub(super) mod profile;

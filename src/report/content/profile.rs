@@ -2,7 +2,7 @@
 //! model already has of the candidate, how well it can express the rest, and what is gained.
 
 use super::label;
-use crate::domain::metric::Pair;
+use crate::domain::metric::{Fertility, Pair};
 use crate::domain::profile::{MatchCount, Profile};
 use crate::report::numbers::{bytes, count, fixed, percent, rough, short};
 use crate::report::page::{Bar, Block, Cell, Chart, Page, Table, Tone, left, right};
@@ -22,6 +22,7 @@ pub(in crate::report) fn blocks(profile: &Profile, words: &Words) -> Vec<Block> 
     blocks.push(Block::Heading(say!(words, "profile-tokenizers")));
     blocks.push(Block::Table(tokenizers(profile, words)));
     blocks.extend(corpus(profile, words));
+    blocks.extend(profile.fertility.map(|pair| Block::Chart(fertility(pair, profile, words))));
     blocks.push(Block::Heading(say!(words, "coverage")));
     blocks.push(Block::Table(coverage(profile, words)));
     let (true_share, naive) = (profile.coverage.vocabulary.get(), profile.coverage.vocabulary_naive.get());
@@ -45,7 +46,7 @@ pub(in crate::report) fn blocks(profile: &Profile, words: &Words) -> Vec<Block> 
     blocks.extend(model(profile, words));
     if !profile.warnings.is_empty() {
         blocks.push(Block::Heading(say!(words, "warnings")));
-        blocks.push(Block::List(profile.warnings.clone()));
+        blocks.push(Block::List(profile.warnings.iter().map(|w| words.sentence_of_engine(w)).collect()));
     }
     blocks
 }
@@ -122,6 +123,16 @@ fn tokenizers(profile: &Profile, words: &Words) -> Table {
     }
 }
 
+fn fertility(pair: Pair<Fertility>, profile: &Profile, words: &Words) -> Chart {
+    let bar = |name: &str, value: Fertility| Bar {
+        label: label(name),
+        value: value.get(),
+        text: fixed(value.get(), 3, words.lang),
+    };
+    let bars = vec![bar(&profile.source.name, pair.source), bar(&profile.candidate.name, pair.candidate)];
+    Chart::Bars { title: say!(words, "chart-fertility"), full: pair.source.get().max(pair.candidate.get()), bars }
+}
+
 fn corpus(profile: &Profile, words: &Words) -> Option<Block> {
     let corpus = profile.corpus.as_ref()?;
     let files: Vec<String> = corpus.files.iter().map(|f| label(f)).collect();
@@ -194,7 +205,7 @@ fn match_chart(found: &[&MatchCount], words: &Words) -> Chart {
         value: share(m),
         text: percent(share(m), words.lang),
     });
-    let title = if with_text { say!(words, "match-occurrence-share") } else { say!(words, "match-type-share") };
+    let title = if with_text { say!(words, "chart-matches-text") } else { say!(words, "chart-matches") };
     Chart::Bars { title, full: 1.0, bars: bars.collect() }
 }
 
@@ -202,7 +213,7 @@ fn similarity(profile: &Profile, words: &Words) -> Table {
     let rows = profile.similarity.all.iter().map(|s| {
         let chance = fixed(s.chance.unwrap_or(f64::NAN), 2, words.lang);
         let name = words.one_of("basis", &s.basis.to_string());
-        vec![name.into(), fixed(s.score.get(), 3, words.lang).into(), chance.into(), s.note.clone().into()]
+        vec![name.into(), fixed(s.score.get(), 3, words.lang).into(), chance.into(), words.of_engine(&s.note).into()]
     });
     let columns = vec![
         left(say!(words, "basis")),

@@ -14,6 +14,7 @@ pub(in crate::report) fn page(run: &Run, words: &Words) -> Page {
     let mut blocks = answer(run, words);
     blocks.push(Block::Text(decided(run, words)));
     if let Some(outcome) = &run.outcome {
+        blocks.extend(gained(run, outcome, words));
         blocks.extend(branches(outcome, words));
         blocks.extend(curves(outcome, words));
         blocks.extend(incidents(outcome, words));
@@ -67,7 +68,10 @@ fn answer(run: &Run, words: &Words) -> Vec<Block> {
     let (Some(after), Some(loss)) = (outcome.bits_per_byte, outcome.equivalent_loss) else {
         let key = if outcome.status == Status::Interrupted { "run-answer-interrupted" } else { "run-answer-failed" };
         let sentence = words.say(key, &[("strategy", strategy.as_str().into())]);
-        return vec![Block::Answer(Tone::Bad, format!("{sentence} {}", outcome.verdict).trim_end().to_string())];
+        return vec![Block::Answer(
+            Tone::Bad,
+            format!("{sentence} {}", words.sentence_of_engine(&outcome.verdict)).trim_end().to_string(),
+        )];
     };
     let written = |value: f64| fixed(value, 3, words.lang);
     let loss_after = fixed(loss.get(), 2, words.lang);
@@ -130,24 +134,43 @@ fn decided(run: &Run, words: &Words) -> String {
     let decision = &run.decision;
     let confidence = whole_percent(decision.confidence.get(), words.lang);
     let strategy = decision.strategy.to_string();
-    let because = decision.because.as_str();
+    let because = words.sentence_of_engine(&decision.because);
     let mut said = say!(words, "run-decided", strategy = strategy.as_str(), confidence = confidence, because = because);
+    let mut add = |sentence: String| {
+        said += " ";
+        said += &sentence;
+    };
+    if let Some(forced) = run.request.forced {
+        add(say!(words, "run-forced", strategy = forced.to_string()));
+    }
     if let Some(outcome) = &run.outcome {
-        if outcome.strategy != decision.strategy {
+        let expected = run.request.forced.unwrap_or(decision.strategy);
+        if outcome.strategy != expected {
             let other = outcome.strategy.to_string();
-            said += " ";
-            said += &if outcome.bits_per_byte.is_some() {
-                say!(words, "run-forced", strategy = strategy, other = other)
-            } else {
-                say!(words, "run-tried", strategy = strategy, other = other)
-            };
+            add(match outcome.bits_per_byte {
+                Some(_) => say!(words, "run-otherwise", strategy = strategy, other = other),
+                None => say!(words, "run-tried", strategy = strategy, other = other),
+            });
         }
         if !outcome.verdict.is_empty() && outcome.bits_per_byte.is_some() {
-            said += " ";
-            said += &outcome.verdict;
+            add(words.sentence_of_engine(&outcome.verdict));
         }
     }
     said
+}
+
+/// What the new tokenizer brings, where the model that came out uses it.
+fn gained(run: &Run, outcome: &Outcome, words: &Words) -> Vec<Block> {
+    let Some(winner) = winner(outcome) else { return Vec::new() };
+    let lines = match winner.tokenizer {
+        Side::Candidate => super::profile::gain(&run.profile, words),
+        Side::Source => vec![say!(words, "gain-stays")],
+    };
+    vec![Block::Heading(say!(words, "gain")), Block::List(lines)]
+}
+
+fn winner(outcome: &Outcome) -> Option<&Branch> {
+    outcome.branches.iter().find(|b| outcome.winner.as_ref() == Some(&b.name))
 }
 
 fn branches(outcome: &Outcome, words: &Words) -> Vec<Block> {
@@ -319,7 +342,7 @@ fn feedback(feedback: &Feedback, words: &Words) -> String {
 
 fn files(run: &Run, words: &Words) -> Vec<Block> {
     let outcome = run.outcome.as_ref();
-    let winner = outcome.and_then(|o| o.branches.iter().find(|b| o.winner.as_ref() == Some(&b.name)));
+    let winner = outcome.and_then(winner);
     let mut places = vec![format!("{}: {}", say!(words, "files-run"), run.request.out)];
     if let Some(folder) = winner.and_then(|b| b.folder.as_ref()) {
         places.push(format!("{}: {}/{folder}", say!(words, "files-model"), run.request.out.trim_end_matches('/')));

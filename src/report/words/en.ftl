@@ -93,6 +93,7 @@ gain-tokens = { $n } tokens { $change ->
 } per million words.
 gain-context = The same context window holds { $times } times as much of this text.
 gain-context-less = The same context window holds only { $times } times as much of this text.
+gain-stays = The tokenizer stays as it was: texts are as long as before.
 gain-none = Without a text nothing can be said about what is gained; give one with --corpus.
 warnings = Before you go on
 
@@ -173,6 +174,64 @@ priority-research = research
 rules-line = Rules { $sha }.
 evidence = The evidence
 
+### What the seed expected, and what was measured
+background = What was expected, and what past runs measured
+background-success = success: expected
+background-loss = loss: expected
+background-time = time: expected
+background-measured = measured
+background-complexity = complexity
+background-resources = needs
+background-hours = { $hours } h
+background-of = { $share } of { $n ->
+    [one] { $count } try
+   *[other] { $count } tries
+}
+background-note = Expected: the report that hibrit began with. Measured: { $n ->
+    [one] { $count } past run
+   *[other] { $count } past runs
+} in the history; a success is a usable model with fewer bits per byte than its base had on the same text. Losses are equivalent losses; times depend on model and machine.
+situations = Situations
+situation-fastest = The fastest reliable road: parallel.
+situation-quality = The highest quality: adaptive.
+situation-tight = Tight resources, one GPU: sequential, where coverage is above { $coverage }.
+situation-research = Research: structural.
+situation-yours = { $situation } This is what was asked for.
+risks = Risk factors
+risk = risk
+risk-when = when
+risk-here = here
+risk-coverage = little shared vocabulary
+risk-coverage-when = coverage < { $limit }
+risk-explosion = exploding gradients
+risk-explosion-when = norm > { $limit }
+risk-memory = out of memory
+risk-memory-when = the model and its batches do not fit
+risk-instability = unstable training
+risk-instability-when = spikes, divergence
+risk-seen = seen { $n ->
+    [one] { $count } time
+   *[other] { $count } times
+} in past runs
+criteria = What counts as success
+criteria-excellent = excellent: equivalent loss < { $limit }
+criteria-good = good: equivalent loss < { $limit }
+criteria-minimum = minimum: equivalent loss < { $limit }
+criteria-note = On the equivalent loss, which may be compared between tokenizers; the levels are data, in rules/levels.toml.
+chart-utility = Expected utility of each strategy, with its interval where there is one
+chart-utility-axis = bits per byte saved against keep
+chart-losses = Equivalent loss: the range that was expected of each strategy, and a point where past runs measured one
+chart-position = Where this case stands in the seed's matrix; in an empty cell the more careful neighbour decides
+chart-coverage = coverage
+chart-similarity = similarity
+chart-here = this case
+band-low = low
+band-medium = medium
+band-high = high
+chart-matches = How the candidate's tokens match, by share of the vocabulary
+chart-matches-text = How the candidate's tokens match, by share of the text
+chart-fertility = Tokens per word
+
 ### Run
 run-title = Run { $id }
 run-answer = { $strategy } { $change ->
@@ -193,7 +252,8 @@ run-is-keep = Nothing was lost against keep: this is keep.
 run-against-nothing = keep was not run beside it, so there is no yardstick.
 run-decided = Decided: { $strategy }, confidence { $confidence }. { $because }
 run-tried = The decision was { $strategy }; { $other } is what was tried.
-run-forced = The decision was { $strategy }; { $other } is what came out.
+run-forced = { $strategy } was insisted on, whatever would have been decided.
+run-otherwise = The decision was { $strategy }; { $other } is what came out.
 branches = Branches
 branch = branch
 tokenizer = tokenizer

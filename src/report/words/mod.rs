@@ -1,6 +1,9 @@
 //! In which words? Every sentence of a report stands in `en.ftl` and `tr.ftl`; here they are found and filled in.
 //! Knows no profile and no run. Numbers and names arrive as text, written by [`super::numbers`].
 
+mod engine;
+
+use engine::Engine;
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 use unic_langid::LanguageIdentifier;
 
@@ -32,6 +35,7 @@ impl Lang {
 /// The sentences of one language.
 pub(super) struct Words {
     bundle: FluentBundle<FluentResource>,
+    engine: Engine,
     pub(super) lang: Lang,
 }
 
@@ -45,7 +49,7 @@ impl Words {
             Ok(resource) | Err((resource, _)) => resource,
         };
         bundle.add_resource_overriding(resource);
-        Self { bundle, lang }
+        Self { bundle, engine: Engine::new(lang), lang }
     }
 
     /// The sentence of a key, filled in; the key itself where there is none.
@@ -56,6 +60,25 @@ impl Words {
         let arguments: FluentArgs<'_> = values.iter().map(|(name, value)| (*name, value.clone())).collect();
         let mut errors = Vec::new();
         self.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned()
+    }
+
+    /// What a rule or a stage said in English, in this language where it is known there.
+    pub(super) fn of_engine(&self, said: &str) -> String {
+        self.engine.translate(said)
+    }
+
+    /// The same as a whole sentence: with a capital at its beginning and a full stop at its end.
+    pub(super) fn sentence_of_engine(&self, said: &str) -> String {
+        let meant = self.of_engine(said);
+        let mut letters = meant.chars();
+        let first = match letters.next() {
+            // What has stayed English keeps its i.
+            Some('i') if self.lang == Lang::Tr && meant != said => "İ".to_string(),
+            Some(letter) => letter.to_uppercase().collect(),
+            None => return meant,
+        };
+        let stop = if meant.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+        format!("{first}{}{stop}", letters.as_str())
     }
 
     /// The sentence of a key that is put together from a family and a member: `level-good`.
@@ -145,6 +168,15 @@ mod tests {
         assert_eq!(say!(words, "history-count", n = 2, count = "2"), "2 runs.");
         let words = Words::new(Lang::Tr);
         assert_eq!(say!(words, "history-count", n = 2, count = "2"), "2 çalışma.");
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_and_ends_with_a_stop() {
+        let (en, tr) = (Words::new(Lang::En), Words::new(Lang::Tr));
+        assert_eq!(en.sentence_of_engine("its own rule"), "Its own rule.");
+        assert_eq!(tr.sentence_of_engine("its own rule."), "Its own rule.");
+        assert_eq!(tr.sentence_of_engine("there is no device to train on"), "Eğitim için aygıt yok.");
+        assert_eq!(en.sentence_of_engine(""), "");
     }
 
     #[test]
