@@ -186,8 +186,12 @@ impl Counting<'_> {
         let counts = &mut partial.counts;
         counts.documents += 1;
         counts.bytes += document.len() as u64;
-        for (side, sum) in [(&self.source, &mut counts.source), (&self.candidate, &mut counts.candidate)] {
-            if side.takes_whole(document) {
+        let mut whole = [false; 2];
+        for ((side, sum), whole) in
+            [(&self.source, &mut counts.source), (&self.candidate, &mut counts.candidate)].into_iter().zip(&mut whole)
+        {
+            *whole = side.takes_whole(document);
+            if *whole {
                 let tokens = side.whole(document)?;
                 sum.round_trips += u64::from(tokens.comes_back);
                 sum.add(&tokens, 1);
@@ -197,11 +201,11 @@ impl Counting<'_> {
             }
         }
         let [both, source, candidate] = &mut partial.tallies;
-        match (self.source.takes_whole(document), self.candidate.takes_whole(document)) {
-            (false, false) => both.add(document),
-            (false, true) => source.add(document),
-            (true, false) => candidate.add(document),
-            (true, true) => counts.words += document.split_whitespace().count() as u64,
+        match whole {
+            [false, false] => both.add(document),
+            [false, true] => source.add(document),
+            [true, false] => candidate.add(document),
+            [true, true] => counts.words += document.split_whitespace().count() as u64,
         }
         Ok(())
     }

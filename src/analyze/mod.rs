@@ -5,6 +5,7 @@
 mod alphabet;
 mod counts;
 mod cut;
+mod direct;
 mod error;
 mod mapping;
 mod matches;
