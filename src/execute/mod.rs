@@ -98,3 +98,6 @@ impl ExecuteError {
         move |source| Self::Write { path: path.to_path_buf(), source }
     }
 }
+
+#[cfg(test)]
+mod live_tests;

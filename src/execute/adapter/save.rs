@@ -29,6 +29,8 @@ pub fn save(folder: &Path, decoder: &Decoder, base: &str) -> Result<(), ExecuteE
     let config = json!({
         "base_model_name_or_path": base,
         "bias": "none",
+        // A tied head follows the embeddings it was trained with.
+        "ensure_weight_tying": decoder.config().size.tied && !modules.is_empty(),
         "fan_in_fan_out": false,
         "inference_mode": true,
         "init_lora_weights": true,
