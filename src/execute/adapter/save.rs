@@ -25,12 +25,16 @@ pub fn save(folder: &Path, decoder: &Decoder, base: &str) -> Result<(), ExecuteE
             modules.push(if group == Group::Head { "lm_head" } else { "embed_tokens" });
         }
         tensors.push((format!("{PREFIX}{name}"), held_tensor(held)));
+        // PEFT keeps modules to save apart from each other: a tied matrix is written for both of its places, or the
+        // head would stay what it was in the base.
+        if in_full && group == Group::Embedding && decoder.config().size.tied {
+            modules.push("lm_head");
+            tensors.push((format!("{PREFIX}lm_head.weight"), held_tensor(held)));
+        }
     });
     let config = json!({
         "base_model_name_or_path": base,
         "bias": "none",
-        // A tied head follows the embeddings it was trained with.
-        "ensure_weight_tying": decoder.config().size.tied && !modules.is_empty(),
         "fan_in_fan_out": false,
         "inference_mode": true,
         "init_lora_weights": true,
