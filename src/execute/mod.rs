@@ -2,6 +2,7 @@
 //! and what a measurement on the way means, is decided elsewhere.
 
 use crate::domain::fault::{Fault, Kind};
+use crate::domain::strategy::Strategy;
 use std::path::{Path, PathBuf};
 
 pub mod adapter;
@@ -37,15 +38,24 @@ pub enum ExecuteError {
     /// An adapter that does not fit.
     #[error("{}: {what}", path.display())]
     Adapter { path: PathBuf, what: String },
+    /// A strategy that this build cannot execute.
+    #[error("this build cannot execute the strategy {strategy}")]
+    NotBuilt { strategy: Strategy, built: String },
     /// A device that is not there.
     #[error("device {asked:?} cannot be used: {why}")]
     Device { asked: String, why: String },
+    /// A checkpoint that cannot be gone on from.
+    #[error("the checkpoint {} {what}", path.display())]
+    Checkpoint { path: PathBuf, what: String },
+    /// A tokenizer that cannot be used, or a text it cannot handle.
+    #[error("the tokenizer cannot be used: {0}")]
+    Tokenizer(String),
+    /// A text or a setting that nothing can be trained or evaluated with.
+    #[error("{0}")]
+    Data(String),
     /// Numbers handed to the model that do not fit it: ids outside the table, lengths that do not match.
     #[error("{0}")]
     Mismatch(String),
-    /// A tokenizer that failed on a text or its tokens.
-    #[error("the tokenizer failed: {0}")]
-    Tokenizer(String),
     /// The backend failed; on a GPU, running out of memory arrives here.
     #[error("the {device} backend failed: {what}")]
     Backend { device: String, what: String },
@@ -60,9 +70,12 @@ impl Fault for ExecuteError {
             | Self::Architecture { .. }
             | Self::Weights { .. }
             | Self::Tensor { .. }
-            | Self::Adapter { .. } => Kind::Input,
-            Self::Device { .. } => Kind::Infeasible,
-            Self::Write { .. } | Self::Mismatch(_) | Self::Tokenizer(_) | Self::Backend { .. } => Kind::Failed,
+            | Self::Adapter { .. }
+            | Self::Checkpoint { .. }
+            | Self::Tokenizer(_)
+            | Self::Data(_) => Kind::Input,
+            Self::NotBuilt { .. } | Self::Device { .. } => Kind::Infeasible,
+            Self::Write { .. } | Self::Mismatch(_) | Self::Backend { .. } => Kind::Failed,
         }
     }
 
@@ -78,11 +91,18 @@ impl Fault for ExecuteError {
                 Some("config.json and the weights do not belong together, or the weights are damaged".into())
             }
             Self::Adapter { .. } => Some("give the adapter together with the base model it was trained on".into()),
+            Self::NotBuilt { built, .. } => Some(format!("it can execute {built}")),
             Self::Device { .. } => Some("use --device cpu, or --device auto to let hibrit choose".into()),
-            Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
-            Self::Json { .. } | Self::Config { .. } | Self::Mismatch(_) | Self::Tokenizer(_) | Self::Backend { .. } => {
-                None
+            Self::Checkpoint { .. } => {
+                Some("start without --resume, in another folder, to train from the beginning".into())
             }
+            Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
+            Self::Json { .. }
+            | Self::Config { .. }
+            | Self::Tokenizer(_)
+            | Self::Data(_)
+            | Self::Mismatch(_)
+            | Self::Backend { .. } => None,
         }
     }
 }
@@ -98,6 +118,15 @@ impl ExecuteError {
         move |source| Self::Write { path: path.to_path_buf(), source }
     }
 }
+
+pub mod cost;
+pub mod strategy;
+// Training, evaluation, embeddings.
+pub mod embed;
+pub mod evaluate;
+pub mod pretrain;
+pub mod tokenizer;
+pub mod train;
 
 #[cfg(test)]
 mod live_tests;
