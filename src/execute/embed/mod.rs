@@ -15,6 +15,7 @@ mod overlap;
 mod random;
 mod space;
 mod subtoken;
+mod wechsel;
 
 pub use align::Align;
 pub use anchors::Anchors;
@@ -26,6 +27,7 @@ pub use overlap::{Exact, Specials};
 pub use random::Random;
 pub use space::{Space, SpaceConfig};
 pub use subtoken::{Subtoken, Weighting};
+pub use wechsel::{Wechsel, dictionary};
 
 use crate::domain::vocabulary::{Mapping, Origin};
 use crate::execute::ExecuteError;
