@@ -4,6 +4,8 @@
 pub mod decision;
 pub mod directive;
 pub mod event;
+#[cfg(test)]
+pub mod example;
 pub mod fault;
 pub mod metric;
 pub mod outcome;

@@ -6,7 +6,7 @@ use super::profile::Profile;
 use serde::{Deserialize, Serialize};
 
 /// A run of `auto`, `run` or `demo`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Run {
     /// Unique: time of start and eight hex digits.
     pub id: String,
@@ -31,7 +31,7 @@ pub struct Run {
 }
 
 /// What was asked for, so that the run can be made again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Request {
     /// The base model's folder.
     pub model: String,
@@ -47,6 +47,9 @@ pub struct Request {
     pub eval: Vec<String>,
     /// sha256 of the held-out text.
     pub eval_sha256: String,
+    /// The strategy the user insisted on; `None` where the decision was carried out.
+    #[serde(default)]
+    pub forced: Option<super::strategy::Strategy>,
     /// Where the results lie.
     pub out: String,
     /// Seed of everything random.
@@ -56,7 +59,7 @@ pub struct Request {
 }
 
 /// A person's verdict, or a metric measured elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Feedback {
     /// When (UTC, RFC 3339).
     pub at: String,

@@ -79,8 +79,12 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// What to add to the rules' utility for a strategy in a situation, and why.
+    /// What to add to the rules' utility for a strategy in a situation, and why. Nothing for `keep`: it is what
+    /// utilities are measured against, so there is nothing to learn about it.
     pub fn residual(&self, situation: &Situation, strategy: Strategy) -> (f64, Vec<PathStep>) {
+        if strategy == Strategy::Keep {
+            return (0.0, Vec::new());
+        }
         let (value, path) = self.tree.predict(&situation.row(strategy));
         (self.offset + value, path)
     }

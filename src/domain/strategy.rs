@@ -42,6 +42,22 @@ pub enum Strategy {
     Emergency,
 }
 
+/// What the seed expects of a strategy, from `rules/strategies.toml`: shown beside what past runs measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedExpectation {
+    /// Success rate, from and to, in 0..=1.
+    pub success: Option<[f64; 2]>,
+    /// Equivalent loss, from and to.
+    pub loss: Option<[f64; 2]>,
+    /// Hours on the seed's hardware, from and to.
+    pub hours: Option<[f64; 2]>,
+    /// 1 simple .. 5 very complex.
+    pub complexity: Option<u8>,
+    /// What it needs.
+    pub resources: String,
+}
+
 /// How a stage of a strategy trains. Defaults are spec section 2's table, read from `rules/strategies.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,4 +87,73 @@ pub struct StageConfig {
     pub sequence: usize,
     /// Whether embed_tokens and lm_head are trained in full and saved.
     pub train_embeddings: bool,
+}
+
+impl StageConfig {
+    /// Whether every value can be trained with.
+    ///
+    /// # Errors
+    /// The first value that cannot, in a sentence with its range.
+    pub fn check(&self) -> Result<(), String> {
+        let positive = |name: &str, v: f64| {
+            if v.is_finite() && v > 0.0 { Ok(()) } else { Err(format!("{name} must be a finite number above 0, not {v}")) }
+        };
+        let share = |name: &str, v: f64| {
+            if (0.0..1.0).contains(&v) { Ok(()) } else { Err(format!("{name} must be at least 0 and below 1, not {v}")) }
+        };
+        let count = |name: &str, v: usize| {
+            if v > 0 { Ok(()) } else { Err(format!("{name} must be at least 1")) }
+        };
+        count("rank", self.rank)?;
+        positive("alpha", self.alpha)?;
+        share("dropout", self.dropout)?;
+        positive("learning_rate", self.learning_rate)?;
+        if let Some(rate) = self.embedding_learning_rate {
+            positive("embedding_learning_rate", rate)?;
+        }
+        share("warmup", self.warmup)?;
+        positive("epochs", self.epochs)?;
+        count("batch", self.batch)?;
+        count("accumulation", self.accumulation)?;
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return Err(format!("weight_decay must be a finite number of at least 0, not {}", self.weight_decay));
+        }
+        if self.sequence < 2 {
+            return Err("sequence must be at least 2".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> StageConfig {
+        StageConfig {
+            rank: 16,
+            alpha: 32.0,
+            dropout: 0.05,
+            learning_rate: 2e-4,
+            embedding_learning_rate: None,
+            warmup: 0.1,
+            epochs: 3.0,
+            batch: 8,
+            accumulation: 2,
+            weight_decay: 0.01,
+            sequence: 1024,
+            train_embeddings: false,
+        }
+    }
+
+    #[test]
+    fn a_learning_rate_of_zero_or_nan_is_refused_by_name() {
+        assert_eq!(sound().check(), Ok(()));
+        for rate in [0.0, -1e-4, f64::NAN, f64::INFINITY] {
+            let wrong = StageConfig { learning_rate: rate, ..sound() };
+            assert!(wrong.check().is_err_and(|e| e.starts_with("learning_rate")), "{rate}");
+        }
+        assert!(StageConfig { batch: 0, ..sound() }.check().is_err());
+        assert!(StageConfig { dropout: 1.0, ..sound() }.check().is_err());
+    }
 }

@@ -2,10 +2,12 @@
 //! and what a measurement on the way means, is decided elsewhere.
 
 use crate::domain::fault::{Fault, Kind};
+use crate::domain::strategy::Strategy;
 use std::path::{Path, PathBuf};
 
 pub mod adapter;
 pub mod device;
+pub mod generate;
 pub mod kernels;
 pub mod model;
 
@@ -36,6 +38,9 @@ pub enum ExecuteError {
     /// An adapter that does not fit.
     #[error("{}: {what}", path.display())]
     Adapter { path: PathBuf, what: String },
+    /// A strategy that this build cannot execute.
+    #[error("this build cannot execute the strategy {strategy}")]
+    NotBuilt { strategy: Strategy, built: String },
     /// A device that is not there.
     #[error("device {asked:?} cannot be used: {why}")]
     Device { asked: String, why: String },
@@ -69,7 +74,7 @@ impl Fault for ExecuteError {
             | Self::Checkpoint { .. }
             | Self::Tokenizer(_)
             | Self::Data(_) => Kind::Input,
-            Self::Device { .. } => Kind::Infeasible,
+            Self::NotBuilt { .. } | Self::Device { .. } => Kind::Infeasible,
             Self::Write { .. } | Self::Mismatch(_) | Self::Backend { .. } => Kind::Failed,
         }
     }
@@ -86,6 +91,7 @@ impl Fault for ExecuteError {
                 Some("config.json and the weights do not belong together, or the weights are damaged".into())
             }
             Self::Adapter { .. } => Some("give the adapter together with the base model it was trained on".into()),
+            Self::NotBuilt { built, .. } => Some(format!("it can execute {built}")),
             Self::Device { .. } => Some("use --device cpu, or --device auto to let hibrit choose".into()),
             Self::Checkpoint { .. } => {
                 Some("start without --resume, in another folder, to train from the beginning".into())
@@ -113,6 +119,8 @@ impl ExecuteError {
     }
 }
 
+pub mod cost;
+pub mod strategy;
 // Training, evaluation, embeddings.
 pub mod embed;
 pub mod evaluate;

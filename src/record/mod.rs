@@ -1,1 +1,40 @@
-//! record
+//! What happened, kept: runs, scorers, decisions and profiles in one redb file, a journal beside each run. Answers
+//! "what was done before, and how did it end?" Deliberately knows nothing of what follows from the past: growing a
+//! scorer is `learn`'s business, consulting one is `decide`'s.
+//!
+//! - [`history`]: the verbs: begin, update, get, list, feedback, promote ...
+//! - [`format`]: how a value is written, with its version, and how older ones are read;
+//! - [`store`]: the file: opening, waiting for other processes, transactions;
+//! - [`exchange`]: JSON lines in and out;
+//! - [`health`]: verify and repair;
+//! - [`journal`]: what happens while a run goes on, line by line.
+//!
+//! The file holds tables from a name to bytes:
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | `meta` | `schema`, `live` | text: version of the layout, id of the live scorer |
+//! | `runs` | id of the run | [`Run`](crate::domain::run::Run), enveloped |
+//! | `scorers` | id of the scorer | [`Scorer`](crate::domain::scorer::Scorer), enveloped |
+//! | `decisions` | id of the decision | [`LoggedDecision`], enveloped |
+//! | `profiles` | hash of the inputs | [`Profile`](crate::domain::profile::Profile), enveloped |
+//! | `quarantine` | table/key | bytes that could not be read, put aside by `repair` |
+
+mod decisions;
+mod error;
+mod exchange;
+mod format;
+mod health;
+mod history;
+mod journal;
+mod store;
+
+pub use decisions::LoggedDecision;
+pub use error::RecordError;
+pub use exchange::{ImportReport, LineFault};
+pub use health::{Health, Problem, Repairs};
+pub use history::{Filter, History, run_id};
+pub use journal::{Journal, JournalEntry, Replay, Sync, read_journal};
+
+#[cfg(test)]
+mod tests;

@@ -37,8 +37,15 @@ impl Coder {
     /// # Errors
     /// [`ExecuteError::Tokenizer`] when the `tokenizers` crate refuses the text.
     pub fn new(tokenizer_json: &str, vocabulary: &Vocabulary) -> Result<Self, ExecuteError> {
-        let mut tokenizer =
-            Tokenizer::from_bytes(tokenizer_json).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
+        let tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
+        Self::of(tokenizer, vocabulary)
+    }
+
+    /// The same from a tokenizer that is open already.
+    ///
+    /// # Errors
+    /// As [`Coder::new`].
+    pub fn of(mut tokenizer: Tokenizer, vocabulary: &Vocabulary) -> Result<Self, ExecuteError> {
         tokenizer.with_truncation(None).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
         tokenizer.with_padding(None).with_post_processor(None::<PostProcessorWrapper>);
         tokenizer.set_encode_special_tokens(true);
