@@ -15,6 +15,8 @@ mod overlap;
 mod random;
 mod space;
 mod subtoken;
+mod transplant;
+mod wechsel;
 
 pub use align::Align;
 pub use anchors::Anchors;
@@ -26,6 +28,8 @@ pub use overlap::{Exact, Specials};
 pub use random::Random;
 pub use space::{Space, SpaceConfig};
 pub use subtoken::{Subtoken, Weighting};
+pub use transplant::{Learnt, Named, Norms, OMP_TERMS, Request, Texts, transplant};
+pub use wechsel::{Wechsel, dictionary};
 
 use crate::domain::vocabulary::{Mapping, Origin};
 use crate::execute::ExecuteError;

@@ -42,14 +42,27 @@ impl AdamWConfig {
 pub struct Trained {
     parameters: Vec<Parameter>,
     index: HashMap<ParamId, usize>,
+    /// Whether the embeddings are only looked up: then a batch touches but few of their rows. As a tied head they get
+    /// gradients everywhere.
+    looked_up: bool,
 }
 
 impl Trained {
     /// Those of a decoder.
     pub fn of(model: &Decoder) -> Self {
-        let parameters: Vec<Parameter> = model.parameters().into_iter().filter(|p| p.trained).collect();
+        let all = model.parameters();
+        let looked_up = all.iter().any(|p| p.group == Group::Head);
+        let parameters: Vec<Parameter> = all.into_iter().filter(|p| p.trained).collect();
         let index = parameters.iter().enumerate().map(|(i, p)| (p.id, i)).collect();
-        Self { parameters, index }
+        Self { parameters, index, looked_up }
+    }
+
+    /// No history of a parameter, in the form that suits it.
+    pub(super) fn blank(&self, p: &Parameter) -> History {
+        match (p.group, p.shape.first()) {
+            (Group::Embedding, Some(rows)) if self.looked_up => History::Rows(vec![None; *rows]),
+            _ => History::Whole(Moments::default()),
+        }
     }
 
     /// In order.
@@ -112,7 +125,6 @@ impl<F: FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>> ModuleMapper for C
         if self.fault.is_some() {
             return param;
         }
-        let spare = param.clone();
         let (id, tensor, mapper) = param.consume();
         let (shape, device) = (tensor.dims(), tensor.device().inner());
         let changed = numbers(tensor.inner()).and_then(|mut values| {
@@ -125,8 +137,9 @@ impl<F: FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>> ModuleMapper for C
                 Param::from_mapped_value(id, tensor, mapper)
             }
             Err(e) => {
+                // The caller gets the fault and no model: what stands here is never seen.
                 self.fault = Some(e);
-                spare
+                Param::from_mapped_value(id, Tensor::zeros(shape, &device), mapper)
             }
         }
     }
@@ -175,13 +188,30 @@ impl Gradient {
     }
 }
 
-/// First and second moment of a parameter.
+/// First and second moment of a parameter, or of a row of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Moments {
     /// Running mean of the gradient.
     pub first: Vec<f32>,
     /// Running mean of its square.
     pub second: Vec<f32>,
+}
+
+impl Moments {
+    /// Zeros, before the first gradient.
+    fn none(count: usize) -> Self {
+        Self { first: vec![0.0; count], second: vec![0.0; count] }
+    }
+}
+
+/// The optimiser's memory of a parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum History {
+    /// Of all of it; empty before the first gradient.
+    Whole(Moments),
+    /// By row, only of rows that some batch touched. Exact where rows are not decayed: a row whose gradients were all
+    /// zero has moments of zero and stays as it is.
+    Rows(Vec<Option<Moments>>),
 }
 
 /// The optimiser: constants and moments.
@@ -191,13 +221,14 @@ pub struct AdamW {
     /// Updates applied so far.
     pub(super) updates: u64,
     /// In the order of [`Trained`].
-    pub(super) moments: Vec<Moments>,
+    pub(super) moments: Vec<History>,
 }
 
 impl AdamW {
     /// Without any history.
     pub fn new(config: AdamWConfig, trained: &Trained) -> Self {
-        Self { config, updates: 0, moments: vec![Moments::default(); trained.parameters.len()] }
+        let moments = trained.parameters.iter().map(|p| trained.blank(p)).collect();
+        Self { config, updates: 0, moments }
     }
 
     /// One update: `rate` gives the learning rate of a group, `factor` multiplies the gradient (clipping).
@@ -217,14 +248,11 @@ impl AdamW {
         let correction = (1.0 - config.beta1.powi(t), (1.0 - config.beta2.powi(t)).sqrt());
         let moments = &mut self.moments;
         trained.map(model, |index, values| {
-            let (Some(moments), Some(slot)) = (moments.get_mut(index), gradient.slots.get(index)) else {
+            let (Some(history), Some(slot)) = (moments.get_mut(index), gradient.slots.get(index)) else {
                 return Ok(());
             };
             if slot.is_empty() {
                 return Ok(());
-            }
-            if moments.first.is_empty() {
-                *moments = Moments { first: vec![0.0; slot.len()], second: vec![0.0; slot.len()] };
             }
             let group = trained.parameters[index].group;
             let rate = rate(group);
@@ -238,12 +266,30 @@ impl AdamW {
                 epsilon: config.epsilon as f32,
                 factor: factor as f32,
             };
-            values
-                .par_chunks_mut(PIECE)
-                .zip(moments.first.par_chunks_mut(PIECE))
-                .zip(moments.second.par_chunks_mut(PIECE))
-                .zip(slot.par_chunks(PIECE))
-                .for_each(|(((p, m), v), g)| rule.apply(p, m, v, g));
+            match history {
+                History::Whole(moments) => {
+                    if moments.first.is_empty() {
+                        *moments = Moments::none(slot.len());
+                    }
+                    values
+                        .par_chunks_mut(PIECE)
+                        .zip(moments.first.par_chunks_mut(PIECE))
+                        .zip(moments.second.par_chunks_mut(PIECE))
+                        .zip(slot.par_chunks(PIECE))
+                        .for_each(|(((p, m), v), g)| rule.apply(p, m, v, g));
+                }
+                History::Rows(rows) => {
+                    let width = (values.len() / rows.len().max(1)).max(1);
+                    let of_row = |((p, row), g): ((&mut [f32], &mut Option<Moments>), &[f32])| {
+                        if row.is_none() && g.iter().all(|x| *x == 0.0) {
+                            return;
+                        }
+                        let moments = row.get_or_insert_with(|| Moments::none(width));
+                        rule.apply(p, &mut moments.first, &mut moments.second, g);
+                    };
+                    values.par_chunks_mut(width).zip(rows.par_iter_mut()).zip(slot.par_chunks(width)).for_each(of_row);
+                }
+            }
             Ok(())
         })
     }
@@ -299,6 +345,51 @@ mod tests {
             // f32 against f64 over three updates.
             assert!((f64::from(p[0]) - q).abs() < 1e-5, "{t}: {} {q}", p[0]);
         }
+    }
+
+    #[test]
+    fn rows_that_no_batch_touches_stay_and_cost_nothing_and_the_others_move_as_if_all_were_kept() {
+        use crate::execute::device;
+        use crate::execute::model::{Dimensions, ModelConfig};
+        let size = Dimensions {
+            rows: 7,
+            hidden: 4,
+            intermediate: 8,
+            layers: 1,
+            heads: 1,
+            kv_heads: 1,
+            head_dim: 4,
+            positions: 8,
+            tied: false,
+        };
+        let config = ModelConfig::qwen3(size).unwrap();
+        let fresh = Decoder::init(&config, &device::cpu("a test").device, 1).unwrap().train_embeddings(true);
+        let trained = Trained::of(&fresh);
+        let run = |mut optimizer: AdamW| {
+            let mut model = fresh.clone();
+            for step in 0..5usize {
+                let mut slots = vec![vec![0.0; 28]; trained.parameters.len()];
+                // Row 2 in every step, row 5 in one; the head everywhere.
+                let table = trained.parameters.iter().position(|p| p.group == Group::Embedding).unwrap();
+                let touch = |slot: &mut Vec<f32>, row: usize| (0..4).for_each(|i| slot[row * 4 + i] = 0.1 + i as f32);
+                touch(&mut slots[table], 2);
+                if step == 1 {
+                    touch(&mut slots[table], 5);
+                }
+                slots[1 - table] = (0..28).map(|i| (i + step) as f32 * 0.01).collect();
+                model = optimizer.update(model, &trained, &Gradient { slots }, 1.0, |_| 1e-2).unwrap();
+            }
+            (model.embeddings().unwrap(), optimizer)
+        };
+        let (sparse, optimizer) = run(AdamW::new(AdamWConfig::new(0.1), &trained));
+        let mut whole = AdamW::new(AdamWConfig::new(0.1), &trained);
+        whole.moments.iter_mut().for_each(|h| *h = History::Whole(Moments::default()));
+        assert_eq!(sparse, run(whole).0, "bit for bit");
+        let kept = optimizer.moments.iter().find_map(|h| match h {
+            History::Rows(rows) => Some(rows.iter().map(Option::is_some).collect::<Vec<_>>()),
+            History::Whole(_) => None,
+        });
+        assert_eq!(kept.unwrap(), [false, false, true, false, false, true, false]);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //!
 //! Layout of the folder it is given: one folder a checkpoint, `step-NNNNNNNN`, with `state.json` (where the run stands,
 //! and the length and sha256 of the other file) and `tensors.safetensors` (`value.NAME`, `first.NAME`, `second.NAME`
-//! of every trained parameter, f32). A checkpoint is written under a temporary name, synced, then renamed: it is there
+//! of every trained parameter, f32; where only the touched rows have moments, `rows.NAME` says which, u32). A checkpoint is written under a temporary name, synced, then renamed: it is there
 //! whole or not at all. The last two are kept; a damaged one is passed over for the one before it.
 
-use super::adamw::{Moments, Trained};
+use super::adamw::{History, Moments, Trained};
 use super::state::Snapshot;
 use crate::domain::outcome::{CurvePoint, Incident};
 use crate::execute::ExecuteError;
@@ -153,35 +153,76 @@ fn read(path: &Path, trained: &Trained) -> Result<(Progress, Snapshot), ExecuteE
         return Err(damaged("was cut short or changed after it was written".into()));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(format!("has damaged tensors: {e}")))?;
+    let raw = |kind: &str, name: &str| file.tensor(&format!("{kind}.{name}")).ok().map(|view| words(view.data()));
     let numbers = |kind: &str, name: &str, count: usize| -> Result<Vec<f32>, ExecuteError> {
-        let Ok(view) = file.tensor(&format!("{kind}.{name}")) else { return Ok(vec![]) };
-        let found: Vec<f32> =
-            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let found: Vec<f32> = raw(kind, name).unwrap_or_default().into_iter().map(f32::from_bits).collect();
         if found.len() == count { Ok(found) } else { Err(damaged(format!("holds another {name} than the model"))) }
     };
     let mut snapshot =
         Snapshot { step: state.progress.step, updates: state.progress.updates, values: vec![], moments: vec![] };
     for p in trained.parameters() {
-        let values = numbers("value", &p.name, p.count())?;
-        if values.is_empty() {
-            return Err(damaged(format!("lacks {}", p.name)));
-        }
-        snapshot.values.push(values);
-        let (first, second) = (numbers("first", &p.name, p.count())?, numbers("second", &p.name, p.count())?);
-        snapshot.moments.push(Moments { first, second });
+        snapshot.values.push(numbers("value", &p.name, p.count())?);
+        let blank = trained.blank(p);
+        snapshot.moments.push(match (blank, raw("rows", &p.name), raw("first", &p.name)) {
+            (blank, None, None) => blank,
+            (History::Rows(mut rows), Some(touched), _) => {
+                let width = p.count() / rows.len().max(1);
+                let count = touched.len() * width;
+                let (first, second) = (numbers("first", &p.name, count)?, numbers("second", &p.name, count)?);
+                for (i, row) in touched.iter().enumerate() {
+                    let place = rows.get_mut(*row as usize);
+                    let place = place.ok_or_else(|| damaged(format!("has a row {row} that {} has not", p.name)))?;
+                    let range = i * width..(i + 1) * width;
+                    *place = Some(Moments { first: first[range.clone()].to_vec(), second: second[range].to_vec() });
+                }
+                History::Rows(rows)
+            }
+            (History::Whole(_), None, Some(_)) => History::Whole(Moments {
+                first: numbers("first", &p.name, p.count())?,
+                second: numbers("second", &p.name, p.count())?,
+            }),
+            _ => return Err(damaged(format!("keeps the moments of {} in another form", p.name))),
+        });
     }
     Ok((state.progress, snapshot))
 }
 
+/// Little-endian words of a tensor's data.
+fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
 fn write_tensors(path: &Path, snapshot: &Snapshot, trained: &Trained) -> std::io::Result<()> {
-    let mut views = Vec::new();
-    for ((p, values), moments) in trained.parameters().iter().zip(&snapshot.values).zip(&snapshot.moments) {
-        for (kind, numbers) in [("value", values), ("first", &moments.first), ("second", &moments.second)] {
-            if !numbers.is_empty() {
-                let view = TensorView::new(Dtype::F32, p.shape.clone(), bytemuck::cast_slice(numbers));
-                views.push((format!("{kind}.{}", p.name), view.map_err(std::io::Error::other)?));
+    let mut parts: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut add = |kind: &str, name: &str, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>| {
+        if !bytes.is_empty() {
+            parts.push((format!("{kind}.{name}"), dtype, shape, bytes));
+        }
+    };
+    let plain = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    for ((p, values), history) in trained.parameters().iter().zip(&snapshot.values).zip(&snapshot.moments) {
+        add("value", &p.name, Dtype::F32, p.shape.clone(), plain(values));
+        match history {
+            History::Whole(moments) => {
+                add("first", &p.name, Dtype::F32, p.shape.clone(), plain(&moments.first));
+                add("second", &p.name, Dtype::F32, p.shape.clone(), plain(&moments.second));
+            }
+            History::Rows(rows) => {
+                let touched = || rows.iter().enumerate().filter_map(|(i, row)| Some((i as u32, row.as_ref()?)));
+                let count = touched().count();
+                let shape = vec![count, p.count() / rows.len().max(1)];
+                let ids = touched().flat_map(|(i, _)| i.to_le_bytes()).collect();
+                add("rows", &p.name, Dtype::U32, vec![count], ids);
+                let first = touched().flat_map(|(_, m)| plain(&m.first)).collect();
+                add("first", &p.name, Dtype::F32, shape.clone(), first);
+                let second = touched().flat_map(|(_, m)| plain(&m.second)).collect();
+                add("second", &p.name, Dtype::F32, shape, second);
             }
         }
+    }
+    let mut views: Vec<(&str, TensorView<'_>)> = Vec::with_capacity(parts.len());
+    for (name, dtype, shape, bytes) in &parts {
+        views.push((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(std::io::Error::other)?));
     }
     safetensors::serialize_to_file(views, None, path).map_err(|e| match e {
         safetensors::SafeTensorError::IoError(e) => e,

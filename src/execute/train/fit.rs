@@ -28,6 +28,9 @@ const CURVE_POINTS: u64 = 200;
 /// Steps over which the speed is taken.
 const SPEED_STEPS: usize = 16;
 
+/// What an incident can be, by the domain's words.
+const KINDS: [&str; 6] = ["non_finite", "explosion", "spike", "divergence", "out_of_memory", "crash"];
+
 /// How training ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
@@ -125,7 +128,7 @@ pub fn fit(
         if run.time_is_up() {
             break Ending::TimeUp;
         }
-        let (gradient, measurement) = run.measure()?;
+        let (gradient, measurement) = run.measure(company)?;
         company.observer.observe(&Event::Step(measurement));
         match run.reviewed(&measurement, company) {
             Directive::Continue => run.update(&gradient, &measurement)?,
@@ -147,6 +150,33 @@ pub fn fit(
     run.end(ending, after)
 }
 
+/// How much the device is asked to hold at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Load {
+    /// Sequences a micro-batch.
+    batch: usize,
+    /// Whether only the layers' inputs are kept.
+    checkpointing: bool,
+}
+
+impl Load {
+    /// The next lighter one: half the micro-batch, then activation checkpointing; `None` where nothing is left to try.
+    fn lighter(self) -> Option<Self> {
+        match self {
+            Self { batch, .. } if batch > 1 => Some(Self { batch: batch / 2, ..self }),
+            Self { checkpointing: false, .. } => Some(Self { checkpointing: true, ..self }),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Load {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kept = if self.checkpointing { ", activations computed twice" } else { "" };
+        write!(f, "{} sequences at once{kept}", self.batch)
+    }
+}
+
 /// A run on its way.
 struct Run<'a> {
     model: Option<Decoder>,
@@ -166,6 +196,7 @@ struct Run<'a> {
     tokens_seen: u64,
     bytes_seen: u64,
     rate_factor: f64,
+    load: Load,
     /// Tokens and seconds of the last steps.
     speed: VecDeque<(u64, f64)>,
     /// Nats and bytes since the last point of the curve.
@@ -219,6 +250,7 @@ impl<'a> Run<'a> {
             tokens_seen: 0,
             bytes_seen: 0,
             rate_factor: 1.0,
+            load: Load { batch: plan.stage.batch, checkpointing: plan.checkpointing },
             speed: VecDeque::new(),
             since: (0.0, 0),
             curve: Vec::new(),
@@ -325,29 +357,28 @@ impl<'a> Run<'a> {
         self.plan.stage.learning_rate * self.plan.schedule().factor(self.progress()) * self.rate_factor
     }
 
-    /// Loss and gradients of this step's batch, over all micro-batches; nothing is changed but the place in the text.
-    fn measure(&mut self) -> Result<(Gradient, Measurement), ExecuteError> {
+    /// Loss and gradients of this step's batch; nothing is changed but the place in the text. Where the device has no
+    /// room, the same batch is tried again in smaller pieces: the gradients are the same.
+    fn measure(&mut self, company: &mut Company<'_>) -> Result<(Gradient, Measurement), ExecuteError> {
         let started = Instant::now();
-        let stage = &self.plan.stage;
         let indices = self.order.take(self.position, self.plan.sequences_per_step());
-        let batches: Vec<_> = indices.chunks(stage.batch).map(|rows| self.data.batch(rows)).collect();
-        let predicted: u64 = batches.iter().map(super::data::Fed::predicted).sum();
-        let bytes: u64 = batches.iter().map(|b| b.bytes).sum();
-        let mut gradient = Gradient::none(&self.trained);
-        let mut nats = 0.0;
-        for (micro, fed) in batches.iter().enumerate() {
-            let seed = self.plan.seed ^ (self.position + micro as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
-            let options = StepOptions {
-                scale: 1.0 / predicted.max(1) as f32,
-                dropout: (stage.dropout > 0.0).then_some(seed),
-                checkpointing: self.plan.checkpointing,
-            };
-            let shape = [fed.rows, fed.length];
-            let batch = Batch { ids: &fed.ids, targets: &fed.targets, weights: None, shape };
-            let step = self.model()?.step(&batch, &options)?;
-            nats += step.nats;
-            gradient.add(&self.trained, step.grads)?;
-        }
+        let (gradient, nats, predicted, bytes) = loop {
+            match self.gradients(&indices) {
+                Err(ExecuteError::Backend { what, device }) => {
+                    let Some(lighter) = self.load.lighter() else {
+                        return Err(ExecuteError::Backend { what, device });
+                    };
+                    self.load = lighter;
+                    let because = format!("{what}; tried again with {lighter}");
+                    let directive = Directive::Adjust { factor: 1.0, because: because.clone() };
+                    let kind = "out_of_memory".to_string();
+                    let incident = Incident { step: self.step + 1, kind, detail: because, directive };
+                    company.observer.observe(&Event::Incident(incident.clone()));
+                    self.incidents.push(incident);
+                }
+                other => break other?,
+            }
+        };
         self.position += indices.len() as u64;
         self.tokens_seen += predicted;
         self.bytes_seen += bytes;
@@ -374,6 +405,29 @@ impl<'a> Run<'a> {
         Ok((gradient, measurement))
     }
 
+    /// Gradients of the mean loss, summed nats, targets predicted and bytes of these sequences, over micro-batches.
+    fn gradients(&self, indices: &[usize]) -> Result<(Gradient, f64, u64, u64), ExecuteError> {
+        let batches: Vec<_> = indices.chunks(self.load.batch).map(|rows| self.data.batch(rows)).collect();
+        let predicted: u64 = batches.iter().map(super::data::Fed::predicted).sum();
+        let bytes: u64 = batches.iter().map(|b| b.bytes).sum();
+        let mut gradient = Gradient::none(&self.trained);
+        let mut nats = 0.0;
+        for (micro, fed) in batches.iter().enumerate() {
+            let seed = self.plan.seed ^ (self.position + micro as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
+            let options = StepOptions {
+                scale: 1.0 / predicted.max(1) as f32,
+                dropout: (self.plan.stage.dropout > 0.0).then_some(seed),
+                checkpointing: self.load.checkpointing,
+            };
+            let shape = [fed.rows, fed.length];
+            let batch = Batch { ids: &fed.ids, targets: &fed.targets, weights: None, shape };
+            let step = self.model()?.step(&batch, &options)?;
+            nats += step.nats;
+            gradient.add(&self.trained, step.grads)?;
+        }
+        Ok((gradient, nats, predicted, bytes))
+    }
+
     /// The reviewer's directive, told to the observer and noted as an incident where it is one.
     fn reviewed(&mut self, m: &Measurement, company: &mut Company<'_>) -> Directive {
         let mut directive = company.reviewer.review(m);
@@ -386,22 +440,17 @@ impl<'a> Run<'a> {
             return directive;
         }
         company.observer.observe(&Event::Directed { step: m.step, directive: directive.clone() });
-        let kind = match &directive {
-            _ if !finite => Some("non_finite"),
-            Directive::Continue | Directive::Adjust { .. } | Directive::StopEarly { .. } => None,
-            Directive::SkipBatch { .. } => Some("spike"),
-            Directive::Rewind { .. } | Directive::Switch { .. } | Directive::FallBack { .. } => Some("divergence"),
+        let (kind, because) = match &directive {
+            Directive::Continue => (None, ""),
+            Directive::Adjust { because, .. } | Directive::StopEarly { because } => (None, because.as_str()),
+            Directive::SkipBatch { because } => (Some("spike"), because.as_str()),
+            Directive::Rewind { because, .. } | Directive::Switch { because, .. } | Directive::FallBack { because } => {
+                (Some("divergence"), because.as_str())
+            }
         };
-        if let Some(kind) = kind {
-            let because = match &directive {
-                Directive::Continue => "",
-                Directive::SkipBatch { because }
-                | Directive::Adjust { because, .. }
-                | Directive::Rewind { because, .. }
-                | Directive::StopEarly { because }
-                | Directive::Switch { because, .. }
-                | Directive::FallBack { because } => because,
-            };
+        // A reviewer may say what it saw before a colon.
+        let named = KINDS.iter().copied().find(|k| because.split(':').next() == Some(k));
+        if let Some(kind) = kind.map(|kind| if finite { named.unwrap_or(kind) } else { "non_finite" }) {
             let incident = Incident {
                 step: m.step,
                 kind: kind.into(),
@@ -509,5 +558,22 @@ impl<'a> Run<'a> {
             seconds,
             trainable,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Load;
+
+    #[test]
+    fn a_device_without_room_is_asked_for_half_as_much_until_nothing_is_left_to_try() {
+        let mut load = Load { batch: 6, checkpointing: false };
+        let mut tried = vec![];
+        while let Some(lighter) = load.lighter() {
+            tried.push((lighter.batch, lighter.checkpointing));
+            load = lighter;
+        }
+        assert_eq!(tried, [(3, false), (1, false), (1, true)]);
+        assert_eq!(load.to_string(), "1 sequences at once, activations computed twice");
     }
 }

@@ -307,7 +307,8 @@ fn resumable(
     let mut reviewer = Raising { at, flag: &flag, losses: vec![] };
     let mut noted = Noted::default();
     let mut company = Company { reviewer: &mut reviewer, observer: &mut noted, stop: &flag };
-    let model = model(rows(), true).with_lora(&LoraConfig::everywhere(4, 8.0, 0.1), 1).train_embeddings(true);
+    // Untied: the embeddings' moments are kept by row.
+    let model = model(rows(), false).with_lora(&LoraConfig::everywhere(4, 8.0, 0.1), 1).train_embeddings(true);
     let fitted = fit(model, &data, Some(&held_out), &plan, &mut company);
     (fitted, reviewer.losses, noted.0)
 }
@@ -422,7 +423,7 @@ fn two_hundred_steps_follow_pytorch() {
             fit(model, &data, None, &plan, &mut company).unwrap();
             let expected: Vec<f64> = serde_json::from_value(reference[name][kind].clone()).unwrap();
             assert_eq!(expected.len(), 200);
-            assert!(expected[199] < expected[0] - 0.3, "there is something to learn");
+            assert!(expected[199] < expected[0] - 0.15, "there is something to learn");
             for (m, expected) in reviewer.seen.iter().zip(&expected) {
                 // Issue 6's tolerance; f32 in another order of summation, amplified over 200 steps.
                 assert!((m.loss - expected).abs() < 1e-3, "{name} {kind} step {}: {} {expected}", m.step, m.loss);

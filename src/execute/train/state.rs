@@ -1,6 +1,6 @@
 //! Where a run stands: everything that must be put back to go on from there, and nothing else.
 
-use super::adamw::{AdamW, Moments, Trained};
+use super::adamw::{AdamW, History, Moments, Trained};
 use crate::execute::ExecuteError;
 use crate::execute::model::Decoder;
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ pub struct Snapshot {
     /// Trained parameters, in the order of [`Trained`].
     pub values: Vec<Vec<f32>>,
     /// The optimiser's moments, in the same order.
-    pub moments: Vec<Moments>,
+    pub moments: Vec<History>,
 }
 
 impl Snapshot {
@@ -45,7 +45,12 @@ impl Snapshot {
     }
 
     fn bytes(&self) -> usize {
-        let moments: usize = self.moments.iter().map(|m| m.first.len() + m.second.len()).sum();
+        let of = |m: &Moments| m.first.len() + m.second.len();
+        let kept = |h: &History| match h {
+            History::Whole(moments) => of(moments),
+            History::Rows(rows) => rows.iter().flatten().map(of).sum(),
+        };
+        let moments: usize = self.moments.iter().map(kept).sum();
         4 * (moments + self.values.iter().map(Vec::len).sum::<usize>())
     }
 }

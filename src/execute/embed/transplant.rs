@@ -1,0 +1,267 @@
+//! A whole transplant: both matrices of a model moved by one named method, with the texts it learns from where it
+//! needs any. Which method is right for a case is not known here.
+
+use super::align::Align;
+use super::anchors::Anchors;
+use super::clp::Clp;
+use super::focus::Focus;
+use super::omp::Omp;
+use super::overlap::{Exact, Specials};
+use super::random::Random;
+use super::space::{Space, SpaceConfig, dot};
+use super::subtoken::{Subtoken, Weighting};
+use super::wechsel::Wechsel;
+use super::{Ground, Initialiser, Method, Moved, Side, rows};
+use crate::domain::vocabulary::Mapping;
+use crate::execute::ExecuteError;
+use crate::execute::model::Matrix;
+use crate::execute::tokenizer::Coder;
+use rayon::prelude::*;
+
+/// Methods that learn from text first. Shared tokens are copied, what the method has no answer for is put together
+/// from pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learnt {
+    /// Mixed from near shared tokens (sparsemax).
+    Focus,
+    /// Mixed from all shared tokens.
+    Clp,
+    /// Written as a sparse sum of shared tokens.
+    Omp,
+    /// Copied from the old token of the same contexts.
+    Align,
+    /// Mixed from near old tokens across two languages.
+    Wechsel,
+}
+
+/// Anchors a token is written in by `omp`.
+pub const OMP_TERMS: usize = 64;
+
+/// Any method, by its name on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// Needs the matrix and the mapping alone.
+    Plain(Method),
+    /// Needs text.
+    Learnt(Learnt),
+}
+
+const LEARNT: [(&str, Learnt); 5] = [
+    ("focus", Learnt::Focus),
+    ("clp", Learnt::Clp),
+    ("omp", Learnt::Omp),
+    ("align", Learnt::Align),
+    ("wechsel", Learnt::Wechsel),
+];
+
+impl Named {
+    /// All of them, with their names.
+    pub fn all() -> impl Iterator<Item = (&'static str, Named)> {
+        let learnt = LEARNT.into_iter().map(|(name, m)| (name, Named::Learnt(m)));
+        Method::all().map(|(name, m)| (name, Named::Plain(m))).chain(learnt)
+    }
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Self::all().find(|(_, m)| m == self).map_or("", |(name, _)| name))
+    }
+}
+
+impl std::str::FromStr for Named {
+    type Err = ExecuteError;
+    fn from_str(text: &str) -> Result<Self, ExecuteError> {
+        Self::all().find(|(name, _)| *name == text).map(|(_, m)| m).ok_or_else(|| {
+            let known: Vec<&str> = Self::all().map(|(name, _)| name).collect();
+            ExecuteError::Data(format!("the method {text:?} is not known; known are {}", known.join(", ")))
+        })
+    }
+}
+
+/// What happens to the lengths of new rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Norms {
+    /// Rows stay as the method made them.
+    #[default]
+    Kept,
+    /// Rows that are not copies get the old rows' mean norm: the mean of pieces is shorter than they are, and in a head
+    /// a row's norm acts as a prior of its token.
+    Matched,
+}
+
+/// What is moved.
+pub struct Request<'a> {
+    /// Input embeddings, `[rows, hidden]`.
+    pub input: &'a Matrix,
+    /// Output matrix; `None` where tied.
+    pub output: Option<&'a Matrix>,
+    /// Ids that are tokens of the old vocabulary.
+    pub tokens: &'a [u32],
+    /// Where every new token comes from.
+    pub mapping: &'a Mapping,
+    /// Lengths of new rows.
+    pub norms: Norms,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// What a learnt method learns from.
+pub struct Texts<'a> {
+    /// The old tokenizer.
+    pub source: &'a Coder,
+    /// The new tokenizer.
+    pub candidate: &'a Coder,
+    /// Text of the kind the model will be used on.
+    pub documents: &'a [String],
+    /// `wechsel`: text in the language the model knows.
+    pub source_documents: &'a [String],
+    /// `wechsel`: words that translate each other, (known language, new language).
+    pub pairs: &'a [(String, String)],
+}
+
+/// Moves both matrices.
+///
+/// # Errors
+/// [`ExecuteError::Data`] where a learnt method lacks its texts, or they are too small; as [`Ground::new`]; where a
+/// tokenizer fails.
+pub fn transplant(
+    request: &Request<'_>,
+    method: Named,
+    texts: Option<&Texts<'_>>,
+) -> Result<(Moved, Option<Moved>), ExecuteError> {
+    let learnt = match method {
+        Named::Plain(plain) => return both(request, &plain.chain()),
+        Named::Learnt(learnt) => learnt,
+    };
+    let lacks = |what: &str| ExecuteError::Data(format!("the method {method} learns from text: {what} is missing"));
+    let texts = texts.filter(|t| !t.documents.is_empty()).ok_or_else(|| lacks("a corpus"))?;
+    let config = SpaceConfig { seed: request.seed, ..SpaceConfig::default() };
+    if learnt == Learnt::Align {
+        let align = Align::learn(texts.source, texts.candidate, request.mapping, texts.documents, &config)?;
+        return both(request, &chain(align));
+    }
+    let space = Space::learn(texts.candidate, texts.documents, &config)?;
+    let space = &space;
+    if learnt == Learnt::Wechsel {
+        if texts.source_documents.is_empty() {
+            return Err(lacks("text in the language the model knows"));
+        }
+        if texts.pairs.is_empty() {
+            return Err(lacks("a dictionary or parallel text"));
+        }
+        let old = Space::learn(texts.source, texts.source_documents, &config)?;
+        let wechsel = Wechsel::learn((&old, texts.source), (space, texts.candidate), texts.pairs)?;
+        return both(request, &chain(wechsel));
+    }
+    let anchors = &Anchors::new(space, request.mapping, request.input);
+    match learnt {
+        Learnt::Focus => both(request, &chain(Focus { space, anchors })),
+        Learnt::Clp => both(request, &chain(Clp { space, anchors })),
+        Learnt::Omp | Learnt::Align | Learnt::Wechsel => {
+            both(request, &chain(Omp { space, anchors, terms: OMP_TERMS }))
+        }
+    }
+}
+
+/// Shared tokens copied, specials by role, then the method, then pieces, then chance.
+fn chain<'a>(method: impl Initialiser + 'a) -> Vec<Box<dyn Initialiser + 'a>> {
+    let pieces = Subtoken(Weighting::Equal);
+    vec![Box::new(Exact), Box::new(Specials), Box::new(method), Box::new(pieces), Box::new(Random)]
+}
+
+fn both(request: &Request<'_>, chain: &[Box<dyn Initialiser + '_>]) -> Result<(Moved, Option<Moved>), ExecuteError> {
+    let one = |matrix: &Matrix, side: Side| -> Result<Moved, ExecuteError> {
+        let ground = Ground::new(matrix, request.tokens, request.mapping, side, request.seed)?;
+        let mut moved = rows(&ground, chain);
+        if request.norms == Norms::Matched {
+            match_norms(&mut moved, matrix, request.tokens);
+        }
+        Ok(moved)
+    };
+    Ok((one(request.input, Side::Input)?, request.output.map(|m| one(m, Side::Output)).transpose()?))
+}
+
+/// Rows that are no copies get the mean norm of the old tokens' rows; rows of zero stay.
+fn match_norms(moved: &mut Moved, source: &Matrix, tokens: &[u32]) {
+    let norm = |row: &[f32]| dot(row, row).sqrt();
+    let old: Vec<f32> = tokens.par_iter().map(|id| norm(source.row(*id as usize))).collect();
+    let mean = (old.iter().map(|n| f64::from(*n)).sum::<f64>() / old.len().max(1) as f64) as f32;
+    let copied = [Exact.name(), Specials.name()];
+    let cols = source.cols().max(1);
+    moved.matrix.data_mut().par_chunks_mut(cols).zip(&moved.by_row).for_each(|(row, by)| {
+        let length = norm(row);
+        if !copied.contains(by) && length > 0.0 {
+            row.iter_mut().for_each(|x| *x *= mean / length);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::space::tests::text;
+    use super::*;
+    use crate::domain::vocabulary::Origin;
+    use crate::execute::tokenizer::{BpeKind, coder_for_tests};
+
+    #[test]
+    fn every_method_is_known_by_its_name_and_an_unknown_one_is_told_them() {
+        for (name, method) in Named::all() {
+            assert_eq!((name.parse::<Named>().unwrap(), method.to_string()), (method, name.to_string()));
+        }
+        assert!("magic".parse::<Named>().unwrap_err().to_string().contains("wechsel"));
+    }
+
+    #[test]
+    fn every_learnt_method_mixes_new_tokens_from_their_kind() {
+        let documents = text();
+        let lines: Vec<&str> = documents.iter().map(String::as_str).collect();
+        let coder = coder_for_tests(BpeKind::ByteLevel, &lines, 330);
+        let id = |word: &str| coder.encode_one(&format!(" {word}")).unwrap().ids[0];
+        // The same vocabulary twice, but the new one's "fox" is not in the old one. Row i says who it is.
+        let rows = coder.rows();
+        let mut input = Matrix::zeros(rows, rows);
+        (0..rows).for_each(|i| input.row_mut(i)[i] = 1.0);
+        let mut origins: Vec<Origin> = (0..rows as u32).map(Origin::Exact).collect();
+        origins[id("fox") as usize] = Origin::Nothing;
+        let mapping = Mapping { origins };
+        let tokens: Vec<u32> = (0..rows as u32).collect();
+        let request =
+            Request { input: &input, output: None, tokens: &tokens, mapping: &mapping, norms: Norms::Kept, seed: 1 };
+        let pairs: Vec<(String, String)> =
+            ["cat", "dog", "saw", "axe", "eats", "took", "food"].map(|w| (w.to_string(), w.to_string())).to_vec();
+        let texts = Texts {
+            source: &coder,
+            candidate: &coder,
+            documents: &documents,
+            source_documents: &documents,
+            pairs: &pairs,
+        };
+        for (name, method) in LEARNT {
+            let (moved, output) = transplant(&request, Named::Learnt(method), Some(&texts)).unwrap();
+            assert!(output.is_none());
+            assert_eq!(moved.provenance.get(name), Some(&1), "{:?}", moved.provenance);
+            let row = moved.matrix.row(id("fox") as usize);
+            let kind = |words: [&str; 3]| words.iter().map(|w| row[id(w) as usize].max(0.0)).sum::<f32>();
+            // `align` and `wechsel` know the old "fox" and may find it: it counts as an animal.
+            let own = row[id("fox") as usize];
+            let (animals, tools) = (kind(["cat", "dog", "cow"]) + own, kind(["saw", "axe", "pen"]));
+            assert!(animals > 1.5 * tools, "{name}: {animals} {tools}");
+        }
+        let error = transplant(&request, Named::Learnt(Learnt::Focus), None).unwrap_err();
+        assert!(error.to_string().contains("corpus"), "{error}");
+    }
+
+    #[test]
+    fn matched_norms_leave_copies_alone_and_give_the_rest_the_old_mean_norm() {
+        let input = Matrix::new(2, 2, vec![3.0, 4.0, 0.0, 1.0]).unwrap();
+        let mapping = Mapping { origins: vec![Origin::Exact(0), Origin::Pieces(vec![(0, 1), (1, 1)])] };
+        let norms = Norms::Matched;
+        let request =
+            Request { input: &input, output: Some(&input), tokens: &[0, 1], mapping: &mapping, norms, seed: 1 };
+        let (moved, output) = transplant(&request, Named::Plain(Method::Subtoken), None).unwrap();
+        assert_eq!(moved.matrix.row(0), [3.0, 4.0]);
+        // The mean of norms 5 and 1.
+        assert!((dot(moved.matrix.row(1), moved.matrix.row(1)).sqrt() - 3.0).abs() < 1e-6);
+        assert_eq!(output.unwrap().matrix, moved.matrix);
+    }
+}
