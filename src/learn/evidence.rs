@@ -103,11 +103,14 @@ impl Evidence {
         evidence
     }
 
-    /// From rows that were made elsewhere (a simulation).
-    pub fn from_rows(mut rows: Vec<Row>) -> Self {
-        rows.sort_by(order);
+    /// From rows that were made elsewhere (a simulation). Rows that are not finite are left out.
+    pub fn from_rows(rows: Vec<Row>) -> Self {
         let runs = rows.iter().map(|r| r.run.as_str()).collect::<HashSet<_>>().len() as u64;
-        Self { rows, runs, ..Self::default() }
+        let (mut rows, bad): (Vec<Row>, Vec<Row>) =
+            rows.into_iter().partition(|r| r.prior.is_finite() && r.saved.is_finite());
+        rows.sort_by(order);
+        let notice = |r: Row| Notice { run: r.run, what: format!("{} is not finite", r.strategy) };
+        Self { rows, runs, left_out: bad.into_iter().map(notice).collect(), ..Self::default() }
     }
 
     /// The rows a tree can learn from. `keep` is the yardstick: there is nothing to learn about it.

@@ -252,6 +252,10 @@ fn intervals_cover_what_they_promise_on_cases_not_seen() {
     assert!((covered - 0.9).abs() < 0.085, "{covered}");
 }
 
+fn falling(feature: &str) -> Monotone {
+    Monotone { feature: feature.into(), direction: Direction::Falling }
+}
+
 #[test]
 fn options_outside_their_range_are_refused_by_name() {
     let base = GrowOptions::default();
@@ -260,6 +264,7 @@ fn options_outside_their_range_are_refused_by_name() {
         (GrowOptions { leaf: 1, ..base.clone() }, "leaf"),
         (GrowOptions { folds: 1, ..base.clone() }, "folds"),
         (GrowOptions { lambdas: Vec::new(), ..base.clone() }, "lambdas"),
+        (GrowOptions { monotone: vec![falling("coverge")], ..base.clone() }, "monotone"),
         (GrowOptions { standard_errors: f64::NAN, ..base.clone() }, "standard_errors"),
         (GrowOptions { lambdas: vec![Some(-1.0)], ..base.clone() }, "lambda"),
     ] {
@@ -312,6 +317,17 @@ proptest! {
         let (a, b) = (grown(&Evidence::from_rows(rows), &options), grown(&Evidence::from_rows(other), &options));
         prop_assert_eq!(a.scorer, b.scorer);
         prop_assert_eq!(a.lambdas, b.lambdas);
+    }
+
+    #[test]
+    fn a_declared_direction_is_respected_whatever_the_evidence(rows in any_rows()) {
+        let monotone = vec![falling("coverage_vocabulary")];
+        let options = GrowOptions { monotone, lambdas: vec![Some(3.0)], ..GrowOptions::default() };
+        let scorer = grown(&Evidence::from_rows(rows), &options).scorer;
+        for strategy in [Strategy::Direct, Strategy::Extend, Strategy::Sequential] {
+            let at = |i: u32| scorer.residual(&row(0, f64::from(i) / 50.0, strategy, 0.0, 0.0).situation, strategy).0;
+            prop_assert!((0..50).all(|i| at(i) >= at(i + 1)));
+        }
     }
 
     #[test]
