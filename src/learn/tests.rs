@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::event::Silent;
 use crate::domain::example;
-use crate::domain::outcome::{Branch, Status};
+use crate::domain::outcome::{Branch, Side, Status};
 use crate::domain::run::{Feedback, Run};
 use crate::domain::scorer::{FEATURES, Situation};
 use crate::domain::strategy::Strategy;
@@ -83,6 +83,31 @@ fn of_several_stages_of_a_strategy_the_winner_counts_else_the_last() {
     assert_eq!(saved_of(&evidence(&[run.clone()]), Strategy::Direct), [0.2]);
     run.outcome.as_mut().unwrap().winner = None;
     assert_eq!(saved_of(&evidence(&[run]), Strategy::Direct), [0.3]);
+}
+
+#[test]
+fn a_race_gives_a_row_for_itself_and_for_what_raced() {
+    let racer = |name: &str, tokenizer, bits| Branch {
+        name: name.into(),
+        strategy: Strategy::Parallel,
+        tokenizer,
+        ..example::branch(Strategy::Direct, bits)
+    };
+    let mut run = with_branches("a", vec![racer("a", Side::Source, 3.0), racer("b", Side::Candidate, 3.4)]);
+    let outcome = run.outcome.as_mut().unwrap();
+    (outcome.strategy, outcome.winner) = (Strategy::Parallel, Some("a".into()));
+    let evidence = evidence(&[run]);
+    assert_eq!(saved_of(&evidence, Strategy::Keep), [0.0]);
+    assert_eq!(saved_of(&evidence, Strategy::Direct), [-0.4]);
+    assert_eq!(saved_of(&evidence, Strategy::Parallel), [0.0], "the race ends with the safe branch");
+}
+
+#[test]
+fn adaptive_has_no_branch_of_its_own_and_earns_what_came_out_of_it() {
+    let mut run = with_branches("a", vec![keep(), direct(0.3)]);
+    let outcome = run.outcome.as_mut().unwrap();
+    (outcome.strategy, outcome.saved_against_keep) = (Strategy::Adaptive, Some(0.3));
+    assert_eq!(saved_of(&evidence(&[run]), Strategy::Adaptive), [0.3]);
 }
 
 #[test]
