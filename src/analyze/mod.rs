@@ -1,1 +1,26 @@
-//! analyze
+//! What do two tokenizers have in common, and what would moving from one to the other mean for a text? Opens
+//! tokenizers ([`TokenizerFile`]), compares them by the bytes their tokens stand for, counts both on a corpus, and
+//! says it all in a [`Profile`](crate::domain::profile::Profile). What follows from a profile is not known here.
+
+mod alphabet;
+mod counts;
+mod cut;
+mod error;
+mod mapping;
+mod matches;
+mod pieces;
+mod profile;
+mod regex_facts;
+mod roles;
+mod side;
+mod similarity;
+mod skeleton;
+mod tokenizer;
+
+pub use error::AnalyzeError;
+pub use mapping::{decompose, mapping};
+pub use profile::{ProfileInputs, profile};
+pub use tokenizer::TokenizerFile;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,170 @@
-//! cli
+//! The way in: what a user can type. Arguments are read here and turned into requests; what is done with them is
+//! the pipeline's business, how results look is the report's.
+
+mod analyze;
+mod auto;
+mod decide;
+mod demo;
+mod failure;
+mod history;
+mod inputs;
+mod pretrain;
+mod progress;
+mod scorer;
+
+use crate::domain::fault::Kind;
+use crate::pipeline::Settings;
+use crate::report::text::Style;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use failure::Failure;
+use progress::Progress;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Decides whether and how a pretrained language model should move to another tokenizer, and carries it out.
+#[derive(Debug, Parser)]
+#[command(name = "hibrit", version, max_term_width = 110, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input file, 4 nothing feasible, \
+                          5 stopped by a signal with state saved.";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Common {
+    /// Print the result as JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Colours in text results
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
+    /// Folder whose rule files replace the built-in ones of the same name
+    #[arg(long, global = true, value_name = "DIR", env = "HIBRIT_RULES")]
+    rules: Option<PathBuf>,
+    /// The history's database [default: history/hibrit.redb where there is a folder `history`, else in the user's data folder]
+    #[arg(long, global = true, value_name = "FILE", env = "HIBRIT_HISTORY")]
+    history: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a small sample and run the whole flow on it, on the CPU, in a few minutes
+    Demo(demo::Demo),
+    /// Measure two tokenizers against each other
+    Analyze(analyze::Analyze),
+    /// Recommend a strategy, with everything the recommendation rests on
+    Decide(decide::Decide),
+    /// Decide, execute, evaluate, record
+    Auto(auto::Auto),
+    /// The same as auto with the strategy forced
+    Run(auto::Run),
+    /// Pretrain a small base from scratch, for demos and experiments
+    Pretrain(pretrain::Pretrain),
+    /// Past runs
+    #[command(subcommand)]
+    History(history::History),
+    /// The learned scorer
+    #[command(subcommand)]
+    Scorer(scorer::Scorer),
+}
+
+/// What every command needs to do its work and to show it.
+struct Session {
+    json: bool,
+    quiet: bool,
+    style: Style,
+    settings: Settings,
+    /// Set by SIGINT or SIGTERM: what runs saves its state and stops. A second signal ends the program at once.
+    stop: Arc<AtomicBool>,
+}
+
+impl Session {
+    fn new(common: &Common) -> Self {
+        let colour = match common.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        };
+        Self {
+            json: common.json,
+            quiet: common.quiet,
+            style: Style::for_terminal(colour),
+            settings: Settings::new(common.rules.clone(), common.history.clone()),
+            stop: stop_flag(),
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::new(self.quiet)
+    }
+
+    /// Prints a result: JSON if it was asked for, else text.
+    fn print(
+        &self,
+        json: impl FnOnce() -> serde_json::Value,
+        text: impl FnOnce(&Style) -> String,
+    ) -> Result<(), Failure> {
+        let mut result = if self.json { format!("{:#}", json()) } else { text(&self.style) };
+        if !result.ends_with('\n') {
+            result.push('\n');
+        }
+        match std::io::stdout().lock().write_all(result.as_bytes()) {
+            // The reader went away (`| head`): nothing is lost that anyone wanted.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) => Err(Failure::output("the result", &e)),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// A flag that the first SIGINT or SIGTERM sets; the second one ends the program.
+fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let interrupted = i32::from(Kind::Interrupted.exit_code());
+        // In this order: the first signal finds the flag down, the second finds it up. Where a handler cannot be
+        // installed the signal ends the program, which loses no more than the step in flight.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, interrupted, stop.clone());
+        let _ = signal_hook::flag::register(signal, stop.clone());
+    }
+    stop
+}
+
+/// Reads the command line, does what it says and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let session = Session::new(&cli.common);
+    let done = match cli.command {
+        Command::Demo(c) => c.call(&session),
+        Command::Analyze(c) => c.call(&session),
+        Command::Decide(c) => c.call(&session),
+        Command::Auto(c) => c.call(&session),
+        Command::Run(c) => c.call(&session),
+        Command::Pretrain(c) => c.call(&session),
+        Command::History(c) => c.call(&session),
+        Command::Scorer(c) => c.call(&session),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}

@@ -9,7 +9,7 @@ use super::tree::PathStep;
 use serde::{Deserialize, Serialize};
 
 /// The recommendation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     /// What to do.
     pub strategy: Strategy,
@@ -85,7 +85,7 @@ pub struct NearRow {
 }
 
 /// A strategy as it was weighed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Alternative {
     /// The strategy.
     pub strategy: Strategy,

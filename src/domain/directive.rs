@@ -32,7 +32,7 @@ pub struct Measurement {
 }
 
 /// What to do next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Directive {
     /// Go on.

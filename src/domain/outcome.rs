@@ -72,7 +72,7 @@ pub enum Level {
 }
 
 /// Trouble during a run and what was done about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Incident {
     /// Optimiser step at which it showed.
     pub step: u64,
@@ -100,7 +100,7 @@ pub enum Status {
 }
 
 /// One training branch: a strategy's model trained and evaluated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Branch {
     /// A short name: keep, direct, a, b, stage-1.
     pub name: String,
@@ -144,7 +144,7 @@ pub enum Side {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Outcome {
     /// The strategy whose model came out.
     pub strategy: Strategy,

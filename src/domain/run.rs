@@ -6,7 +6,7 @@ use super::profile::Profile;
 use serde::{Deserialize, Serialize};
 
 /// A run of `auto`, `run` or `demo`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Run {
     /// Unique: time of start and eight hex digits.
     pub id: String,
@@ -31,7 +31,7 @@ pub struct Run {
 }
 
 /// What was asked for, so that the run can be made again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Request {
     /// The base model's folder.
     pub model: String,
@@ -59,7 +59,7 @@ pub struct Request {
 }
 
 /// A person's verdict, or a metric measured elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Feedback {
     /// When (UTC, RFC 3339).
     pub at: String,

@@ -42,6 +42,22 @@ pub enum Strategy {
     Emergency,
 }
 
+/// What the seed expects of a strategy, from `rules/strategies.toml`: shown beside what past runs measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedExpectation {
+    /// Success rate, from and to, in 0..=1.
+    pub success: Option<[f64; 2]>,
+    /// Equivalent loss, from and to.
+    pub loss: Option<[f64; 2]>,
+    /// Hours on the seed's hardware, from and to.
+    pub hours: Option<[f64; 2]>,
+    /// 1 simple .. 5 very complex.
+    pub complexity: Option<u8>,
+    /// What it needs.
+    pub resources: String,
+}
+
 /// How a stage of a strategy trains. Defaults are spec section 2's table, read from `rules/strategies.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

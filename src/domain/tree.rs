@@ -37,7 +37,7 @@ pub struct Tree {
 }
 
 /// One step of a path through a tree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PathStep {
     /// The feature's name.
     pub feature: String,

@@ -1,0 +1,99 @@
+//! What can be wrong with the input of an analysis, said in one sentence each, and what to do about it.
+
+use crate::corpus::CorpusError;
+use crate::domain::fault::{Fault, Kind};
+use crate::domain::metric::OutOfRange;
+use std::path::PathBuf;
+
+/// An analysis that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    /// No such file, or a folder without a tokenizer.
+    #[error("there is no tokenizer at {}", .path.display())]
+    NotFound {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{} cannot be read: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Damaged, or another kind of file.
+    #[error("{} is not JSON: {reason}", .path.display())]
+    NotJson {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
+    /// JSON, but no tokenizer.
+    #[error("{} has no vocabulary", .path.display())]
+    NoVocabulary {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A kind of tokenizer that is not known.
+    #[error("{} is a tokenizer of the unknown kind \"{model}\"", .path.display())]
+    UnknownModel {
+        /// The file.
+        path: PathBuf,
+        /// What it calls itself.
+        model: String,
+    },
+    /// A tokenizer that contradicts itself or is larger than any real one.
+    #[error("{} does not make a tokenizer: {reason}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A text that the tokenizer refuses.
+    #[error("the tokenizer {name} cannot encode a text of the corpus: {reason}")]
+    Encode {
+        /// The tokenizer's name.
+        name: String,
+        /// What it says.
+        reason: String,
+    },
+    /// The corpus cannot be read.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// A measurement outside its range.
+    #[error("a measurement makes no sense: {0}")]
+    Measurement(#[from] OutOfRange),
+}
+
+impl Fault for AnalyzeError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Corpus(error) => error.kind(),
+            Self::Measurement(_) => Kind::Failed,
+            _ => Kind::Input,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Corpus(error) => error.hint(),
+            Self::Measurement(_) => None,
+            Self::NotFound { .. } => Some("give a tokenizer.json or a folder that holds one".into()),
+            Self::Io { .. } => Some("check that the file may be read".into()),
+            Self::NotJson { .. } => {
+                Some("the file may be cut short or be a pointer to a large file; fetch it again".into())
+            }
+            Self::NoVocabulary { .. } => {
+                Some("give the tokenizer.json that lies beside the model, not another .json file".into())
+            }
+            Self::UnknownModel { .. } => Some("BPE, Unigram, WordPiece and WordLevel are known".into()),
+            Self::Malformed { .. } => Some("save it again with the library that made it".into()),
+            Self::Encode { .. } => {
+                Some("give the tokenizer an unknown token, or leave the text out of the corpus".into())
+            }
+        }
+    }
+}

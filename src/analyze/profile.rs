@@ -1,0 +1,178 @@
+//! What is said of a tokenizer pair as a whole? Measures everything once and writes the profile down.
+
+use super::counts::{Counts, SideCounts, count};
+use super::error::AnalyzeError;
+use super::mapping::mapping;
+use super::matches::classes;
+use super::similarity::surface;
+use super::tokenizer::TokenizerFile;
+use crate::corpus::Corpus;
+use crate::domain::event::Observer;
+use crate::domain::metric::{BytesPerToken, Coverage, Fertility, OutOfRange, Pair, Share, TokenRatio};
+use crate::domain::profile::{
+    CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, SimilarityScore, TokenizerSummary,
+};
+use crate::domain::vocabulary::{TokenKind, Vocabulary};
+use std::collections::HashSet;
+use strum::IntoEnumIterator;
+
+/// What a profile is made of.
+pub struct ProfileInputs<'a> {
+    /// The original tokenizer.
+    pub source: &'a TokenizerFile,
+    /// The candidate tokenizer.
+    pub candidate: &'a TokenizerFile,
+    /// A text in the language or domain that matters, where there is one.
+    pub corpus: Option<&'a Corpus>,
+    /// The model, where there is one.
+    pub model: Option<ModelSummary>,
+}
+
+/// Measures a pair of tokenizers; with a corpus, on that corpus too.
+///
+/// # Errors
+/// [`AnalyzeError`] when the corpus cannot be read or a tokenizer refuses a text.
+pub fn profile(inputs: &ProfileInputs<'_>, observer: &mut dyn Observer) -> Result<Profile, AnalyzeError> {
+    let ProfileInputs { source, candidate, corpus, model } = inputs;
+    let counts = corpus.map(|c| count(source, candidate, c, observer)).transpose()?;
+    let occurrences = counts.as_ref().map(|c| c.candidate.by_id.as_slice());
+    let classes = classes(source, candidate);
+    let surface = surface(&candidate.vocabulary, &mapping(source, candidate), occurrences);
+    let sides = counts.as_ref().map(Counts::sides);
+    let summaries = Pair { source: source.summary(), candidate: candidate.summary() };
+    let share = |part: fn(&SideCounts) -> u64, whole: fn(&SideCounts, &Counts) -> u64| {
+        let counts = counts.as_ref()?;
+        let of = |side: &SideCounts| Share::of(part(side), whole(side, counts));
+        Some(Pair { source: of(&counts.source)?, candidate: of(&counts.candidate)? })
+    };
+    let unknown_bytes = share(|s| s.unknown_bytes, |_, c| c.bytes);
+    let round_trip = share(|s| s.round_trips, |_, c| c.documents);
+    Ok(Profile {
+        corpus: match (corpus, &counts) {
+            (Some(corpus), Some(counts)) => Some(CorpusSummary {
+                files: corpus.files().map(|p| p.display().to_string()).collect(),
+                sha256: corpus.sha256()?,
+                bytes: counts.bytes,
+                lines: counts.documents,
+                words: counts.words,
+                tokens: Pair { source: counts.source.tokens, candidate: counts.candidate.tokens },
+            }),
+            _ => None,
+        },
+        coverage: coverage(&source.vocabulary, &candidate.vocabulary, &classes, occurrences)?,
+        matches: match_counts(&classes, occurrences)?,
+        fertility: sides
+            .zip(counts.as_ref())
+            .and_then(|(s, c)| ratio(s, |side| (side.tokens, c.words), Fertility::new)),
+        bytes_per_token: sides
+            .zip(counts.as_ref())
+            .and_then(|(s, c)| ratio(s, |side| (c.bytes, side.tokens), BytesPerToken::new)),
+        token_ratio: sides.and_then(|s| TokenRatio::new(s.candidate.tokens as f64 / s.source.tokens as f64).ok()),
+        round_trip,
+        unknown_rate: share(|s| s.unknown, |s, _| s.tokens),
+        unknown_bytes,
+        similarity: SimilarityScore { score: surface.score, basis: surface.basis, all: vec![surface] },
+        model: model.clone(),
+        warnings: warnings(&summaries, round_trip, unknown_bytes),
+        source: summaries.source,
+        candidate: summaries.candidate,
+    })
+}
+
+/// A ratio for both sides; `None` where it is outside its range (an empty denominator).
+fn ratio<T>(
+    sides: Pair<&SideCounts>,
+    of: impl Fn(&SideCounts) -> (u64, u64),
+    new: fn(f64) -> Result<T, OutOfRange>,
+) -> Option<Pair<T>> {
+    let value = |side| {
+        let (part, whole) = of(side);
+        new(part as f64 / whole as f64).ok()
+    };
+    Some(Pair { source: value(sides.source)?, candidate: value(sides.candidate)? })
+}
+
+/// Whether the original has a token of the same bytes.
+fn is_covered(source: &Vocabulary, candidate: &Vocabulary, id: u32, class: Match) -> bool {
+    match class {
+        Match::Exact => true,
+        Match::Byte => candidate.get(id).is_some_and(|t| source.by_bytes(&t.bytes).is_some()),
+        Match::Special | Match::Space | Match::Case | Match::Normal | Match::Digits | Match::None => false,
+    }
+}
+
+/// Coverage over the candidate's tokens that are not special: by type, by type with the strings compared as they
+/// stand, and by occurrence.
+fn coverage(
+    source: &Vocabulary,
+    candidate: &Vocabulary,
+    classes: &[Option<Match>],
+    occurrences: Option<&[u64]>,
+) -> Result<CoverageMetrics, AnalyzeError> {
+    let text = |t: &crate::domain::vocabulary::Token| t.kind != TokenKind::Special;
+    let raw: HashSet<&str> = source.iter().filter(|(_, t)| text(t)).map(|(_, t)| t.raw.as_str()).collect();
+    let (mut types, mut covered, mut naive, mut used, mut used_covered) = (0, 0, 0, 0, 0);
+    for (id, token) in candidate.iter().filter(|(_, t)| text(t)) {
+        let class = classes.get(id as usize).copied().flatten().unwrap_or(Match::None);
+        let n = occurrences.and_then(|o| o.get(id as usize)).copied().unwrap_or(0);
+        types += 1;
+        used += n;
+        naive += u64::from(raw.contains(token.raw.as_str()));
+        if is_covered(source, candidate, id, class) {
+            covered += 1;
+            used_covered += n;
+        }
+    }
+    let share = |part| Coverage::of(part, types).map_or_else(|| Coverage::new(0.0), Ok);
+    Ok(CoverageMetrics {
+        vocabulary: share(covered)?,
+        vocabulary_naive: share(naive)?,
+        corpus: occurrences.and_then(|_| Coverage::of(used_covered, used)),
+    })
+}
+
+/// Types and occurrences of every class, in the order of [`Match`].
+fn match_counts(classes: &[Option<Match>], occurrences: Option<&[u64]>) -> Result<Vec<MatchCount>, AnalyzeError> {
+    let types = classes.iter().flatten().count() as u64;
+    let all: u64 = occurrences.map_or(0, |o| o.iter().sum());
+    let share = |part, whole| Share::of(part, whole).map_or_else(|| Share::new(0.0), Ok);
+    Match::iter()
+        .map(|class| {
+            let of_class = |(_, c): &(usize, &Option<Match>)| **c == Some(class);
+            let ids: Vec<usize> = classes.iter().enumerate().filter(of_class).map(|(id, _)| id).collect();
+            let used = occurrences.map(|o| ids.iter().filter_map(|id| o.get(*id)).sum::<u64>());
+            Ok(MatchCount {
+                class,
+                types: ids.len() as u64,
+                type_share: share(ids.len() as u64, types)?,
+                occurrences: used,
+                occurrence_share: used.map(|n| share(n, all)).transpose()?,
+            })
+        })
+        .collect()
+}
+
+/// What a person should know before going on.
+fn warnings(
+    tokenizers: &Pair<TokenizerSummary>,
+    round_trip: Option<Pair<Share>>,
+    unknown_bytes: Option<Pair<Share>>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !tokenizers.candidate.byte_fallback && tokenizers.source.byte_fallback {
+        warnings.push(
+            "the candidate has no byte fallback: a character it does not know becomes an unknown token and is lost"
+                .to_owned(),
+        );
+    }
+    if let Some(lost) = unknown_bytes.map(|u| u.candidate.get()).filter(|lost| *lost > 0.0) {
+        warnings.push(format!("{:.4}% of the text's bytes are unknown to the candidate", lost * 100.0));
+    }
+    if let Some(kept) = round_trip.map(|r| r.candidate.get()).filter(|kept| *kept < 1.0) {
+        warnings.push(format!(
+            "{:.2}% of the lines do not come back from the candidate as they were",
+            (1.0 - kept) * 100.0
+        ));
+    }
+    warnings
+}

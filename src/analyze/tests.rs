@@ -1,0 +1,299 @@
+//! The analyzer on real tokenizers and on small ones made here. The real ones lie outside the package; without them
+//! those tests say so and pass over.
+
+use super::counts::SideCounts;
+use super::*;
+use crate::corpus::{Corpus, CorpusOptions};
+use crate::domain::event::Silent;
+use crate::domain::fault::{Fault, Kind};
+use crate::domain::profile::{Match, Profile};
+use crate::domain::vocabulary::{Origin, Role, TokenKind};
+use std::path::{Path, PathBuf};
+
+/// A path of the real data; `None`, with a message, where there is none.
+fn real(path: &str) -> Option<PathBuf> {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
+    if !found.exists() {
+        println!("passed over: there is no {}", found.display());
+        return None;
+    }
+    Some(found)
+}
+
+fn real_tokenizer(name: &str) -> Option<TokenizerFile> {
+    Some(TokenizerFile::open(&real(&format!("tokenizers/{name}"))?).unwrap())
+}
+
+fn real_profile(source: &str, candidate: &str, text: Option<&str>) -> Option<Profile> {
+    let (source, candidate) = (real_tokenizer(source)?, real_tokenizer(candidate)?);
+    let corpus = match text {
+        Some(text) => Some(Corpus::open(&[real(text)?], &CorpusOptions::default()).unwrap()),
+        None => None,
+    };
+    let inputs = ProfileInputs { source: &source, candidate: &candidate, corpus: corpus.as_ref(), model: None };
+    Some(profile(&inputs, &mut Silent).unwrap())
+}
+
+fn close(what: &str, value: f64, expected: f64, tolerance: f64) {
+    assert!((value - expected).abs() <= tolerance, "{what} is {value}, not {expected}");
+}
+
+#[test]
+fn the_real_case_has_the_coverage_that_was_measured_independently() {
+    let Some(p) = real_profile("qwen3", "turkish_mixtral_v3_fixed", None) else { return };
+    // Reference: spec section 4, given with four decimals.
+    close("coverage.vocabulary", p.coverage.vocabulary.get(), 0.2134, 5e-5);
+    close("coverage.vocabulary_naive", p.coverage.vocabulary_naive.get(), 0.0803, 5e-5);
+    assert_eq!((p.source.tokens, p.source.rows, p.candidate.tokens), (151_669, 151_669, 32_000));
+}
+
+#[test]
+fn the_real_case_on_turkish_text_has_the_fertility_that_was_measured_independently() {
+    let Some(p) = real_profile("qwen3", "turkish_mixtral_v3_fixed", Some("text/tr-eval.txt")) else { return };
+    let fertility = p.fertility.unwrap();
+    // Reference: TABLE below, divided.
+    close("fertility.source", fertility.source.get(), 308_284.0 / 121_627.0, 1e-12);
+    close("fertility.candidate", fertility.candidate.get(), 184_000.0 / 121_627.0, 1e-12);
+    close("round_trip.candidate", p.round_trip.unwrap().candidate.get(), 5_084.0 / 5_121.0, 1e-12);
+    assert_eq!(p.round_trip.unwrap().source.get(), 1.0);
+    // Reference: spec section 4, measured on another mix of Turkish text; hence the wide tolerance.
+    close("coverage.corpus", p.coverage.corpus.unwrap().get(), 0.5506, 0.02);
+    close("token_ratio", p.token_ratio.unwrap().get(), 0.6096, 0.02);
+}
+
+/// Tokens and lines that come back on tr-eval.txt (121,627 words, 5,121 lines), from Hugging Face tokenizers 0.23.3 in
+/// Python: `benches/compare/analyze.py --table`.
+const TABLE: [(&str, u64, u64); 20] = [
+    ("falcon", 429_772, 5_121),
+    ("focus-de-bpe-50k", 497_610, 5_121),
+    ("focus-de-xlmr-unigram-50k", 546_982, 5_116),
+    ("gpt2", 444_397, 5_121),
+    ("hindi-wordpiece-25k", 513_225, 0),
+    ("llm-jp-v2.2-ja-en-code", 469_046, 5_121),
+    ("mbert-cased", 286_614, 1_037),
+    ("minimind-6400", 624_972, 5_121),
+    ("mistral-7b-v0.1", 449_731, 5_121),
+    ("mistral-v3-instruct", 449_731, 5_121),
+    ("olmo-dolma2", 353_315, 5_121),
+    ("phi-3-mini", 442_300, 5_121),
+    ("qwen3", 308_284, 5_121),
+    ("roberta-base", 444_397, 5_121),
+    ("t5-small", 531_015, 251),
+    ("tr-sp-bpe-32k-cased-azadyasar", 184_463, 5_115),
+    ("turkish_mixtral_v3_fixed", 184_000, 5_084),
+    ("whisper-large-v3", 317_751, 5_121),
+    ("xlm-roberta-base", 222_546, 5_116),
+    ("yi-64k-zh-en", 462_005, 5_121),
+];
+
+#[test]
+fn every_real_tokenizer_counts_what_the_python_library_counts() {
+    let Some(text) = real("text/tr-eval.txt") else { return };
+    let corpus = Corpus::open(&[text], &CorpusOptions::default()).unwrap();
+    let mut wrong = Vec::new();
+    for pair in TABLE.chunks(2) {
+        let files: Vec<TokenizerFile> = pair.iter().filter_map(|(name, ..)| real_tokenizer(name)).collect();
+        let [source, candidate] = files.as_slice() else { return };
+        let counts = counts::count(source, candidate, &corpus, &mut Silent).unwrap();
+        assert_eq!((counts.words, counts.documents), (121_627, 5_121));
+        for ((name, tokens, round_trips), side) in pair.iter().zip([&counts.source, &counts.candidate]) {
+            if (side.tokens, side.round_trips) != (*tokens, *round_trips) {
+                wrong.push(format!("{name}: {} tokens, {} lines come back", side.tokens, side.round_trips));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What encoding every document whole gives, without any cutting.
+fn counted_whole(file: &TokenizerFile, documents: &[String]) -> SideCounts {
+    let mut counts = SideCounts { by_id: vec![0; file.vocabulary.rows()], ..SideCounts::default() };
+    for document in documents {
+        let encoding = file.tokenizer.encode(document.as_str(), false).unwrap();
+        for (id, (from, to)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            counts.by_id[*id as usize] += 1;
+            counts.tokens += 1;
+            if Some(*id) == file.unknown() {
+                counts.unknown += 1;
+                counts.unknown_bytes += (to - from) as u64;
+            }
+        }
+        let back = file.tokenizer.decode(encoding.get_ids(), false).unwrap();
+        counts.round_trips += u64::from(back == *document || back.strip_prefix(' ') == Some(document));
+    }
+    counts
+}
+
+fn without_trailing_zeros(mut counts: SideCounts) -> SideCounts {
+    let used = counts.by_id.iter().rposition(|n| *n > 0).map_or(0, |at| at + 1);
+    counts.by_id.truncate(used);
+    counts
+}
+
+/// Counts `documents` both ways with every real tokenizer against Qwen3.
+fn counts_are_equal(documents: &[String]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("part.txt");
+    std::fs::write(&path, documents.join("\n")).unwrap();
+    let corpus = Corpus::open(&[path], &CorpusOptions::default()).unwrap();
+    let Some(qwen) = real_tokenizer("qwen3") else { return };
+    for (name, ..) in TABLE {
+        let Some(candidate) = real_tokenizer(name) else { return };
+        let counts = counts::count(&qwen, &candidate, &corpus, &mut Silent).unwrap();
+        for (side, counts) in [(&qwen, counts.source), (&candidate, counts.candidate)] {
+            assert!(
+                without_trailing_zeros(counts) == without_trailing_zeros(counted_whole(side, documents)),
+                "{} counts otherwise in pieces",
+                side.name
+            );
+        }
+    }
+}
+
+#[test]
+fn counting_in_pieces_equals_encoding_whole_for_every_real_tokenizer() {
+    let mut documents = Vec::new();
+    for text in ["tr-eval.txt", "en-eval.txt", "de-eval.txt", "fi-eval.txt"] {
+        let Some(path) = real(&format!("text/{text}")) else { return };
+        documents.extend(Corpus::open(&[path], &CorpusOptions::default()).unwrap().collect(Some(40_000)).unwrap());
+    }
+    counts_are_equal(&documents);
+}
+
+#[test]
+fn counting_in_pieces_equals_encoding_whole_on_hostile_text() {
+    let hostile = [
+        "a <mask> b<mask>c  <s> d</s>e <|im_start|> f <|endoftext|>g h <unk> i [MASK] j",
+        " leading and trailing ",
+        "two  spaces   three \t tab \u{a0}nbsp \u{3000}wide",
+        "e\u{301} \u{301}x \u{600} y \u{200b} z \u{feff}q",
+        "＜mask＞ ｆｕｌｌ １２３ ﬁ ½ ﷺ ͺ x",
+        "▁ a▁b ▁▁c Ġd aĠ b",
+        "😀 a😀b 👩‍👩‍👧 日本語 テスト हिन्दी עברית العربية",
+        "Ankara'dır 'd I'll İIıi 12345 1.234,56 a. .b !c d! e?!",
+        "<0x41> <0x0A> <extra_id_0> <COVID19> a<COVID19> b",
+        "x\u{ad}y \u{85}z \u{1}w",
+    ];
+    counts_are_equal(&hostile.map(str::to_owned));
+}
+
+#[test]
+fn pieces_of_every_real_mapping_concatenate_to_the_token() {
+    for (s, c) in [
+        ("qwen3", "turkish_mixtral_v3_fixed"),
+        ("turkish_mixtral_v3_fixed", "qwen3"),
+        ("mistral-7b-v0.1", "qwen3"),
+        ("mbert-cased", "turkish_mixtral_v3_fixed"),
+        ("xlm-roberta-base", "gpt2"),
+        ("focus-de-bpe-50k", "xlm-roberta-base"),
+    ] {
+        let (Some(source), Some(candidate)) = (real_tokenizer(s), real_tokenizer(c)) else { return };
+        let mapping = mapping(&source, &candidate);
+        assert_eq!(mapping.origins.len(), candidate.vocabulary.rows());
+        let mut nothing = 0;
+        for (id, token) in candidate.vocabulary.iter() {
+            match &mapping.origins[id as usize] {
+                Origin::Exact(o) => assert_eq!(source.vocabulary.get(*o).unwrap().bytes, token.bytes),
+                Origin::Pieces(pieces) => {
+                    let bytes: Vec<u8> =
+                        pieces.iter().flat_map(|(o, _)| source.vocabulary.get(*o).unwrap().bytes.clone()).collect();
+                    assert_eq!(bytes, token.bytes, "{s} writes {:?} of {c} otherwise", token.raw);
+                    assert!(pieces.iter().all(|(o, n)| source.vocabulary.get(*o).unwrap().bytes.len() == *n as usize));
+                }
+                Origin::Role(_) => assert_eq!(token.kind, TokenKind::Special),
+                Origin::Nothing => nothing += usize::from(token.kind != TokenKind::Special),
+            }
+        }
+        if source.summary().byte_fallback {
+            assert_eq!(nothing, 0, "{s} has all bytes, so it can write every token of {c}");
+        }
+    }
+}
+
+#[test]
+fn control_tokens_of_the_real_tokenizers_have_their_roles() {
+    let Some(qwen) = real_tokenizer("qwen3") else { return };
+    let name = |t: &TokenizerFile, r: Role| t.vocabulary.role(&r).map(|id| t.vocabulary.get(id).unwrap().raw.clone());
+    assert_eq!(name(&qwen, Role::Eos).as_deref(), Some("<|im_end|>"));
+    assert_eq!(name(&qwen, Role::Pad).as_deref(), Some("<|endoftext|>"));
+    assert_eq!(name(&qwen, Role::Bos), None);
+    assert_eq!(name(&qwen, Role::TurnStart).as_deref(), Some("<|im_start|>"));
+    assert!(qwen.has_chat_template);
+    let Some(turkish) = real_tokenizer("turkish_mixtral_v3_fixed") else { return };
+    assert_eq!(name(&turkish, Role::Unk).as_deref(), Some("<unk>"));
+    assert_eq!(name(&turkish, Role::Bos).as_deref(), Some("<s>"));
+    assert_eq!(name(&turkish, Role::Eos).as_deref(), Some("</s>"));
+    let eos = turkish.vocabulary.role(&Role::Eos).unwrap();
+    assert_eq!(mapping(&qwen, &turkish).origins[eos as usize], Origin::Role(qwen.vocabulary.role(&Role::Eos).unwrap()));
+}
+
+/// A byte-pair tokenizer with these tokens besides `<unk>`.
+fn small(tokens: &[&str], script: &str) -> TokenizerFile {
+    use serde_json::json;
+    let names = std::iter::once("<unk>").chain(tokens.iter().copied());
+    let vocab: serde_json::Map<_, _> = names.enumerate().map(|(id, name)| (name.to_owned(), id.into())).collect();
+    let step = match script {
+        "Metaspace" => json!({"type": script, "replacement": "▁", "prepend_scheme": "always", "split": true}),
+        _ => json!({"type": script, "add_prefix_space": false, "trim_offsets": true, "use_regex": true}),
+    };
+    let unknown = json!({
+        "id": 0, "content": "<unk>", "special": true, "single_word": false,
+        "lstrip": false, "rstrip": false, "normalized": false,
+    });
+    let json = json!({
+        "version": "1.0",
+        "added_tokens": [unknown],
+        "pre_tokenizer": step,
+        "decoder": step,
+        "model": {"type": "BPE", "vocab": vocab, "merges": [], "unk_token": "<unk>"},
+    });
+    TokenizerFile::from_json(json.to_string().as_bytes(), None, Path::new("small")).unwrap()
+}
+
+#[test]
+fn near_misses_are_told_apart() {
+    let source = small(&["a", "Ġb", "C", "é", "1", "2"], "ByteLevel");
+    let candidate = small(&["a", "▁a", "b", "c", "12", "x", "▁"], "Metaspace");
+    let inputs = ProfileInputs { source: &source, candidate: &candidate, corpus: None, model: None };
+    let p = profile(&inputs, &mut Silent).unwrap();
+    let types = |class| p.matches.iter().find(|m| m.class == class).unwrap().types;
+    let all = [
+        Match::Special,
+        Match::Byte,
+        Match::Exact,
+        Match::Space,
+        Match::Case,
+        Match::Normal,
+        Match::Digits,
+        Match::None,
+    ];
+    assert_eq!(all.map(types), [1, 0, 1, 2, 1, 0, 1, 2]);
+    assert!((p.coverage.vocabulary.get() - 1.0 / 7.0).abs() < 1e-12);
+    assert_eq!(p.fertility, None);
+}
+
+#[test]
+fn bad_tokenizer_files_are_told_apart_in_one_sentence() {
+    let open = |json: &[u8]| TokenizerFile::from_json(json, None, Path::new("t.json")).err().unwrap();
+    assert!(matches!(open(b"{\"model\": {"), AnalyzeError::NotJson { .. }));
+    assert!(matches!(open(b"version https://git-lfs"), AnalyzeError::NotJson { .. }));
+    assert!(matches!(open(b"{}"), AnalyzeError::NoVocabulary { .. }));
+    assert!(matches!(open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {}}}"), AnalyzeError::NoVocabulary { .. }));
+    assert!(matches!(
+        open(b"{\"model\": {\"type\": \"Morse\", \"vocab\": {\"a\": 0}}}"),
+        AnalyzeError::UnknownModel { .. }
+    ));
+    assert!(matches!(
+        open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a b\"]}}"),
+        AnalyzeError::Malformed { .. }
+    ));
+    assert!(matches!(
+        open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 4000000000}, \"merges\": []}}"),
+        AnalyzeError::Malformed { .. }
+    ));
+    let missing = TokenizerFile::open(Path::new("no/such/place")).err().unwrap();
+    assert!(matches!(missing, AnalyzeError::NotFound { .. }));
+    assert_eq!(missing.to_string(), "there is no tokenizer at no/such/place");
+    assert_eq!(missing.kind(), Kind::Input);
+    assert!(missing.hint().is_some());
+}

@@ -1,0 +1,23 @@
+//! `hibrit analyze`: the profile of a tokenizer pair.
+
+use super::inputs::InputArgs;
+use super::{Failure, Session};
+use crate::{pipeline, report};
+use clap::Args;
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+pub struct Analyze {
+    #[command(flatten)]
+    inputs: InputArgs,
+}
+
+impl Analyze {
+    /// Measures and prints.
+    pub fn call(self, session: &Session) -> Result<(), Failure> {
+        let mut progress = session.progress();
+        let profile = pipeline::analyze(&self.inputs.inputs(), &mut progress)?;
+        drop(progress);
+        session.print(|| report::json::profile(&profile), |style| report::text::profile(&profile, style))
+    }
+}

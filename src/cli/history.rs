@@ -1,0 +1,152 @@
+//! `hibrit history`: past runs.
+
+use super::{Failure, Session};
+use crate::domain::run::Feedback;
+use crate::report::text::counted;
+use crate::{pipeline, report};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Commands below `history`.
+#[derive(Debug, Subcommand)]
+pub enum History {
+    /// One line a run, the newest first
+    List,
+    /// One run, whole
+    Show(Show),
+    /// Say how a run turned out in your eyes, or what was measured elsewhere
+    Feedback(FeedbackArgs),
+    /// Write every run as JSON lines
+    Export(File),
+    /// Read runs written by export; runs that are there already are left alone
+    Import(File),
+    /// Check every page and every record
+    Verify,
+    /// Put records aside that cannot be read any more
+    Repair,
+}
+
+/// A run by its id.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The run's id, or its beginning where that is unique
+    run: String,
+}
+
+/// A file of runs.
+#[derive(Debug, Args)]
+pub struct File {
+    /// The file
+    file: PathBuf,
+}
+
+/// What a person says of a run.
+#[derive(Debug, Args)]
+#[group(id = "said", required = true, multiple = true, args = ["verdict", "metric", "note"])]
+pub struct FeedbackArgs {
+    /// The run's id, or its beginning where that is unique
+    run: String,
+    /// From -1 (worse than hoped) to 1 (better than hoped)
+    #[arg(long, allow_negative_numbers = true, value_parser = verdict)]
+    verdict: Option<f64>,
+    /// A metric measured elsewhere, such as mmlu_tr=0.41
+    #[arg(long, value_name = "NAME=VALUE", value_parser = metric)]
+    metric: Option<(String, f64)>,
+    /// In your words
+    #[arg(long)]
+    note: Option<String>,
+}
+
+fn verdict(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (-1.0..=1.0).contains(&v) => Ok(v),
+        _ => Err("a number from -1 to 1".into()),
+    }
+}
+
+fn metric(text: &str) -> Result<(String, f64), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    match value.parse::<f64>() {
+        Ok(v) if v.is_finite() && !name.is_empty() => Ok((name.to_string(), v)),
+        _ => Err("write it as NAME=VALUE with a finite number".into()),
+    }
+}
+
+impl History {
+    /// Does what was asked.
+    pub fn call(self, session: &Session) -> Result<(), Failure> {
+        let settings = &session.settings;
+        match self {
+            History::List => {
+                let runs = pipeline::runs(settings)?;
+                session.print(|| report::json::history(&runs), |style| report::text::history(&runs, style))
+            }
+            History::Show(show) => {
+                let run = pipeline::run(settings, &show.run)?;
+                session.print(|| report::json::run(&run), |style| report::text::run(&run, style))
+            }
+            History::Feedback(args) => {
+                let feedback =
+                    Feedback { at: pipeline::now(), verdict: args.verdict, metric: args.metric, note: args.note };
+                let run = pipeline::give_feedback(settings, &args.run, feedback)?;
+                session.print(
+                    || report::json::run(&run),
+                    |_| {
+                        format!(
+                            "Noted: {} now has {} of feedback; `hibrit scorer train` learns from it.",
+                            run.id,
+                            counted(run.feedback.len() as u64, "piece")
+                        )
+                    },
+                )
+            }
+            History::Export(to) => {
+                let count = pipeline::export(settings, &to.file)?;
+                session.print(
+                    || serde_json::json!({ "exported": count, "file": to.file }),
+                    |_| format!("{} written to {}.", counted(count, "run"), to.file.display()),
+                )
+            }
+            History::Import(from) => {
+                let done = pipeline::import(settings, &from.file)?;
+                session.print(
+                    || serde_json::json!({ "import": done }),
+                    |_| {
+                        let left_out = done.left_out.iter().map(|l| format!("\n  line {}: {}", l.line, l.why));
+                        format!(
+                            "{} added from {}, {} the same already, {} extended by feedback, {} left out{}",
+                            counted(done.added, "record"),
+                            from.file.display(),
+                            done.unchanged,
+                            done.extended,
+                            done.left_out.len(),
+                            left_out.collect::<String>()
+                        )
+                    },
+                )
+            }
+            History::Verify => {
+                let health = pipeline::verify(settings)?;
+                session.print(
+                    || serde_json::json!({ "health": health, "well": health.is_well() }),
+                    |_| {
+                        let problems = health.problems.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
+                        let pages = if health.pages { "every page is in order" } else { "PAGES ARE DAMAGED" };
+                        format!("{} read back, {pages}{}", counted(health.records, "record"), problems.collect::<String>())
+                    },
+                )?;
+                if health.is_well() { Ok(()) } else { Err(Failure::unsound("the history is damaged", "run `hibrit history repair`")) }
+            }
+            History::Repair => {
+                let repairs = pipeline::repair(settings)?;
+                session.print(
+                    || serde_json::json!({ "repairs": repairs }),
+                    |_| {
+                        let aside = repairs.quarantined.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
+                        format!("{} put aside{}", counted(repairs.quarantined.len() as u64, "record"), aside.collect::<String>())
+                    },
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Arguments that several commands share, turned into the pipeline's requests.
+
+use super::failure::Failure;
+use crate::domain::resources::{Priority, Resources};
+use crate::pipeline::Inputs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// The two tokenizers, and what else there is to look at.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// The original tokenizer: a tokenizer.json or a folder that holds one [default: the model's]
+    #[arg(long, value_name = "PATH", required_unless_present = "model")]
+    source: Option<PathBuf>,
+    /// The candidate tokenizer: a tokenizer.json or a folder that holds one
+    #[arg(long, value_name = "PATH")]
+    candidate: PathBuf,
+    /// Text to measure on: .txt (a line is a document) or .jsonl; may be repeated
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    corpus: Vec<PathBuf>,
+    /// The model's Hugging Face folder
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// How text files are read.
+#[derive(Debug, Args)]
+pub struct ReadingArgs {
+    /// Field of .jsonl records that holds the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub field: String,
+    /// Replace invalid UTF-8 instead of stopping at it
+    #[arg(long)]
+    pub lossy: bool,
+}
+
+impl InputArgs {
+    /// As the pipeline wants them.
+    pub fn inputs(&self) -> Inputs {
+        Inputs {
+            source: self.source.clone(),
+            candidate: self.candidate.clone(),
+            corpus: self.corpus.clone(),
+            model: self.model.clone(),
+            reading: self.reading.options(),
+        }
+    }
+}
+
+impl ReadingArgs {
+    /// As the corpus reader wants them.
+    pub fn options(&self) -> crate::pipeline::CorpusOptions {
+        crate::pipeline::CorpusOptions { field: self.field.clone(), lossy: self.lossy }
+    }
+}
+
+/// What there is to work with.
+#[derive(Debug, Args)]
+pub struct ResourceArgs {
+    /// Wall time allowed, such as 90s, 45m, 18h or 2d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    budget: Option<f64>,
+    /// What matters most
+    #[arg(long, value_name = "WHAT", default_value = "balanced", value_parser = priority)]
+    priority: Priority,
+    /// Devices that can train at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    devices: u32,
+    /// Memory of one device, such as 24GiB [default: this machine's]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<u64>,
+}
+
+impl ResourceArgs {
+    /// As the pipeline wants them.
+    pub fn resources(&self) -> Resources {
+        Resources { devices: self.devices, memory: self.memory, budget: self.budget, priority: self.priority }
+    }
+}
+
+fn priority(text: &str) -> Result<Priority, String> {
+    text.parse().map_err(|_| "one of balanced, fastest, quality, tight, research".to_string())
+}
+
+/// A number with a unit from `units` (name, factor), as number x factor.
+fn quantity(text: &str, units: &[(&str, f64)], example: &str) -> Result<f64, String> {
+    let wrong = || format!("`{text}` is not understood; write it as {example}");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let (_, factor) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim())).ok_or_else(wrong)?;
+    if number > 0.0 { Ok(number * factor) } else { Err(wrong()) }
+}
+
+fn duration(text: &str) -> Result<f64, String> {
+    quantity(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)], "90s, 45m, 18h or 2d")
+}
+
+/// A size in bytes, such as 24GiB or 500MB.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let units = [
+        ("", 1.0),
+        ("b", 1.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("kib", 1024.0),
+        ("mib", 1024.0 * 1024.0),
+        ("gib", 1024.0 * 1024.0 * 1024.0),
+    ];
+    quantity(text, &units, "24GiB or 500MB").map(|v| v as u64)
+}
+
+/// `NAME=VALUE` overrides of a stage's configuration.
+pub fn overrides(settings: &[String]) -> Result<Vec<(String, serde_json::Value)>, Failure> {
+    settings
+        .iter()
+        .map(|setting| {
+            let (name, value) = setting.split_once('=').ok_or_else(|| {
+                Failure::usage(
+                    format!("`--set {setting}` has no value"),
+                    "write it as --set direct.learning_rate=2e-4 or, for every stage, --set epochs=1",
+                )
+            })?;
+            let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_string()));
+            Ok((name.to_string(), value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_are_read_with_their_units() {
+        assert_eq!(duration("18h"), Ok(64800.0));
+        assert_eq!(duration("1.5m"), Ok(90.0));
+        assert_eq!(bytes("24GiB"), Ok(24 << 30));
+        assert_eq!(bytes("500MB"), Ok(500_000_000));
+        for wrong in ["", "18", "h", "-3h", "0s", "5 parsecs"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

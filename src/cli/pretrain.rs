@@ -1,0 +1,83 @@
+//! `hibrit pretrain`: a small base from scratch.
+
+use super::inputs::{ReadingArgs, bytes};
+use super::{Failure, Session};
+use crate::pipeline;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `pretrain`.
+#[derive(Debug, Args)]
+pub struct Pretrain {
+    /// The architecture: a config.json of the Qwen3 or Llama family
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The tokenizer: a tokenizer.json or a folder that holds one
+    #[arg(long, value_name = "PATH")]
+    source: PathBuf,
+    /// Training text; may be repeated
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    train: Vec<PathBuf>,
+    /// Where the model goes: a folder that does not exist yet, or is empty
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Tokens to train on; the text is repeated as often as it takes
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    tokens: u64,
+    /// Use no more than this much of the training text
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    train_bytes: Option<u64>,
+    /// Sequences a step
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    batch: usize,
+    /// Tokens a sequence
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    sequence: usize,
+    /// Peak learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
+    learning_rate: f64,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Where to train: auto, cpu or cuda:0
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+impl Pretrain {
+    /// Trains and says where the model is.
+    pub fn call(self, session: &Session) -> Result<(), Failure> {
+        let request = pipeline::PretrainRequest {
+            config: self.config,
+            source: self.source,
+            train: self.train,
+            out: self.out.clone(),
+            tokens: self.tokens,
+            train_bytes: self.train_bytes,
+            batch: self.batch,
+            sequence: self.sequence,
+            learning_rate: self.learning_rate,
+            seed: self.seed,
+            device: self.device,
+            reading: self.reading.options(),
+            stop: session.stop.clone(),
+        };
+        let mut progress = session.progress();
+        let done = pipeline::pretrain(&request, &mut progress)?;
+        drop(progress);
+        session.print(
+            || serde_json::json!({ "pretrained": done }),
+            |_| {
+                format!(
+                    "Pretrained on {} tokens in {:.0} s: {:.3} bits per byte on its last steps. The model is in {}.",
+                    done.tokens,
+                    done.seconds,
+                    done.bits_per_byte,
+                    self.out.display()
+                )
+            },
+        )
+    }
+}

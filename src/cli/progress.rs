@@ -1,0 +1,125 @@
+//! Progress on stderr: a bar with the time left on a terminal, plain lines elsewhere, nothing when quiet.
+
+use crate::domain::event::{Event, Observer};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// How often a plain line may be written while a phase goes on.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Bar,
+    Lines,
+    Quiet,
+}
+
+/// Shows events as they come.
+pub struct Progress {
+    manner: Manner,
+    bar: Option<ProgressBar>,
+    phase: String,
+    total: u64,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// A bar on a terminal, lines elsewhere, nothing if `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let manner = match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Manner::Quiet,
+            (false, true) => Manner::Bar,
+            (false, false) => Manner::Lines,
+        };
+        Self { manner, bar: None, phase: String::new(), total: 0, last_line: Instant::now() }
+    }
+
+    fn say(&self, text: &str) {
+        match (&self.bar, self.manner) {
+            (_, Manner::Quiet) => {}
+            (Some(bar), _) => bar.println(text),
+            (None, _) => eprintln!("{text}"),
+        }
+    }
+
+    fn begin(&mut self, name: &str, total: u64, unit: &str) {
+        self.end();
+        self.phase = name.to_string();
+        self.total = total;
+        self.last_line = Instant::now();
+        match self.manner {
+            Manner::Quiet => {}
+            Manner::Lines => eprintln!("{name} ..."),
+            Manner::Bar => {
+                let amount = match unit {
+                    "bytes" => "{binary_bytes}/{binary_total_bytes}".to_string(),
+                    _ => format!("{{human_pos}}/{{human_len}} {unit}"),
+                };
+                let template = format!("{{spinner}} {{prefix}} {{bar:24}} {amount}, {{eta}} left {{msg}}");
+                let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+                let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+                bar.set_style(style.progress_chars("━╸─"));
+                bar.set_prefix(name.to_string());
+                bar.enable_steady_tick(Duration::from_millis(200));
+                self.bar = Some(bar);
+            }
+        }
+    }
+
+    fn advance(&mut self, done: u64, message: impl FnOnce() -> String) {
+        match self.manner {
+            Manner::Quiet => {}
+            Manner::Bar => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(done);
+                    bar.set_message(message());
+                }
+            }
+            Manner::Lines if self.last_line.elapsed() >= PLAIN_INTERVAL => {
+                self.last_line = Instant::now();
+                let percent = 100.0 * done as f64 / self.total.max(1) as f64;
+                eprintln!("  {} {percent:.0}% {}", self.phase, message());
+            }
+            Manner::Lines => {}
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Phase { name, total, unit } => self.begin(name, *total, unit),
+            Event::Progress { done } => self.advance(*done, String::new),
+            Event::Step(m) => self.advance(m.step, || {
+                format!(
+                    "loss {:.3}, {:.3} bits/byte, norm {:.2}, {:.0} tokens/s",
+                    m.loss, m.bits_per_byte, m.gradient_norm, m.tokens_per_second
+                )
+            }),
+            Event::Evaluated { at, evaluation } => self.say(&format!(
+                "  held-out after step {}: {:.4} bits per byte, equivalent loss {:.4}",
+                at.step,
+                evaluation.bits_per_byte.get(),
+                evaluation.equivalent_loss.get()
+            )),
+            Event::Directed { step, directive } => self.say(&format!("  step {step}: {directive:?}")),
+            Event::Incident(i) => self.say(&format!("  step {}: {} ({})", i.step, i.kind, i.detail)),
+            Event::Note { text } => self.say(text),
+            Event::Finished { .. } => self.end(),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

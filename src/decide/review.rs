@@ -1,0 +1,421 @@
+//! What to do about a run, step by step, while it trains: skip, rewind, switch, fall back, stop. Training and
+//! checkpoints are not known here; thresholds are the rules' (`review.toml`).
+//!
+//! A step is skipped when its loss or gradient is not a number, when either leaps above the last steps, or when the
+//! gradient explodes. Too many skips, or a smoothed loss that leaves its best, are an incident. The first incident
+//! rewinds and lowers the learning rate, the next switches strategy, the last falls back (spec section 6).
+
+use super::rules::{Review, RuleBook};
+use crate::domain::directive::{Directive, Measurement, Reviewer};
+use crate::domain::strategy::Strategy;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// What the reviewer has to know about the run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReviewPlan {
+    /// Where to go when the strategy is given up; falls back at once where there is nowhere.
+    pub switch_to: Option<Strategy>,
+    /// Whether the decision was not sure: patience is halved, so that trouble is seen twice as soon.
+    pub watched: bool,
+    /// Seconds of wall time after which to stop; `None` for no limit.
+    pub budget: Option<f64>,
+}
+
+/// What survives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReviewState {
+    /// Incidents so far.
+    pub incidents: u64,
+    /// Switches so far.
+    pub switches: u64,
+}
+
+/// Reviews a run by the rules.
+#[derive(Debug, Clone)]
+pub struct RuleReviewer {
+    rules: Review,
+    plan: ReviewPlan,
+    state: ReviewState,
+    losses: Window,
+    norms: Window,
+    trend: Trend,
+    skipped: VecDeque<u64>,
+    /// A directive that goes with the one before: a rewind is followed by a lower learning rate.
+    next: Option<Directive>,
+}
+
+impl RuleReviewer {
+    /// For a new run of which nothing in particular is known.
+    pub fn new(rules: &RuleBook) -> Self {
+        Self::with(rules.review(), ReviewPlan::default(), ReviewState::default())
+    }
+
+    /// For a run with a plan; `state` from before a restart, or the default.
+    pub fn with(rules: &Review, plan: ReviewPlan, state: ReviewState) -> Self {
+        let window = rules.spike.window;
+        Self {
+            rules: rules.clone(),
+            plan,
+            state,
+            losses: Window::new(window),
+            norms: Window::new(window),
+            trend: Trend::default(),
+            skipped: VecDeque::new(),
+            next: None,
+        }
+    }
+
+    /// What must survive a restart.
+    pub fn state(&self) -> ReviewState {
+        self.state
+    }
+
+    /// Why this step must not be applied, if so.
+    fn fault(&self, m: &Measurement) -> Option<String> {
+        if !m.loss.is_finite() || !m.gradient_norm.is_finite() {
+            return Some(format!("non-finite: loss {}, gradient norm {}", m.loss, m.gradient_norm));
+        }
+        let explosion = &self.rules.explosion;
+        let limit = explosion.norm.max(explosion.ratio * self.norms.mean());
+        if self.norms.len() >= explosion.after && m.gradient_norm > limit {
+            return Some(format!("explosion: gradient norm {:.3} is above {limit:.3}", m.gradient_norm));
+        }
+        let spike = &self.rules.spike;
+        if self.losses.len() >= spike.after {
+            for (what, value, window) in
+                [("loss", m.loss, &self.losses), ("gradient norm", m.gradient_norm, &self.norms)]
+            {
+                let limit = window.mean() + spike.sigmas * window.deviation();
+                if value > limit {
+                    return Some(format!(
+                        "spike: {what} {value:.4} is above {limit:.4}, the last steps' mean + {} sigma",
+                        spike.sigmas
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// Why the run is in trouble after a step that counts, if so.
+    fn divergence(&mut self, m: &Measurement) -> Option<String> {
+        let rules = &self.rules.divergence;
+        let patience = if self.plan.watched { rules.patience.div_ceil(2) } else { rules.patience };
+        let warm = self.losses.len() >= self.rules.spike.after;
+        let smooth = self.trend.add(m.loss, rules.ema, warm);
+        if !warm {
+            return None;
+        }
+        let best = self.trend.best;
+        if best > 0.0 && smooth > rules.factor * best {
+            return Some(format!(
+                "divergence: smoothed loss {smooth:.4} is above {} x its best {best:.4}",
+                rules.factor
+            ));
+        }
+        let limit = best + rules.sigmas * self.trend.noise;
+        self.trend.above = if smooth > limit { self.trend.above + 1 } else { 0 };
+        (self.trend.above >= patience).then(|| {
+            format!("divergence: smoothed loss {smooth:.4} has been above {limit:.4} (best + {} sigma) for {patience} steps", rules.sigmas)
+        })
+    }
+
+    /// The next rung of the ladder.
+    fn incident(&mut self, step: u64, because: String) -> Directive {
+        self.state.incidents += 1;
+        self.forget();
+        let ladder = &self.rules.incident;
+        let nth = self.state.incidents;
+        if nth >= ladder.fall_back_at {
+            return Directive::FallBack { because: format!("incident {nth}: {because}") };
+        }
+        if nth >= ladder.switch_at {
+            return match self.plan.switch_to.filter(|_| self.state.switches < ladder.most_switches) {
+                Some(to) => {
+                    self.state.switches += 1;
+                    Directive::Switch { to, because: format!("incident {nth}: {because}") }
+                }
+                None => Directive::FallBack { because: format!("incident {nth}, and nowhere to switch to: {because}") },
+            };
+        }
+        let factor = ladder.learning_rate_factor;
+        self.next = Some(Directive::Adjust { factor, because: format!("after the incident at step {step}") });
+        Directive::Rewind { steps: ladder.rewind_steps, because }
+    }
+
+    /// After a rewind or a switch the past is another one.
+    fn forget(&mut self) {
+        let window = self.rules.spike.window;
+        (self.losses, self.norms) = (Window::new(window), Window::new(window));
+        self.trend = Trend::default();
+        self.skipped.clear();
+    }
+}
+
+impl Reviewer for RuleReviewer {
+    fn review(&mut self, m: &Measurement) -> Directive {
+        if let Some(directive) = self.next.take() {
+            return directive;
+        }
+        if let Some(budget) = self.plan.budget
+            && m.elapsed > budget
+        {
+            return Directive::StopEarly { because: format!("time: {:.0} s have passed of {budget:.0} s", m.elapsed) };
+        }
+        if let Some(because) = self.fault(m) {
+            let window = self.rules.divergence.skip_window;
+            self.skipped.push_back(m.step);
+            self.skipped.retain(|s| s + window > m.step);
+            let allowed =
+                if self.plan.watched { self.rules.divergence.skips.div_ceil(2) } else { self.rules.divergence.skips };
+            if self.skipped.len() > allowed {
+                let many = format!(
+                    "{} steps of the last {window} had to be skipped, the last for {because}",
+                    self.skipped.len()
+                );
+                return self.incident(m.step, many);
+            }
+            return Directive::SkipBatch { because };
+        }
+        let trouble = self.divergence(m);
+        self.losses.add(m.loss);
+        self.norms.add(m.gradient_norm);
+        match trouble {
+            Some(because) => self.incident(m.step, because),
+            None => Directive::Continue,
+        }
+    }
+}
+
+/// The last values.
+#[derive(Debug, Clone)]
+struct Window {
+    values: VecDeque<f64>,
+    most: usize,
+}
+
+impl Window {
+    fn new(most: usize) -> Self {
+        Self { values: VecDeque::with_capacity(most), most }
+    }
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+    fn add(&mut self, value: f64) {
+        if self.values.len() == self.most {
+            self.values.pop_front();
+        }
+        self.values.push_back(value);
+    }
+    fn mean(&self) -> f64 {
+        if self.values.is_empty() { 0.0 } else { self.values.iter().sum::<f64>() / self.values.len() as f64 }
+    }
+    fn deviation(&self) -> f64 {
+        let (mean, n) = (self.mean(), self.values.len().max(1) as f64);
+        (self.values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
+    }
+}
+
+/// The smoothed loss, its best, and the scatter of single losses around it.
+#[derive(Debug, Clone)]
+struct Trend {
+    smooth: Option<f64>,
+    best: f64,
+    /// Standard deviation of a step's loss around the smoothed one, at the time of the best.
+    noise: f64,
+    variance: f64,
+    above: u64,
+}
+
+impl Default for Trend {
+    fn default() -> Self {
+        Self { smooth: None, best: f64::INFINITY, noise: 0.0, variance: 0.0, above: 0 }
+    }
+}
+
+impl Trend {
+    /// Takes a loss in; the best is only kept once the window is warm, so that no lucky first step becomes it. The
+    /// noise is that of the best's time: a loss that runs away must not widen its own limit.
+    fn add(&mut self, loss: f64, weight: f64, warm: bool) -> f64 {
+        let before = self.smooth.unwrap_or(loss);
+        let smooth = weight * before + (1.0 - weight) * loss;
+        self.variance = weight * self.variance + (1.0 - weight) * (loss - before).powi(2);
+        self.smooth = Some(smooth);
+        if warm && smooth < self.best {
+            (self.best, self.noise) = (smooth, self.variance.sqrt());
+        }
+        smooth
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: u64, loss: f64, norm: f64) -> Measurement {
+        Measurement {
+            step,
+            steps_planned: 1000,
+            bytes_seen: step * 1000,
+            tokens_seen: step * 300,
+            loss,
+            bits_per_byte: loss / 3.0,
+            gradient_norm: norm,
+            learning_rate: 1e-4,
+            tokens_per_second: 100.0,
+            elapsed: step as f64,
+            peak_memory: 0,
+        }
+    }
+
+    fn reviewer(plan: ReviewPlan) -> RuleReviewer {
+        RuleReviewer::with(RuleBook::embedded().unwrap().review(), plan, ReviewState::default())
+    }
+
+    fn word(directive: &Directive) -> &'static str {
+        match directive {
+            Directive::Continue => "continue",
+            Directive::SkipBatch { .. } => "skip",
+            Directive::Adjust { .. } => "adjust",
+            Directive::Rewind { .. } => "rewind",
+            Directive::StopEarly { .. } => "stop",
+            Directive::Switch { .. } => "switch",
+            Directive::FallBack { .. } => "fall back",
+        }
+    }
+
+    /// A calm stretch of steps with a loss around 3 (a small, known ripple) and a norm around 1.
+    fn calm(reviewer: &mut RuleReviewer, from: u64, steps: u64) {
+        for s in from..from + steps {
+            let ripple = if s % 2 == 0 { 0.01 } else { -0.01 };
+            let directive = reviewer.review(&step(s, 3.0 + ripple, 1.0 + ripple));
+            assert_eq!(directive, Directive::Continue, "step {s}");
+        }
+    }
+
+    #[test]
+    fn single_bad_steps_are_skipped_and_the_run_goes_on() {
+        for (comment, warm, loss, norm, expected) in [
+            ("a loss that is not a number is skipped from the first step on", 0, f64::NAN, 1.0, "skip"),
+            ("so is an infinite gradient", 0, 3.0, f64::INFINITY, "skip"),
+            ("a leap in the first steps is not judged: there is nothing to compare with", 10, 9.0, 9.0, "continue"),
+            ("a large norm in the first steps is not an explosion: new embeddings start so", 10, 3.0, 50.0, "continue"),
+            ("a norm above 10 after 16 calm steps is an explosion", 20, 3.0, 10.5, "skip"),
+            ("a norm of 9 is not, before the window is warm", 20, 3.0, 9.0, "continue"),
+            ("a loss 6 sigma above the last steps is a spike after 64", 70, 3.2, 1.0, "skip"),
+            ("a norm 6 sigma above is one too", 70, 3.0, 1.2, "skip"),
+            ("5 sigma is not", 70, 3.05, 1.0, "continue"),
+        ] {
+            let mut r = reviewer(ReviewPlan::default());
+            calm(&mut r, 1, warm);
+            assert_eq!(word(&r.review(&step(warm + 1, loss, norm))), expected, "{comment}");
+            calm(&mut r, warm + 2, 3);
+        }
+    }
+
+    #[test]
+    fn a_model_that_always_lives_at_a_high_norm_is_not_skipped_to_death() {
+        let mut r = reviewer(ReviewPlan::default());
+        for s in 1..200 {
+            let ripple = (s % 3) as f64;
+            assert_eq!(r.review(&step(s, 3.0 + ripple / 100.0, 14.0 + ripple)), Directive::Continue, "step {s}");
+        }
+        // Twice its own mean is an explosion all the same.
+        assert_eq!(word(&r.review(&step(200, 3.0, 40.0))), "skip");
+    }
+
+    #[test]
+    fn the_ladder_goes_rewind_switch_fall_back() {
+        let plan = ReviewPlan { switch_to: Some(Strategy::Keep), ..ReviewPlan::default() };
+        let mut r = reviewer(plan);
+        let mut seen = Vec::new();
+        let mut at = 1;
+        for _ in 0..3 {
+            calm(&mut r, at, 80);
+            at += 80;
+            // Four skips within 64 steps are one more than the rules allow.
+            for _ in 0..4 {
+                seen.push(word(&r.review(&step(at, f64::NAN, 1.0))));
+                at += 1;
+            }
+            if seen.last() == Some(&"rewind") {
+                // The learning rate is halved with the first step after the rewind.
+                let adjust = r.review(&step(at, 3.0, 1.0));
+                assert!(matches!(adjust, Directive::Adjust { factor, .. } if factor == 0.5));
+            }
+        }
+        let expected =
+            ["skip", "skip", "skip", "rewind", "skip", "skip", "skip", "switch", "skip", "skip", "skip", "fall back"];
+        assert_eq!(seen, expected);
+        assert_eq!(r.state(), ReviewState { incidents: 3, switches: 1 });
+    }
+
+    #[test]
+    fn counters_survive_a_restart() {
+        let rules = RuleBook::embedded().unwrap();
+        let state = ReviewState { incidents: 2, switches: 1 };
+        let mut r = RuleReviewer::with(rules.review(), ReviewPlan::default(), state);
+        let last = (1..=4).map(|s| r.review(&step(s, f64::NAN, 1.0))).last();
+        assert_eq!(last.as_ref().map(word), Some("fall back"));
+    }
+
+    #[test]
+    fn with_nowhere_to_switch_to_the_second_incident_falls_back() {
+        let rules = RuleBook::embedded().unwrap();
+        let state = ReviewState { incidents: 1, switches: 0 };
+        let mut r = RuleReviewer::with(rules.review(), ReviewPlan::default(), state);
+        let last = (1..=4).map(|s| r.review(&step(s, f64::NAN, 1.0))).last();
+        assert_eq!(last.as_ref().map(word), Some("fall back"));
+    }
+
+    #[test]
+    fn skips_far_apart_are_no_incident() {
+        let mut r = reviewer(ReviewPlan::default());
+        for block in 0..8 {
+            calm(&mut r, block * 31 + 1, 30);
+            assert_eq!(word(&r.review(&step(block * 31 + 31, f64::NAN, 1.0))), "skip");
+        }
+    }
+
+    /// A loss that creeps up too slowly for a spike.
+    fn creep(r: &mut RuleReviewer, per_step: f64) -> (u64, Directive) {
+        calm(r, 1, 200);
+        for s in 201..2000 {
+            let ripple = if s % 2 == 0 { 0.01 } else { -0.01 };
+            let directive = r.review(&step(s, 3.0 + (s - 200) as f64 * per_step + ripple, 1.0));
+            if !matches!(directive, Directive::Continue) {
+                return (s, directive);
+            }
+        }
+        (2000, Directive::Continue)
+    }
+
+    #[test]
+    fn a_creeping_loss_is_rewound_and_sooner_when_watched() {
+        let (step, directive) = creep(&mut reviewer(ReviewPlan::default()), 0.0005);
+        assert!(
+            matches!(&directive, Directive::Rewind { steps: 100, because } if because.starts_with("divergence")),
+            "{directive:?}"
+        );
+        let watched = ReviewPlan { watched: true, ..ReviewPlan::default() };
+        let (sooner, _) = creep(&mut reviewer(watched), 0.0005);
+        assert!(sooner + 20 < step, "{sooner} against {step}");
+    }
+
+    #[test]
+    fn a_falling_loss_is_left_alone() {
+        let mut r = reviewer(ReviewPlan::default());
+        for s in 1..3000 {
+            let loss = 2.0 + 5.0 / (s as f64).sqrt() + if s % 2 == 0 { 0.05 } else { -0.05 };
+            assert_eq!(r.review(&step(s, loss, 1.0)), Directive::Continue, "step {s}");
+        }
+    }
+
+    #[test]
+    fn the_run_stops_when_its_time_is_over() {
+        let mut r = reviewer(ReviewPlan { budget: Some(10.0), ..ReviewPlan::default() });
+        calm(&mut r, 1, 10);
+        assert_eq!(word(&r.review(&step(11, 3.0, 1.0))), "stop");
+    }
+}

@@ -1,0 +1,35 @@
+//! `overlap`: rows of tokens that both vocabularies share, copied bit for bit; special tokens by role, never mixed
+//! from others.
+
+use super::{Ground, Initialiser};
+use crate::domain::vocabulary::Origin;
+
+/// Answers for tokens of the same bytes.
+pub struct Exact;
+
+impl Initialiser for Exact {
+    fn name(&self) -> &'static str {
+        "exact"
+    }
+
+    fn fill(&self, ground: &Ground<'_>, _: u32, origin: &Origin, row: &mut [f32]) -> bool {
+        let Origin::Exact(id) = origin else { return false };
+        row.copy_from_slice(ground.source().row(*id as usize));
+        true
+    }
+}
+
+/// Answers for special tokens whose role the old vocabulary fills too.
+pub struct Specials;
+
+impl Initialiser for Specials {
+    fn name(&self) -> &'static str {
+        "special"
+    }
+
+    fn fill(&self, ground: &Ground<'_>, _: u32, origin: &Origin, row: &mut [f32]) -> bool {
+        let Origin::Role(id) = origin else { return false };
+        row.copy_from_slice(ground.source().row(*id as usize));
+        true
+    }
+}

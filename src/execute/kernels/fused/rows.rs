@@ -1,0 +1,33 @@
+//! Rows of a table by id, and rows added into a table by id.
+
+use super::simd::add;
+use super::{dims, made, room, slice, storage};
+use burn::backend::Flex;
+use burn::tensor::Tensor;
+
+/// See [`super::super::gather_rows`].
+pub fn gather_rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    let table = storage(table);
+    let width = dims(&table)[1];
+    let numbers = slice(&table);
+    let mut rows = room(ids.len() * width);
+    for (row, id) in rows.chunks_mut(width).zip(ids) {
+        row.copy_from_slice(&numbers[*id as usize * width..][..width]);
+    }
+    Tensor::from_primitive::<Flex>(made(rows, [ids.len(), width]))
+}
+
+/// See [`super::super::scatter_rows`].
+pub fn scatter_rows(table: Tensor<2>, rows: Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    let (mut table, rows) = (storage(table), storage(rows));
+    let width = dims(&table)[1];
+    if table.layout().start_offset() != 0 {
+        table = table.to_contiguous();
+    }
+    // In place where nobody else holds the table, else on a copy of its own.
+    let numbers = table.storage_mut::<f32>();
+    for (row, id) in slice(&rows).chunks(width).zip(ids) {
+        add(&mut numbers[*id as usize * width..][..width], row);
+    }
+    Tensor::from_primitive::<Flex>(table)
+}

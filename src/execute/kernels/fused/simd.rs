@@ -1,0 +1,269 @@
+//! The innermost loops over rows of f32, written so that the compiler turns them into vector instructions, and
+//! compiled once for each instruction set; the widest that the processor has is taken at run time.
+
+/// Lanes of an accumulator: one 512-bit register, or two of 256.
+const LANES: usize = 16;
+
+/// Defines a function whose body is compiled for AVX-512, for AVX2 with FMA and for the plain target.
+macro_rules! simd {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident : $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$doc])*
+        pub(super) fn $name($($arg: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $result)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+                fn wide($($arg: $type),*) $(-> $result)? { body($($arg),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn middle($($arg: $type),*) $(-> $result)? { body($($arg),*) }
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+                {
+                    // SAFETY: the processor was just asked for exactly these features.
+                    return unsafe { wide($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: as above.
+                    return unsafe { middle($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+
+/// e^x to about 2 units in the last place: x = n ln 2 + r, a polynomial for e^r, n into the exponent (the classic
+/// scheme of Cephes). Inputs are clamped to ±87, so that the result is always a normal number.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.clamp(-87.0, 87.0);
+    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    // ln 2 in two parts, so that n times the first is exact.
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let p = 1.987_569_1e-4f32;
+    let p = p * r + 1.398_2e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let y = p * r * r + r + 1.0;
+    y * f32::from_bits((((n as i32) + 127) << 23) as u32)
+}
+
+/// Sum of f(i) over 0..n, in lanes.
+#[inline(always)]
+fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let whole = n / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, total) in lanes.iter_mut().enumerate() {
+            *total += f(start + lane);
+        }
+    }
+    lanes.iter().sum::<f32>() + (whole..n).map(f).sum::<f32>()
+}
+
+/// The largest element.
+#[inline(always)]
+fn largest(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let blocks = x.chunks_exact(LANES);
+    let rest = blocks.remainder();
+    for block in blocks {
+        for (top, v) in lanes.iter_mut().zip(block) {
+            *top = if *v > *top { *v } else { *top };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b))
+}
+
+/// x <- exp((x - shift) * scale); the sum of the results.
+#[inline(always)]
+fn exponentials(x: &mut [f32], shift: f32, scale: f32) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let mut blocks = x.chunks_exact_mut(LANES);
+    for block in &mut blocks {
+        for (v, total) in block.iter_mut().zip(lanes.iter_mut()) {
+            *v = exp((*v - shift) * scale);
+            *total += *v;
+        }
+    }
+    let mut rest = 0.0;
+    for v in blocks.into_remainder() {
+        *v = exp((*v - shift) * scale);
+        rest += *v;
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
+simd! {
+    /// y = x / rms(x) · weight; gives 1 / rms(x).
+    fn norm_row(x: &[f32], weight: &[f32], y: &mut [f32], epsilon: f32) -> f32 {
+        let n = x.len();
+        let (weight, y) = (&weight[..n], &mut y[..n]);
+        let inverse = 1.0 / (sum(n, |i| x[i] * x[i]) / n as f32 + epsilon).sqrt();
+        for i in 0..n {
+            y[i] = x[i] * inverse * weight[i];
+        }
+        inverse
+    }
+}
+
+simd! {
+    /// The gradient of [`norm_row`] with respect to x.
+    fn norm_row_back(x: &[f32], weight: &[f32], dy: &[f32], inverse: f32, dx: &mut [f32]) {
+        let n = x.len();
+        let (weight, dy, dx) = (&weight[..n], &dy[..n], &mut dx[..n]);
+        let k = inverse * inverse * inverse * sum(n, |i| x[i] * dy[i] * weight[i]) / n as f32;
+        for i in 0..n {
+            dx[i] = dy[i] * weight[i] * inverse - x[i] * k;
+        }
+    }
+}
+
+simd! {
+    /// total += x · dy · factor: the gradient of [`norm_row`] with respect to its weight.
+    fn add_product(total: &mut [f32], x: &[f32], dy: &[f32], factor: f32) {
+        let n = total.len();
+        let (x, dy) = (&x[..n], &dy[..n]);
+        for i in 0..n {
+            total[i] += x[i] * dy[i] * factor;
+        }
+    }
+}
+
+simd! {
+    /// total += x.
+    fn add(total: &mut [f32], x: &[f32]) {
+        for (t, x) in total.iter_mut().zip(x) {
+            *t += x;
+        }
+    }
+}
+
+simd! {
+    /// Turns the pairs (i, i + half) of a row by the angles whose cosines and sines are given; `direction` -1 turns
+    /// back, which is the gradient.
+    fn turn_row(x: &mut [f32], cos: &[f32], sin: &[f32], direction: f32) {
+        let half = x.len() / 2;
+        let (first, second) = x.split_at_mut(half);
+        let (second, cos, sin) = (&mut second[..half], &cos[..half], &sin[..half]);
+        for i in 0..half {
+            let (u, v, s) = (first[i], second[i], direction * sin[i]);
+            first[i] = u * cos[i] - v * s;
+            second[i] = v * cos[i] + u * s;
+        }
+    }
+}
+
+simd! {
+    /// Softmax of scale · x in place; gives the logarithm of the sum of exponentials, from which
+    /// [`softmax_row_again`] makes the same row.
+    fn softmax_row(x: &mut [f32], scale: f32) -> f32 {
+        let top = largest(x);
+        let total = exponentials(x, top, scale);
+        let inverse = 1.0 / total;
+        for v in x.iter_mut() {
+            *v *= inverse;
+        }
+        top * scale + total.ln()
+    }
+}
+
+simd! {
+    /// Softmax of scale · x in place, given its logarithm of the sum of exponentials.
+    fn softmax_row_again(x: &mut [f32], scale: f32, log_sum: f32) {
+        for v in x.iter_mut() {
+            *v = exp(*v * scale - log_sum);
+        }
+    }
+}
+
+simd! {
+    /// The gradient of softmax(scale · x): dp <- p (dp - p·dp) scale.
+    fn softmax_row_back(p: &[f32], dp: &mut [f32], scale: f32) {
+        let n = p.len();
+        let dp = &mut dp[..n];
+        let mean = sum(n, |i| p[i] * dp[i]);
+        for i in 0..n {
+            dp[i] = p[i] * (dp[i] - mean) * scale;
+        }
+    }
+}
+
+simd! {
+    /// y = silu(gate) · up.
+    fn swiglu_row(gate: &[f32], up: &[f32], y: &mut [f32]) {
+        let n = y.len();
+        let (gate, up) = (&gate[..n], &up[..n]);
+        for i in 0..n {
+            y[i] = gate[i] / (1.0 + exp(-gate[i])) * up[i];
+        }
+    }
+}
+
+simd! {
+    /// The gradients of [`swiglu_row`].
+    fn swiglu_row_back(gate: &[f32], up: &[f32], dy: &[f32], d_gate: &mut [f32], d_up: &mut [f32]) {
+        let n = dy.len();
+        let (gate, up, d_gate, d_up) = (&gate[..n], &up[..n], &mut d_gate[..n], &mut d_up[..n]);
+        for i in 0..n {
+            let sigmoid = 1.0 / (1.0 + exp(-gate[i]));
+            let silu = gate[i] * sigmoid;
+            d_up[i] = dy[i] * silu;
+            d_gate[i] = dy[i] * up[i] * (sigmoid + silu * (1.0 - sigmoid));
+        }
+    }
+}
+
+simd! {
+    /// Cross-entropy of a row of logits: its nats; the row becomes factor · (softmax - target).
+    fn cross_entropy_row(x: &mut [f32], target: usize, factor: f32) -> f32 {
+        let top = largest(x);
+        let own = x[target] - top;
+        let total = exponentials(x, top, 1.0);
+        let k = factor / total;
+        for v in x.iter_mut() {
+            *v *= k;
+        }
+        x[target] -= factor;
+        total.ln() - own
+    }
+}
+
+simd! {
+    /// Cross-entropy of a row of logits, which is left as it is.
+    fn nats_row(x: &[f32], target: usize) -> f32 {
+        let top = largest(x);
+        sum(x.len(), |i| exp(x[i] - top)).ln() - (x[target] - top)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_right_to_a_few_units_in_the_last_place() {
+        for i in -8000..8000 {
+            let x = i as f32 * 0.01;
+            let want = f64::from(x).exp();
+            let off = (f64::from(exp(x)) - want).abs() / want;
+            // 2^-23 is one unit in the last place.
+            assert!(off < 4.0 * 2f64.powi(-23), "exp({x}) is off by {off:e}");
+        }
+    }
+
+    #[test]
+    fn rows_of_any_length_are_summed_whole() {
+        for n in [0, 1, 15, 16, 17, 40] {
+            assert_eq!(sum(n, |i| i as f32), (0..n).sum::<usize>() as f32);
+        }
+        assert_eq!(largest(&[-3.0; 19]), -3.0);
+    }
+}

@@ -1,0 +1,205 @@
+//! The decoder's operations behind one small interface. On Flex (the CPU) each is one fused operation with a backward
+//! pass of its own; on any other backend its plain twin, made of the tensor library's operations, serves. What the
+//! operations are for is not known here.
+
+use super::ExecuteError;
+use burn::tensor::Tensor;
+
+mod fused;
+mod plain;
+
+#[cfg(test)]
+mod twin_tests;
+
+/// The low-rank side path of a linear map.
+pub struct Side {
+    /// `[rank, in]`
+    pub a: Tensor<2>,
+    /// `[out, rank]`
+    pub b: Tensor<2>,
+    /// Factor of the side path's output.
+    pub scale: f32,
+    /// Dropout on its input.
+    pub dropout: Option<Dropout>,
+}
+
+/// Dropout that can be made again: the mask follows from the seed and an element's place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// Share of elements dropped, in 0..1; the rest is scaled by 1 / (1 - rate).
+    pub rate: f32,
+    /// Differs by step and by map.
+    pub seed: u64,
+}
+
+/// What a chunked linear + cross-entropy gave.
+pub struct Loss {
+    /// Nats of each row, not multiplied by any factor; 0 for ignored rows.
+    pub nats: Vec<f32>,
+    /// Gradient with respect to the input `[n, d]`; absent without factors.
+    pub d_hidden: Option<Tensor<2>>,
+    /// Gradient with respect to the matrix `[v, d]`; absent unless asked for.
+    pub d_weight: Option<Tensor<2>>,
+}
+
+/// One linear map of an input, with its side path.
+pub struct Map {
+    /// `[out, in]`
+    pub weight: Tensor<2>,
+    /// `[out]`
+    pub bias: Option<Tensor<1>>,
+    /// The low-rank side path.
+    pub side: Option<Side>,
+}
+
+impl Map {
+    /// Whether any of it is under autodiff.
+    fn is_autodiff(&self) -> bool {
+        self.weight.is_autodiff()
+            || self.bias.as_ref().is_some_and(Tensor::is_autodiff)
+            || self.side.as_ref().is_some_and(|s| s.a.is_autodiff() || s.b.is_autodiff())
+    }
+}
+
+/// How attention's heads are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Heads of queries.
+    pub query: usize,
+    /// Heads of keys and of values; divides `query`.
+    pub key_value: usize,
+    /// How many positions a position sees, itself the last; all before it where absent.
+    pub window: Option<usize>,
+}
+
+/// Norms of queries and keys by head.
+pub struct HeadNorms {
+    /// `[head_dim]`
+    pub query: Tensor<1>,
+    /// `[head_dim]`
+    pub key: Tensor<1>,
+    /// Epsilon of both.
+    pub epsilon: f32,
+}
+
+/// y = x / sqrt(mean(x²) + eps) · weight over the last dimension. `x`: `[.., d]`, `weight`: `[d]`.
+pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f32) -> Tensor<D> {
+    if fused::fits(&x) { fused::rms_norm(x, weight, epsilon) } else { plain::rms_norm(x, weight, epsilon) }
+}
+
+/// Causal attention from raw projections. `qkv`: `[batch, length, (heads + 2 kv_heads) * head_dim]`, queries, keys and
+/// values side by side; queries and keys are normed by head where norms are given, then turned by position (`cos` and
+/// `sin`: `[length, head_dim / 2]`, element i turning with element i + head_dim / 2); then
+/// softmax(q kᵀ / sqrt(head_dim)) v with key heads shared by groups of query heads ->
+/// `[batch, length, heads * head_dim]`.
+pub fn attention(
+    qkv: Tensor<3>,
+    norms: Option<HeadNorms>,
+    cos: &Tensor<2>,
+    sin: &Tensor<2>,
+    heads: Heads,
+) -> Tensor<3> {
+    if fused::fits(&qkv) {
+        fused::attention(qkv, norms, cos, sin, heads)
+    } else {
+        plain::attention(qkv, norms, cos, sin, heads)
+    }
+}
+
+/// Keys and values of the positions so far, for attention that goes on from them.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// Turned keys and values, each `[batch, kv_heads, positions, head_dim]`.
+    held: Option<(Tensor<4>, Tensor<4>)>,
+}
+
+impl Past {
+    /// Positions held.
+    pub fn positions(&self) -> usize {
+        self.held.as_ref().map_or(0, |(k, _)| k.dims()[2])
+    }
+}
+
+/// [`attention`] of new positions that also sees the past, which grows by them. `cos` and `sin` are those of the new
+/// positions. Without gradients; the same operations on every backend.
+pub fn attention_onwards(
+    qkv: Tensor<3>,
+    norms: Option<HeadNorms>,
+    cos: &Tensor<2>,
+    sin: &Tensor<2>,
+    heads: Heads,
+    past: &mut Past,
+) -> Tensor<3> {
+    plain::attention_onwards(qkv, norms, cos, sin, heads, past)
+}
+
+/// silu(gate) · up, the two side by side: `[batch, length, 2 d]` -> `[batch, length, d]`.
+pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
+    if fused::fits(&gate_up) { fused::swiglu(gate_up) } else { plain::swiglu(gate_up) }
+}
+
+/// Up to three linear maps of one input, their outputs side by side, plus a residual of the output's shape:
+/// x weightᵀ + bias + scale · (dropout(x) aᵀ) bᵀ. `x`: `[batch, length, in]` -> `[batch, length, sum of outs]`.
+/// Maps of one input share one dropout mask.
+pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+    if fused::fits(&x) && maps.iter().all(|m| fused::fits(&m.weight)) {
+        fused::linears(x, maps, residual)
+    } else {
+        plain::linears(x, maps, residual)
+    }
+}
+
+/// Cross-entropy of `hidden weightᵀ` against `targets`, by chunks of rows: the `[n, v]` logits never exist whole.
+/// `hidden`: `[n, d]`, `weight`: `[v, d]`, both without autodiff. Targets beyond `v` are ignored. The gradients are
+/// those of sum(factor · nats); without factors none are made.
+///
+/// # Errors
+/// [`ExecuteError::Backend`] where results cannot be read back.
+pub fn linear_cross_entropy(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: &[u32],
+    factors: Option<&[f32]>,
+    want_weight: bool,
+) -> Result<Loss, ExecuteError> {
+    if fused::fits(&hidden) && fused::fits(&weight) {
+        return Ok(fused::linear_cross_entropy(hidden, weight, targets, factors, want_weight));
+    }
+    plain::linear_cross_entropy(hidden, weight, targets, factors, want_weight)
+}
+
+/// Rows of a table `[v, d]` by id -> `[ids, d]`, without autodiff.
+pub fn gather_rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    if fused::fits(&table) { fused::gather_rows(table, ids) } else { plain::gather_rows(table, ids) }
+}
+
+/// `table` `[v, d]` with each row of `rows` `[ids, d]` added to the row its id names; without autodiff.
+pub fn scatter_rows(table: Tensor<2>, rows: Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    if fused::fits(&table) { fused::scatter_rows(table, rows, ids) } else { plain::scatter_rows(table, rows, ids) }
+}
+
+/// All numbers of a tensor, row-major.
+///
+/// # Errors
+/// [`ExecuteError::Backend`] where they cannot be read back.
+pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ExecuteError> {
+    let device = format!("{:?}", tensor.device());
+    let fault = |what: String| ExecuteError::Backend { device: device.clone(), what };
+    let data = tensor.try_into_data().map_err(|e| fault(format!("{e:?}")))?;
+    data.convert::<f32>().try_into_vec().map_err(|e| fault(format!("{e:?}")))
+}
+
+impl Dropout {
+    /// What element `i` is multiplied by: 0, or 1 / (1 - rate). A hash of seed and place decides (the finaliser of
+    /// MurmurHash3), so that a backward pass makes the same mask again instead of keeping it.
+    #[inline(always)]
+    pub(super) fn factor(self, i: usize) -> f32 {
+        let mut x = (i as u32).wrapping_mul(0x9E37_79B1) ^ (self.seed as u32) ^ ((self.seed >> 32) as u32);
+        x = (x ^ (x >> 16)).wrapping_mul(0x85EB_CA6B);
+        x = (x ^ (x >> 13)).wrapping_mul(0xC2B2_AE35);
+        x ^= x >> 16;
+        // 24 bits are what an f32 can tell apart in 0..1.
+        let uniform = (x >> 8) as f32 * (1.0 / (1 << 24) as f32);
+        if uniform < self.rate { 0.0 } else { 1.0 / (1.0 - self.rate) }
+    }
+}

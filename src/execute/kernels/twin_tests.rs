@@ -1,0 +1,263 @@
+//! Every fused operation against its plain twin (values and gradients), and both against finite differences.
+//! Sizes are chosen to be awkward: not multiples of 16, a single position, as many key heads as query heads.
+
+use super::*;
+use burn::tensor::{Device, TensorData};
+
+/// Agreement asked for between the twins, relative to the largest value: both are f32, with sums in another order.
+const CLOSE: f32 = 5e-6;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// Seeded numbers, normal with deviation 1.
+fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    use rand::{RngExt, SeedableRng};
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let sum_of_12 = |_| (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;
+    let numbers: Vec<f32> = (0..shape.iter().product()).map(sum_of_12).collect();
+    Tensor::from_data(TensorData::new(numbers, shape), &device()).require_grad()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    numbers(tensor.inner()).expect("Flex can always be read")
+}
+
+#[track_caller]
+fn assert_close(what: &str, a: &[f32], b: &[f32], tolerance: f32) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    let top = b.iter().fold(1e-3f32, |m, x| m.max(x.abs()));
+    let off = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / top;
+    assert!(off <= tolerance, "{what}: off by {off:e} of the largest value");
+}
+
+/// Inputs of an operation under test; all asked for gradients.
+#[derive(Clone)]
+struct Inputs {
+    x: Tensor<3>,
+    residual: Tensor<3>,
+    matrices: Vec<Tensor<2>>,
+    vectors: Vec<Tensor<1>>,
+}
+
+type Operation = dyn Fn(&Inputs) -> Tensor<3>;
+
+/// Output, and gradients of sum(output · fixed weights) with respect to every input that is used.
+fn run(inputs: &Inputs, operation: &Operation) -> Vec<Vec<f32>> {
+    let y = operation(inputs);
+    let mut all = vec![values(y.clone())];
+    let pull = random(y.dims(), 99).inner().autodiff();
+    let mut tape = (y * pull).sum().backward();
+    let mut add = |gradient: Option<Vec<f32>>| all.push(gradient.unwrap_or_default());
+    add(inputs.x.grad_remove(&mut tape).map(values));
+    add(inputs.residual.grad_remove(&mut tape).map(values));
+    for m in &inputs.matrices {
+        add(m.grad_remove(&mut tape).map(values));
+    }
+    for v in &inputs.vectors {
+        add(v.grad_remove(&mut tape).map(values));
+    }
+    all
+}
+
+/// The twins agree, and the fused one's gradient along a random direction is the finite difference.
+fn check(what: &str, inputs: &Inputs, fused: &Operation, plain: &Operation) {
+    let (a, b) = (run(inputs, fused), run(inputs, plain));
+    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+        assert_close(&format!("{what}, part {i}"), a, b, CLOSE);
+    }
+    // d/de f(x + e v) at 0, by central differences of step 1e-2: error of order e² + rounding / e, about 1e-3.
+    let v = random(inputs.x.dims(), 7).inner();
+    let pull = values(random(fused(inputs).dims(), 99));
+    let at = |e: f32| -> f64 {
+        let moved = Inputs { x: inputs.x.clone().inner() + v.clone() * e, ..inputs.clone() };
+        values(fused(&moved)).iter().zip(&pull).map(|(y, p)| f64::from(*y) * f64::from(*p)).sum()
+    };
+    let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
+    let along: f64 = a[1].iter().zip(values(v)).map(|(g, v)| f64::from(*g) * f64::from(v)).sum();
+    let size: f64 = a[1].iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    assert!((slope - along).abs() <= 3e-3 * size.max(1.0), "{what}: slope {slope} against gradient {along}");
+}
+
+fn inputs(x: [usize; 3], residual: [usize; 3], matrices: &[[usize; 2]], vectors: &[usize]) -> Inputs {
+    Inputs {
+        x: random(x, 1),
+        residual: random(residual, 2),
+        matrices: matrices.iter().enumerate().map(|(i, m)| random(*m, 10 + i as u64)).collect(),
+        vectors: vectors.iter().enumerate().map(|(i, v)| random([*v], 30 + i as u64)).collect(),
+    }
+}
+
+#[test]
+fn the_norm_agrees_with_its_twin() {
+    for shape in [[2, 3, 16], [1, 1, 7], [3, 33, 50]] {
+        let inputs = inputs(shape, [1, 1, 1], &[], &[shape[2]]);
+        check(
+            &format!("norm {shape:?}"),
+            &inputs,
+            &|i| fused::rms_norm(i.x.clone(), i.vectors[0].clone(), 1e-6),
+            &|i| plain::rms_norm(i.x.clone(), i.vectors[0].clone(), 1e-6),
+        );
+    }
+}
+
+#[test]
+fn the_gate_agrees_with_its_twin() {
+    for shape in [[2, 5, 32], [1, 1, 6], [2, 19, 70]] {
+        let inputs = inputs(shape, [1, 1, 1], &[], &[]);
+        check(&format!("gate {shape:?}"), &inputs, &|i| fused::swiglu(i.x.clone()), &|i| plain::swiglu(i.x.clone()));
+    }
+}
+
+fn angles(length: usize, half: usize) -> (Tensor<2>, Tensor<2>) {
+    let angle = |i: usize| (i / half) as f32 * 0.7f32.powi((i % half) as i32);
+    let table = |f: fn(f32) -> f32| {
+        let numbers: Vec<f32> = (0..length * half).map(|i| f(angle(i))).collect();
+        Tensor::from_data(TensorData::new(numbers, [length, half]), &Device::flex())
+    };
+    (table(f32::cos), table(f32::sin))
+}
+
+#[test]
+fn attention_agrees_with_its_twin() {
+    // batch, length, heads, key heads, head_dim, window, norms
+    let cases = [
+        (2, 7, 4, 2, 8, None, true),
+        (1, 1, 2, 2, 4, None, true),
+        (1, 70, 3, 3, 6, None, false),
+        (2, 130, 4, 1, 16, None, true),
+        (1, 90, 2, 1, 10, Some(5), true),
+        (1, 150, 2, 2, 8, Some(100), false),
+    ];
+    for (batch, length, query, key_value, hd, window, norms) in cases {
+        let width = (query + 2 * key_value) * hd;
+        let inputs = inputs([batch, length, width], [1, 1, 1], &[], &[hd, hd]);
+        let (cos, sin) = angles(length, hd / 2);
+        let heads = Heads { query, key_value, window };
+        let given = move |i: &Inputs| {
+            norms.then(|| HeadNorms { query: i.vectors[0].clone(), key: i.vectors[1].clone(), epsilon: 1e-6 })
+        };
+        let (c, s) = (cos.clone(), sin.clone());
+        check(
+            &format!("attention {batch} x {length}, {query}/{key_value} heads of {hd}, window {window:?}"),
+            &inputs,
+            &move |i| fused::attention(i.x.clone(), given(i), &cos, &sin, heads),
+            &move |i| plain::attention(i.x.clone(), given(i), &c, &s, heads),
+        );
+    }
+}
+
+/// Maps of 11 and 6 outputs (the second without a bias), side paths of ranks 3 and 2.
+fn maps(i: &Inputs, sides: bool, dropout: Option<Dropout>) -> Vec<Map> {
+    let side = |a: usize, b: usize| Side { a: i.matrices[a].clone(), b: i.matrices[b].clone(), scale: 0.5, dropout };
+    vec![
+        Map { weight: i.matrices[0].clone(), bias: Some(i.vectors[0].clone()), side: sides.then(|| side(2, 3)) },
+        Map { weight: i.matrices[1].clone(), bias: None, side: sides.then(|| side(4, 5)) },
+    ]
+}
+
+#[test]
+fn linear_maps_agree_with_their_twin() {
+    let dropout = Some(Dropout { rate: 0.3, seed: 0x1234_5678_9ABC });
+    for (batch, length, inside) in [(2, 9, 10), (1, 1, 5), (1, 300, 33)] {
+        for (sides, dropout, residual) in
+            [(false, None, false), (true, None, true), (true, dropout, false), (true, dropout, true)]
+        {
+            let inputs = inputs(
+                [batch, length, inside],
+                [batch, length, 17],
+                &[[11, inside], [6, inside], [3, inside], [11, 3], [2, inside], [6, 2]],
+                &[11],
+            );
+            let rest = move |i: &Inputs| residual.then(|| i.residual.clone());
+            check(
+                &format!("linear {batch} x {length} x {inside}, sides {sides}, {dropout:?}"),
+                &inputs,
+                &move |i| fused::linears(i.x.clone(), maps(i, sides, dropout), rest(i)),
+                &move |i| plain::linears(i.x.clone(), maps(i, sides, dropout), rest(i)),
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_asked_gradients_are_made() {
+    let inputs = inputs([1, 3, 5], [1, 3, 17], &[[11, 5], [6, 5], [3, 5], [11, 3], [2, 5], [6, 2]], &[11]);
+    let mut frozen = inputs.clone();
+    frozen.matrices[0] = frozen.matrices[0].clone().inner();
+    frozen.x = frozen.x.inner();
+    let with = run(&inputs, &|i| fused::linears(i.x.clone(), maps(i, true, None), None));
+    let without = run(&frozen, &|i| fused::linears(i.x.clone(), maps(i, true, None), None));
+    assert!(without[1].is_empty() && without[3].is_empty());
+    assert_eq!(with[5], without[5]);
+}
+
+#[test]
+fn cross_entropy_agrees_with_its_twin_and_with_finite_differences() {
+    let (n, d, v) = (37, 13, 51);
+    let (h, w) = (random([n, d], 1).inner(), random([v, d], 2).inner());
+    let mut targets: Vec<u32> = (0..n as u32).map(|i| i * 7 % v as u32).collect();
+    targets[3] = u32::MAX;
+    let factors: Vec<f32> = (0..n).map(|i| if i == 5 { 0.0 } else { 0.1 + i as f32 * 0.01 }).collect();
+    let run = |plain: bool, factors: Option<&[f32]>| {
+        let (h, w) = (h.clone(), w.clone());
+        if plain {
+            plain::linear_cross_entropy(h, w, &targets, factors, true).expect("Flex can be read")
+        } else {
+            fused::linear_cross_entropy(h, w, &targets, factors, true)
+        }
+    };
+    let (a, b) = (run(false, None), run(true, None));
+    assert_close("nats", &a.nats, &b.nats, CLOSE);
+    assert!(a.nats[3] == 0.0 && a.d_hidden.is_none() && a.d_weight.is_none());
+    let (a, b) = (run(false, Some(&factors)), run(true, Some(&factors)));
+    let gradient = |l: Option<Tensor<2>>| values(l.expect("factors were given"));
+    let (dh, dw) = (gradient(a.d_hidden), gradient(a.d_weight));
+    assert_close("d hidden", &dh, &gradient(b.d_hidden), CLOSE);
+    assert_close("d weight", &dw, &gradient(b.d_weight), CLOSE);
+    let loss = |h: Tensor<2>, w: Tensor<2>| -> f64 {
+        let nats = fused::linear_cross_entropy(h, w, &targets, None, false).nats;
+        nats.iter().zip(&factors).map(|(n, f)| f64::from(*n) * f64::from(*f)).sum()
+    };
+    // Central differences of step 1e-2, as above.
+    for (gradient, at_w) in [(&dh, false), (&dw, true)] {
+        let v = if at_w { random([v, d], 3).inner() } else { random([n, d], 3).inner() };
+        let at = |e: f32| {
+            let step = v.clone() * e;
+            if at_w { loss(h.clone(), w.clone() + step) } else { loss(h.clone() + step, w.clone()) }
+        };
+        let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
+        let along: f64 = gradient.iter().zip(values(v)).map(|(g, v)| f64::from(*g) * f64::from(v)).sum();
+        let size: f64 = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        assert!((slope - along).abs() <= 3e-3 * size, "slope {slope} against gradient {along}");
+    }
+}
+
+#[test]
+fn rows_are_gathered_and_added_back_by_id() {
+    let table = random([9, 5], 1).inner();
+    let ids = [3, 0, 3, 8];
+    let a = fused::gather_rows(table.clone(), &ids);
+    assert_eq!(values(a.clone()), values(plain::gather_rows(table.clone(), &ids)));
+    let before = values(table.clone());
+    let sums = values(fused::scatter_rows(table.clone(), a.clone(), &ids));
+    assert_eq!(sums, values(plain::scatter_rows(table.clone(), a, &ids)));
+    // The table itself was shared and must not have changed.
+    assert_eq!(values(table), before);
+}
+
+#[test]
+fn dropout_drops_its_share_and_keeps_the_mean() {
+    let dropout = Dropout { rate: 0.3, seed: 42 };
+    let n = 100_000;
+    let dropped = (0..n).filter(|i| dropout.factor(*i) == 0.0).count() as f32 / n as f32;
+    let mean = (0..n).map(|i| dropout.factor(i)).sum::<f32>() / n as f32;
+    // Deviation of the share is sqrt(.3 * .7 / 1e5) = 0.0015.
+    assert!((dropped - 0.3).abs() < 0.006, "{dropped}");
+    assert!((mean - 1.0).abs() < 0.01, "{mean}");
+    let other = Dropout { seed: 43, ..dropout };
+    let same = (0..n).filter(|i| (dropout.factor(*i) == 0.0) == (other.factor(*i) == 0.0)).count() as f32 / n as f32;
+    // Independent masks agree on .7² + .3² = 0.58 of the places.
+    assert!((same - 0.58).abs() < 0.01, "{same}");
+}

@@ -1,0 +1,403 @@
+//! The decoder: embeddings, layers, norm, head; what of it is trained; its parameters by their Hugging Face names.
+//! One structure serves every family: what differs is present or absent by configuration.
+
+use super::attention::Attention;
+use super::config::ModelConfig;
+use super::folder::{EMBEDDINGS, HEAD};
+use super::layer::{Layer, Mlp, Norm, Pass};
+use super::matrix::Matrix;
+use super::projection::{LoraConfig, Projection, Target};
+use super::rope::RopeTable;
+use super::source::{Fresh, Source, frozen};
+use crate::execute::ExecuteError;
+use crate::execute::kernels::{self, Map};
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{Device, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// A decoder-only transformer on a device.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    /// `[rows, hidden]`
+    pub(super) embeddings: Param<Tensor<2>>,
+    pub(super) layers: Vec<Layer>,
+    pub(super) norm: Norm,
+    /// `[rows, hidden]`; absent where tied.
+    pub(super) head: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    pub(super) config: ModelConfig,
+    #[module(skip)]
+    pub(super) lora: Option<LoraConfig>,
+}
+
+/// What a parameter is, for learning rates and weight decay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    /// A factor of a low-rank side path.
+    Adapter,
+    /// The input embeddings (and the head with them, where tied).
+    Embedding,
+    /// The head, where it is a matrix of its own.
+    Head,
+    /// A weight matrix of a layer.
+    Matrix,
+    /// A norm weight or a bias.
+    Vector,
+}
+
+/// A parameter in words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// Its Hugging Face name; side paths end in `.lora_A.weight` and `.lora_B.weight`.
+    pub name: String,
+    /// Burn's id, by which gradients are filed.
+    pub id: ParamId,
+    /// What it is.
+    pub group: Group,
+    /// Its shape; one or two numbers.
+    pub shape: Vec<usize>,
+    /// Whether it is trained.
+    pub trained: bool,
+}
+
+impl Parameter {
+    /// How many numbers it holds.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// A parameter itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Held<'a> {
+    Matrix(&'a Param<Tensor<2>>),
+    Vector(&'a Param<Tensor<1>>),
+}
+
+impl Held<'_> {
+    pub(crate) fn is_trained(self) -> bool {
+        match self {
+            Self::Matrix(p) => p.is_require_grad(),
+            Self::Vector(p) => p.is_require_grad(),
+        }
+    }
+
+    pub(crate) fn shape(self) -> Vec<usize> {
+        match self {
+            Self::Matrix(p) => p.val().dims().to_vec(),
+            Self::Vector(p) => p.val().dims().to_vec(),
+        }
+    }
+
+    fn id(self) -> ParamId {
+        match self {
+            Self::Matrix(p) => p.id,
+            Self::Vector(p) => p.id,
+        }
+    }
+
+    /// Row-major numbers.
+    pub(crate) fn numbers(self) -> Result<Vec<f32>, ExecuteError> {
+        match self {
+            Self::Matrix(p) => kernels::numbers(p.val().inner()),
+            Self::Vector(p) => kernels::numbers(p.val().inner()),
+        }
+    }
+}
+
+impl Decoder {
+    pub(super) fn build(config: &ModelConfig, source: &mut dyn Source) -> Result<Self, ExecuteError> {
+        let s = config.size;
+        let embeddings = source.matrix(EMBEDDINGS, [s.rows, s.hidden])?;
+        let layers = (0..s.layers).map(|index| build_layer(config, index, source)).collect::<Result<_, _>>()?;
+        let norm = Norm { weight: source.vector("model.norm.weight", s.hidden)?, epsilon: config.norm_eps };
+        let head = if s.tied { None } else { Some(source.matrix(HEAD, [s.rows, s.hidden])?) };
+        Ok(Self { embeddings, layers, norm, head, config: config.clone(), lora: None })
+    }
+
+    /// A fresh decoder: matrices normal(0, 0.02), norms one, biases zero; the same for the same seed. All frozen.
+    ///
+    /// # Errors
+    /// None today; a device that cannot hold it says so here.
+    pub fn init(config: &ModelConfig, device: &Device, seed: u64) -> Result<Self, ExecuteError> {
+        Self::build(config, &mut Fresh::new(device, 0.02, seed))
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The adapters' configuration, where it has any.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        self.lora.as_ref()
+    }
+
+    /// The device it lives on, without autodiff.
+    pub fn device(&self) -> Device {
+        self.embeddings.val().device().inner()
+    }
+
+    /// Fresh side paths on the targets of every layer, trained; everything else stays as it is. Side paths that were
+    /// there are merged first.
+    pub fn with_lora(self, lora: &LoraConfig, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut stream = 0;
+        let mut adapted = self.merged().map_projections(&mut |target, projection| {
+            // Maps of the same input share its dropout.
+            stream += u64::from(matches!(target, Target::Query | Target::Output | Target::Gate | Target::Down));
+            if lora.targets.contains(&target) { projection.adapted(lora, stream, &mut rng) } else { projection }
+        });
+        adapted.lora = Some(lora.clone());
+        adapted
+    }
+
+    /// With the numbers of its side paths replaced: a, then b of each, in the order of [`Decoder::each_parameter`].
+    /// The caller has checked the shapes.
+    pub(crate) fn with_factors(self, factors: Vec<Vec<f32>>) -> Self {
+        let device = self.device();
+        let mut factors = factors.into_iter();
+        let mut next = |p: Param<Tensor<2>>| {
+            let (shape, trained) = (p.val().dims(), p.is_require_grad());
+            match factors.next() {
+                Some(numbers) => frozen(numbers, shape, &device).set_require_grad(trained),
+                None => p,
+            }
+        };
+        self.map_projections(&mut |_, mut projection| {
+            projection.side = projection.side.map(|mut side| {
+                side.a = next(side.a);
+                side.b = next(side.b);
+                side
+            });
+            projection
+        })
+    }
+
+    /// Trains, or freezes, the embeddings and the head.
+    pub fn train_embeddings(mut self, train: bool) -> Self {
+        self.embeddings = self.embeddings.set_require_grad(train);
+        self.head = self.head.map(|head| head.set_require_grad(train));
+        self
+    }
+
+    /// Trains every parameter.
+    pub fn full(self) -> Self {
+        self.set_require_grad(true)
+    }
+
+    /// Freezes every parameter.
+    pub fn frozen(self) -> Self {
+        self.set_require_grad(false)
+    }
+
+    /// With other embeddings; the number of rows may change. Without an `output` the head is tied to the input.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Mismatch`] where a matrix has another width than the model, or the two differ in rows.
+    pub fn replace_embeddings(mut self, input: Matrix, output: Option<Matrix>) -> Result<Self, ExecuteError> {
+        let (rows, hidden) = (input.rows(), self.config.size.hidden);
+        for matrix in [Some(&input), output.as_ref()].into_iter().flatten() {
+            if (matrix.rows(), matrix.cols()) != (rows, hidden) {
+                return Err(ExecuteError::Mismatch(format!(
+                    "embeddings of {} x {} do not fit a model that needs {rows} x {hidden}",
+                    matrix.rows(),
+                    matrix.cols()
+                )));
+            }
+        }
+        let device = self.device();
+        let trained = self.embeddings.is_require_grad();
+        let param = |m: Matrix| frozen(m.into_data(), [rows, hidden], &device).set_require_grad(trained);
+        self.config = self.config.with_rows(rows).with_tied(output.is_none());
+        self.embeddings = param(input);
+        self.head = output.map(param);
+        Ok(self)
+    }
+
+    /// The embeddings as they are now: input and, where it is a matrix of its own, output.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where they cannot be read back.
+    pub fn embeddings(&self) -> Result<(Matrix, Option<Matrix>), ExecuteError> {
+        let read = |p: &Param<Tensor<2>>| {
+            let [rows, cols] = p.val().dims();
+            let data = kernels::numbers(p.val().inner())?;
+            Matrix::new(rows, cols, data).ok_or_else(|| ExecuteError::Mismatch("embeddings of a wrong size".into()))
+        };
+        Ok((read(&self.embeddings)?, self.head.as_ref().map(read).transpose()?))
+    }
+
+    /// With all side paths added into their weights; none are left.
+    pub fn merged(self) -> Self {
+        let mut merged = self.map_projections(&mut |_, projection| projection.merged());
+        merged.lora = None;
+        merged
+    }
+
+    /// Its parameters in words, in the order of the layers.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut all = Vec::new();
+        self.each_parameter(&mut |name, group, held| {
+            let (id, shape, trained) = (held.id(), held.shape(), held.is_trained());
+            all.push(Parameter { name, id, group, shape, trained });
+        });
+        all
+    }
+
+    /// Numbers that are trained.
+    pub fn trainable(&self) -> u64 {
+        self.parameters().iter().filter(|p| p.trained).map(|p| p.count() as u64).sum()
+    }
+
+    /// The normed residual stream: `[batch, length, hidden]` for `ids` of `batch * length`, row by row. No gradients.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Mismatch`] for ids outside the table or a length that does not fit.
+    pub fn hidden(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
+        self.check_ids(ids, shape)?;
+        let rope = RopeTable::new(&self.config, 0, shape[1], &self.device());
+        let pass = Pass { rope: &rope, tape: false, dropout: None };
+        let x = self.embed(ids, shape);
+        let x = self.layers.iter().fold(x, |x, layer| layer.forward(x, &pass));
+        Ok(self.norm.forward(x, &pass))
+    }
+
+    /// Logits of every position: `[batch, length, rows]`. They exist whole: for training and evaluation use
+    /// [`Decoder::step`] and [`Decoder::nats`]. No gradients.
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden`].
+    pub fn logits(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
+        let head = Map { weight: self.output_matrix(), bias: None, side: None };
+        Ok(kernels::linears(self.hidden(ids, shape)?, vec![head], None))
+    }
+
+    /// The matrix that makes logits, `[rows, hidden]`, off the tape.
+    pub(super) fn output_matrix(&self) -> Tensor<2> {
+        self.head.as_ref().unwrap_or(&self.embeddings).val().inner()
+    }
+
+    /// Rows of the embeddings, off the tape: `[batch, length, hidden]`.
+    pub(super) fn embed(&self, ids: &[u32], [batch, length]: [usize; 2]) -> Tensor<3> {
+        kernels::gather_rows(self.embeddings.val().inner(), ids).reshape([batch, length, self.config.size.hidden])
+    }
+
+    pub(super) fn check_ids(&self, ids: &[u32], [batch, length]: [usize; 2]) -> Result<(), ExecuteError> {
+        if ids.is_empty() || ids.len() != batch * length {
+            return Err(ExecuteError::Mismatch(format!("{} ids do not make {batch} sequences of {length}", ids.len())));
+        }
+        let rows = self.config.size.rows;
+        match ids.iter().find(|id| **id as usize >= rows) {
+            Some(id) => Err(ExecuteError::Mismatch(format!(
+                "token {id} has no row: the model has {rows} embedding rows; is this the model's tokenizer?"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every parameter with its Hugging Face name, in the order they are saved in.
+    pub(crate) fn each_parameter(&self, see: &mut dyn FnMut(String, Group, Held<'_>)) {
+        see(EMBEDDINGS.into(), Group::Embedding, Held::Matrix(&self.embeddings));
+        for (index, layer) in self.layers.iter().enumerate() {
+            let name = |rest: &str| format!("model.layers.{index}.{rest}");
+            let norms = [
+                ("input_layernorm", Some(&layer.before_attention)),
+                ("self_attn.q_norm", layer.attention.q_norm.as_ref()),
+                ("self_attn.k_norm", layer.attention.k_norm.as_ref()),
+                ("post_attention_layernorm", Some(&layer.before_mlp)),
+            ];
+            for (module, norm) in norms {
+                if let Some(norm) = norm {
+                    see(name(&format!("{module}.weight")), Group::Vector, Held::Vector(&norm.weight));
+                }
+            }
+            for (target, projection) in projections(layer) {
+                let module = target.path();
+                see(name(&format!("{module}.weight")), Group::Matrix, Held::Matrix(&projection.weight));
+                if let Some(bias) = &projection.bias {
+                    see(name(&format!("{module}.bias")), Group::Vector, Held::Vector(bias));
+                }
+                if let Some(side) = &projection.side {
+                    see(name(&format!("{module}.lora_A.weight")), Group::Adapter, Held::Matrix(&side.a));
+                    see(name(&format!("{module}.lora_B.weight")), Group::Adapter, Held::Matrix(&side.b));
+                }
+            }
+        }
+        see("model.norm.weight".into(), Group::Vector, Held::Vector(&self.norm.weight));
+        if let Some(head) = &self.head {
+            see(HEAD.into(), Group::Head, Held::Matrix(head));
+        }
+    }
+
+    /// Every projection passed through a function, layer by layer in [`Target`]'s order.
+    pub(crate) fn map_projections(mut self, change: &mut dyn FnMut(Target, Projection) -> Projection) -> Self {
+        let layers = self.layers.into_iter().map(|layer| {
+            let (a, m) = (layer.attention, layer.mlp);
+            let attention = Attention {
+                q: change(Target::Query, a.q),
+                k: change(Target::Key, a.k),
+                v: change(Target::Value, a.v),
+                o: change(Target::Output, a.o),
+                ..a
+            };
+            let mlp = Mlp {
+                gate: change(Target::Gate, m.gate),
+                up: change(Target::Up, m.up),
+                down: change(Target::Down, m.down),
+            };
+            Layer { attention, mlp, ..layer }
+        });
+        self.layers = layers.collect();
+        self
+    }
+}
+
+/// The seven maps of a layer.
+fn projections(layer: &Layer) -> [(Target, &Projection); 7] {
+    let (a, m) = (&layer.attention, &layer.mlp);
+    [
+        (Target::Query, &a.q),
+        (Target::Key, &a.k),
+        (Target::Value, &a.v),
+        (Target::Output, &a.o),
+        (Target::Gate, &m.gate),
+        (Target::Up, &m.up),
+        (Target::Down, &m.down),
+    ]
+}
+
+fn build_layer(config: &ModelConfig, index: usize, source: &mut dyn Source) -> Result<Layer, ExecuteError> {
+    let s = config.size;
+    let (queries, keys) = (s.heads * s.head_dim, s.kv_heads * s.head_dim);
+    let name = |rest: &str| format!("model.layers.{index}.{rest}");
+    let mut map = |target: Target, out: usize, inside: usize, bias: bool| -> Result<Projection, ExecuteError> {
+        let module = name(&target.path());
+        let weight = source.matrix(&format!("{module}.weight"), [out, inside])?;
+        let bias = if bias { Some(source.vector(&format!("{module}.bias"), out)?) } else { None };
+        Ok(Projection { weight, bias, side: None })
+    };
+    let q = map(Target::Query, queries, s.hidden, config.qkv_bias)?;
+    let k = map(Target::Key, keys, s.hidden, config.qkv_bias)?;
+    let v = map(Target::Value, keys, s.hidden, config.qkv_bias)?;
+    let o = map(Target::Output, s.hidden, queries, config.output_bias)?;
+    let mlp = Mlp {
+        gate: map(Target::Gate, s.intermediate, s.hidden, config.mlp_bias)?,
+        up: map(Target::Up, s.intermediate, s.hidden, config.mlp_bias)?,
+        down: map(Target::Down, s.hidden, s.intermediate, config.mlp_bias)?,
+    };
+    let mut norm = |rest: &str, length: usize| -> Result<Norm, ExecuteError> {
+        Ok(Norm { weight: source.vector(&name(&format!("{rest}.weight")), length)?, epsilon: config.norm_eps })
+    };
+    let (q_norm, k_norm) = if config.qk_norm {
+        (Some(norm("self_attn.q_norm", s.head_dim)?), Some(norm("self_attn.k_norm", s.head_dim)?))
+    } else {
+        (None, None)
+    };
+    let (before_attention, before_mlp) =
+        (norm("input_layernorm", s.hidden)?, norm("post_attention_layernorm", s.hidden)?);
+    let window = config.windows.get(index).copied().flatten();
+    let attention = Attention { q, k, v, o, q_norm, k_norm, heads: s.heads, kv_heads: s.kv_heads, window };
+    Ok(Layer { attention, mlp, before_attention, before_mlp })
+}

@@ -1,0 +1,75 @@
+//! One layer of the decoder: attention and MLP, each behind a norm and beside the residual stream.
+
+use super::attention::Attention;
+use super::projection::Projection;
+use super::rope::RopeTable;
+use crate::execute::kernels::{self, Past};
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+/// What one pass through the layers needs beside the activations.
+pub(crate) struct Pass<'a> {
+    /// Positions of the sequence.
+    pub(crate) rope: &'a RopeTable,
+    /// Whether what happens is recorded for gradients.
+    pub(crate) tape: bool,
+    /// Seed of this step's dropout; `None` outside of training.
+    pub(crate) dropout: Option<u64>,
+}
+
+impl Pass<'_> {
+    /// A parameter's value, with its place on the tape where there is one.
+    pub(crate) fn value<const D: usize>(&self, param: &Param<Tensor<D>>) -> Tensor<D> {
+        if self.tape && param.is_require_grad() { param.val() } else { param.val().inner() }
+    }
+}
+
+/// Root-mean-square norm (Zhang & Sennrich 2019).
+#[derive(Module, Debug)]
+pub(crate) struct Norm {
+    pub(crate) weight: Param<Tensor<1>>,
+    pub(crate) epsilon: f64,
+}
+
+impl Norm {
+    pub(crate) fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
+        kernels::rms_norm(x, pass.value(&self.weight), self.epsilon as f32)
+    }
+}
+
+/// The gated MLP: down(silu(gate x) · up x) (Shazeer 2020).
+#[derive(Module, Debug)]
+pub(crate) struct Mlp {
+    pub(crate) gate: Projection,
+    pub(crate) up: Projection,
+    pub(crate) down: Projection,
+}
+
+impl Mlp {
+    fn forward(&self, x: Tensor<3>, residual: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
+        let gate_up = kernels::linears(x, vec![self.gate.during(pass), self.up.during(pass)], None);
+        kernels::linears(kernels::swiglu(gate_up), vec![self.down.during(pass)], Some(residual))
+    }
+}
+
+/// One layer.
+#[derive(Module, Debug)]
+pub(crate) struct Layer {
+    pub(crate) attention: Attention,
+    pub(crate) mlp: Mlp,
+    pub(crate) before_attention: Norm,
+    pub(crate) before_mlp: Norm,
+}
+
+impl Layer {
+    /// `[batch, length, hidden]` -> the same.
+    pub(crate) fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
+        self.onwards(x, pass, None)
+    }
+
+    /// The same for positions that go on from a past, where there is one.
+    pub(crate) fn onwards(&self, x: Tensor<3>, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
+        let x = self.attention.forward(self.before_attention.forward(x.clone(), pass), x, pass, past);
+        self.mlp.forward(self.before_mlp.forward(x.clone(), pass), x, pass)
+    }
+}

@@ -1,0 +1,35 @@
+//! A decoder as a Hugging Face folder describes it: its configuration, its weights, the pass through it, its losses
+//! and gradients. What it is trained on, by which schedule and why, is not known here.
+
+mod attention;
+mod cache;
+mod config;
+mod decoder;
+mod folder;
+mod layer;
+mod matrix;
+mod projection;
+mod rope;
+mod save;
+mod source;
+mod step;
+mod weights;
+
+pub use cache::Cache;
+pub use config::{Dimensions, Family, ModelConfig, RopeScaling, Specials};
+pub use decoder::{Decoder, Group, Parameter};
+pub use folder::ModelFolder;
+pub use matrix::Matrix;
+pub use projection::{LoraConfig, Target};
+pub use save::{Dtype, save_model, write_atomically};
+pub use step::{Batch, IGNORE, Step, StepOptions};
+pub use weights::Weights;
+
+pub(crate) use save::{held_tensor, write_tensors};
+
+#[cfg(test)]
+mod folder_tests;
+#[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
+mod step_tests;

@@ -1,0 +1,182 @@
+//! Losses and gradients of a batch. The logits never exist whole: head and cross-entropy go by chunks of rows, with a
+//! backward pass of their own. What is done with the gradients is the trainer's business.
+
+use super::decoder::Decoder;
+use super::layer::Pass;
+use super::rope::RopeTable;
+use crate::execute::{ExecuteError, kernels};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// A target that does not count.
+pub const IGNORE: u32 = u32::MAX;
+
+/// Sequences with what is to be predicted at each position.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Inputs, `batch * length`, row by row.
+    pub ids: &'a [u32],
+    /// Targets, one for each input (already shifted); [`IGNORE`] where nothing is asked.
+    pub targets: &'a [u32],
+    /// A factor for each target's loss; 1 everywhere where absent.
+    pub weights: Option<&'a [f32]>,
+    /// `[batch, length]`
+    pub shape: [usize; 2],
+}
+
+/// How a step is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct StepOptions {
+    /// The gradients are those of `scale` times the summed nats: 1 / tokens of the whole optimiser step makes them
+    /// those of its mean loss, whatever the micro-batches.
+    pub scale: f32,
+    /// Seed of the adapters' dropout in this step; `None` for none.
+    pub dropout: Option<u64>,
+    /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
+    pub checkpointing: bool,
+}
+
+/// What a batch gave.
+pub struct Step {
+    /// Summed nats, weighted; not scaled.
+    pub nats: f64,
+    /// Targets that counted.
+    pub tokens: usize,
+    /// Gradients by parameter id, of everything that is trained.
+    pub grads: GradientsParams,
+}
+
+impl Decoder {
+    /// Loss and gradients of a batch, for every parameter that is trained.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Mismatch`] where ids, targets and shape do not fit together; [`ExecuteError::Backend`] where
+    /// the device fails (out of memory on a GPU).
+    pub fn step(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ExecuteError> {
+        self.check_batch(batch)?;
+        let factors = factors(batch, options.scale);
+        let rope = RopeTable::new(&self.config, 0, batch.shape[1], &self.device());
+        let pass = Pass { rope: &rope, tape: true, dropout: options.dropout };
+        let train_input = self.embeddings.is_require_grad();
+        let train_output = self.head.as_ref().unwrap_or(&self.embeddings).is_require_grad();
+
+        let mut input = self.embed(batch.ids, batch.shape);
+        if train_input {
+            input = input.autodiff().require_grad();
+        }
+        // By checkpointing the tape begins at the last layer's output, and each layer is replayed on a tape of its own.
+        let mut kept = Vec::new();
+        let top = if options.checkpointing {
+            let silent = Pass { tape: false, ..pass };
+            let mut x = input.clone().inner();
+            for layer in &self.layers {
+                let y = layer.forward(x.clone(), &silent);
+                kept.push(x);
+                x = y;
+            }
+            x.autodiff().require_grad()
+        } else {
+            self.layers.iter().fold(input.clone(), |x, layer| layer.forward(x, &pass))
+        };
+        let hidden = self.norm.forward(top.clone(), &pass);
+        let [b, s, d] = hidden.dims();
+        let loss = kernels::linear_cross_entropy(
+            hidden.clone().inner().reshape([b * s, d]),
+            self.output_matrix(),
+            batch.targets,
+            Some(&factors),
+            train_output,
+        )?;
+
+        let mut grads = GradientsParams::new();
+        let mut below = None;
+        if hidden.is_tracked()
+            && let Some(dh) = loss.d_hidden
+        {
+            let mut tape = (hidden * dh.reshape([b, s, d]).autodiff()).sum().backward();
+            below = if options.checkpointing { top.grad_remove(&mut tape) } else { input.grad_remove(&mut tape) };
+            collect(&mut grads, GradientsParams::from_grads(tape, self), self);
+        }
+        for (layer, x) in self.layers.iter().zip(kept).rev() {
+            let Some(dy) = below.take() else { break };
+            let x = x.autodiff().require_grad();
+            let mut tape = (layer.forward(x.clone(), &pass) * dy.autodiff()).sum().backward();
+            below = x.grad_remove(&mut tape);
+            collect(&mut grads, GradientsParams::from_grads(tape, layer), layer);
+        }
+        let mut d_output = loss.d_weight;
+        if train_input && let Some(dx) = below {
+            let dx = dx.reshape([b * s, d]);
+            let table = match (&self.head, d_output.take()) {
+                // Tied: one matrix, one gradient, the sum of both uses.
+                (None, Some(both)) => kernels::scatter_rows(both, dx, batch.ids),
+                (_, own) => {
+                    d_output = own;
+                    let zeros = Tensor::zeros([self.config.size.rows, d], &self.device());
+                    kernels::scatter_rows(zeros, dx, batch.ids)
+                }
+            };
+            grads.register(self.embeddings.id, table);
+        }
+        if let Some(d_output) = d_output {
+            grads.register(self.head.as_ref().unwrap_or(&self.embeddings).id, d_output);
+        }
+        let nats = loss.nats.iter().enumerate().map(|(i, n)| f64::from(*n) * weight(batch, i)).sum();
+        Ok(Step { nats, tokens: batch.targets.iter().filter(|t| **t != IGNORE).count(), grads })
+    }
+
+    /// Nats of every target, unweighted, 0 where ignored: for evaluation. No gradients.
+    ///
+    /// # Errors
+    /// As [`Decoder::step`].
+    pub fn nats(&self, batch: &Batch<'_>) -> Result<Vec<f32>, ExecuteError> {
+        self.check_batch(batch)?;
+        let hidden = self.hidden(batch.ids, batch.shape)?;
+        let [b, s, d] = hidden.dims();
+        let hidden = hidden.reshape([b * s, d]);
+        Ok(kernels::linear_cross_entropy(hidden, self.output_matrix(), batch.targets, None, false)?.nats)
+    }
+
+    fn check_batch(&self, batch: &Batch<'_>) -> Result<(), ExecuteError> {
+        self.check_ids(batch.ids, batch.shape)?;
+        let count = batch.ids.len();
+        let weights = batch.weights.map_or(count, <[f32]>::len);
+        if batch.targets.len() != count || weights != count {
+            return Err(ExecuteError::Mismatch(format!(
+                "{count} ids, {} targets and {weights} weights do not belong together",
+                batch.targets.len()
+            )));
+        }
+        let rows = self.config.size.rows;
+        match batch.targets.iter().find(|t| **t != IGNORE && **t as usize >= rows) {
+            Some(t) => {
+                Err(ExecuteError::Mismatch(format!("target {t} has no row: the model has {rows} embedding rows")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn weight(batch: &Batch<'_>, i: usize) -> f64 {
+    batch.weights.and_then(|w| w.get(i)).map_or(1.0, |w| f64::from(*w))
+}
+
+/// What each position's loss is multiplied by; 0 where it is ignored.
+fn factors(batch: &Batch<'_>, scale: f32) -> Vec<f32> {
+    let counts = |(i, t): (usize, &u32)| if *t == IGNORE { 0.0 } else { scale * weight(batch, i) as f32 };
+    batch.targets.iter().enumerate().map(counts).collect()
+}
+
+/// Moves a module's gradients into a larger collection.
+fn collect<M: Module>(into: &mut GradientsParams, from: GradientsParams, module: &M) {
+    struct Move<'a>(&'a mut GradientsParams, GradientsParams);
+    impl ModuleVisitor for Move<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.1.remove::<D>(param.id) {
+                self.0.register(param.id, gradient);
+            }
+        }
+    }
+    module.visit(&mut Move(into, from));
+}

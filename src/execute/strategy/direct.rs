@@ -1,0 +1,25 @@
+//! `direct`: the candidate tokenizer at once. Embeddings and head are initialised by mapping and trained in full
+//! beside the adapters.
+
+use super::{Plan, Road, Work, stage};
+use crate::domain::outcome::{Branch, Side};
+use crate::domain::strategy::Strategy;
+use crate::execute::ExecuteError;
+
+/// See the module.
+pub struct Direct;
+
+impl Road for Direct {
+    fn strategy(&self) -> Strategy {
+        Strategy::Direct
+    }
+
+    fn stages(&self) -> &'static [(&'static str, Side)] {
+        &[("direct", Side::Candidate)]
+    }
+
+    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
+        let plan = Plan { name: "direct", stage: "direct", strategy: Strategy::Direct, side: Side::Candidate };
+        Ok(vec![stage(work, &plan, None)?.branch])
+    }
+}

@@ -1,0 +1,24 @@
+//! `emergency`: the fallback that always works: the original tokenizer, a small rank, a careful learning rate.
+
+use super::{Plan, Road, Work, stage};
+use crate::domain::outcome::{Branch, Side};
+use crate::domain::strategy::Strategy;
+use crate::execute::ExecuteError;
+
+/// See the module.
+pub struct Emergency;
+
+impl Road for Emergency {
+    fn strategy(&self) -> Strategy {
+        Strategy::Emergency
+    }
+
+    fn stages(&self) -> &'static [(&'static str, Side)] {
+        &[("emergency", Side::Source)]
+    }
+
+    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
+        let plan = Plan { name: "emergency", stage: "emergency", strategy: Strategy::Emergency, side: Side::Source };
+        Ok(vec![stage(work, &plan, None)?.branch])
+    }
+}

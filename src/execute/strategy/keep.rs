@@ -1,0 +1,24 @@
+//! `keep`: the original tokenizer, LoRA only, embeddings untouched.
+
+use super::{Plan, Road, Work, stage};
+use crate::domain::outcome::{Branch, Side};
+use crate::domain::strategy::Strategy;
+use crate::execute::ExecuteError;
+
+/// See the module.
+pub struct Keep;
+
+impl Road for Keep {
+    fn strategy(&self) -> Strategy {
+        Strategy::Keep
+    }
+
+    fn stages(&self) -> &'static [(&'static str, Side)] {
+        &[("keep", Side::Source)]
+    }
+
+    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
+        let plan = Plan { name: "keep", stage: "keep", strategy: Strategy::Keep, side: Side::Source };
+        Ok(vec![stage(work, &plan, None)?.branch])
+    }
+}

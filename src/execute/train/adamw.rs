@@ -1,0 +1,310 @@
+//! The update: AdamW (Loshchilov and Hutter 2019) with PyTorch's defaults, and the arithmetic on gradients around it
+//! (sum over micro-batches, global norm, clipping). It knows parameters by name, group and shape, not what they do.
+//!
+//! Gradients and moments are plain numbers in the host's memory, whatever the device: on the CPU nothing is copied,
+//! and on an accelerator its memory is left to the model.
+
+use crate::execute::ExecuteError;
+use crate::execute::kernels::numbers;
+use crate::execute::model::{Decoder, Group, Parameter};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Numbers a core works on at a time; fixed, so that sums do not depend on the number of cores.
+const PIECE: usize = 1 << 15;
+
+/// AdamW's constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWConfig {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay of matrices and adapters. Embeddings, head, norms and biases are never decayed: decay
+    /// would move rows that no batch touched.
+    pub weight_decay: f64,
+}
+
+impl AdamWConfig {
+    /// PyTorch's constants with the given decay.
+    pub fn new(weight_decay: f64) -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
+    }
+}
+
+/// The parameters that are trained, in a fixed order.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    parameters: Vec<Parameter>,
+    index: HashMap<ParamId, usize>,
+}
+
+impl Trained {
+    /// Those of a decoder.
+    pub fn of(model: &Decoder) -> Self {
+        let parameters: Vec<Parameter> = model.parameters().into_iter().filter(|p| p.trained).collect();
+        let index = parameters.iter().enumerate().map(|(i, p)| (p.id, i)).collect();
+        Self { parameters, index }
+    }
+
+    /// In order.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Their numbers as they are now, in order.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where they cannot be read back.
+    pub fn values(&self, model: &Decoder) -> Result<Vec<Vec<f32>>, ExecuteError> {
+        let mut read = Read { trained: self, values: vec![Vec::new(); self.parameters.len()], fault: None };
+        model.visit(&mut read);
+        read.fault.map_or(Ok(read.values), Err)
+    }
+
+    /// The decoder with every trained parameter passed through `change`: its index and its numbers, to be changed in
+    /// place.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where a parameter cannot be read back, and whatever `change` says.
+    pub fn map(
+        &self,
+        model: Decoder,
+        change: impl FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>,
+    ) -> Result<Decoder, ExecuteError> {
+        let mut mapper = Change { trained: self, change, fault: None };
+        let model = model.map(&mut mapper);
+        mapper.fault.map_or(Ok(model), Err)
+    }
+}
+
+struct Read<'a> {
+    trained: &'a Trained,
+    values: Vec<Vec<f32>>,
+    fault: Option<ExecuteError>,
+}
+
+impl ModuleVisitor for Read<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(slot) = self.trained.index.get(&param.id).and_then(|i| self.values.get_mut(*i)) {
+            match numbers(param.val().inner()) {
+                Ok(values) => *slot = values,
+                Err(e) => self.fault = Some(e),
+            }
+        }
+    }
+}
+
+struct Change<'a, F> {
+    trained: &'a Trained,
+    change: F,
+    fault: Option<ExecuteError>,
+}
+
+impl<F: FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>> ModuleMapper for Change<'_, F> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(&index) = self.trained.index.get(&param.id) else { return param };
+        if self.fault.is_some() {
+            return param;
+        }
+        let spare = param.clone();
+        let (id, tensor, mapper) = param.consume();
+        let (shape, device) = (tensor.dims(), tensor.device().inner());
+        let changed = numbers(tensor.inner()).and_then(|mut values| {
+            (self.change)(index, &mut values)?;
+            Ok(values)
+        });
+        match changed {
+            Ok(values) => {
+                let tensor = Tensor::from_data(TensorData::new(values, shape), &device).autodiff().require_grad();
+                Param::from_mapped_value(id, tensor, mapper)
+            }
+            Err(e) => {
+                self.fault = Some(e);
+                spare
+            }
+        }
+    }
+}
+
+/// Gradients of the trained parameters, in their order, summed over micro-batches.
+#[derive(Debug, Clone)]
+pub struct Gradient {
+    slots: Vec<Vec<f32>>,
+}
+
+impl Gradient {
+    /// Nothing yet.
+    pub fn none(trained: &Trained) -> Self {
+        Self { slots: vec![Vec::new(); trained.parameters.len()] }
+    }
+
+    /// Adds a micro-batch's gradients.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where they cannot be read back.
+    pub fn add(&mut self, trained: &Trained, mut grads: GradientsParams) -> Result<(), ExecuteError> {
+        for (slot, p) in self.slots.iter_mut().zip(&trained.parameters) {
+            let new = if p.shape.len() == 1 {
+                grads.remove::<1>(p.id).map(numbers).transpose()?
+            } else {
+                grads.remove::<2>(p.id).map(numbers).transpose()?
+            };
+            match new {
+                None => {}
+                Some(new) if slot.is_empty() => *slot = new,
+                Some(new) => slot
+                    .par_chunks_mut(PIECE)
+                    .zip(new.par_chunks(PIECE))
+                    .for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Euclidean norm over everything; NaN or infinite where any number is.
+    pub fn norm(&self) -> f64 {
+        let square = |piece: &[f32]| piece.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+        let of_slot = |slot: &Vec<f32>| slot.par_chunks(PIECE).map(square).collect::<Vec<f64>>().iter().sum::<f64>();
+        self.slots.iter().map(of_slot).sum::<f64>().sqrt()
+    }
+}
+
+/// First and second moment of a parameter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moments {
+    /// Running mean of the gradient.
+    pub first: Vec<f32>,
+    /// Running mean of its square.
+    pub second: Vec<f32>,
+}
+
+/// The optimiser: constants and moments.
+#[derive(Debug, Clone)]
+pub struct AdamW {
+    config: AdamWConfig,
+    /// Updates applied so far.
+    pub(super) updates: u64,
+    /// In the order of [`Trained`].
+    pub(super) moments: Vec<Moments>,
+}
+
+impl AdamW {
+    /// Without any history.
+    pub fn new(config: AdamWConfig, trained: &Trained) -> Self {
+        Self { config, updates: 0, moments: vec![Moments::default(); trained.parameters.len()] }
+    }
+
+    /// One update: `rate` gives the learning rate of a group, `factor` multiplies the gradient (clipping).
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where a parameter cannot be read back.
+    pub fn update(
+        &mut self,
+        model: Decoder,
+        trained: &Trained,
+        gradient: &Gradient,
+        factor: f64,
+        rate: impl Fn(Group) -> f64,
+    ) -> Result<Decoder, ExecuteError> {
+        self.updates += 1;
+        let (config, t) = (self.config, self.updates.min(i32::MAX as u64) as i32);
+        let correction = (1.0 - config.beta1.powi(t), (1.0 - config.beta2.powi(t)).sqrt());
+        let moments = &mut self.moments;
+        trained.map(model, |index, values| {
+            let (Some(moments), Some(slot)) = (moments.get_mut(index), gradient.slots.get(index)) else {
+                return Ok(());
+            };
+            if slot.is_empty() {
+                return Ok(());
+            }
+            if moments.first.is_empty() {
+                *moments = Moments { first: vec![0.0; slot.len()], second: vec![0.0; slot.len()] };
+            }
+            let group = trained.parameters[index].group;
+            let rate = rate(group);
+            let decayed = matches!(group, Group::Matrix | Group::Adapter);
+            let rule = Rule {
+                beta1: config.beta1 as f32,
+                beta2: config.beta2 as f32,
+                keep: (1.0 - if decayed { rate * config.weight_decay } else { 0.0 }) as f32,
+                step: (rate / correction.0) as f32,
+                root: (1.0 / correction.1) as f32,
+                epsilon: config.epsilon as f32,
+                factor: factor as f32,
+            };
+            values
+                .par_chunks_mut(PIECE)
+                .zip(moments.first.par_chunks_mut(PIECE))
+                .zip(moments.second.par_chunks_mut(PIECE))
+                .zip(slot.par_chunks(PIECE))
+                .for_each(|(((p, m), v), g)| rule.apply(p, m, v, g));
+            Ok(())
+        })
+    }
+}
+
+/// AdamW's arithmetic with everything that does not change within a tensor worked out.
+#[derive(Clone, Copy)]
+struct Rule {
+    beta1: f32,
+    beta2: f32,
+    keep: f32,
+    step: f32,
+    root: f32,
+    epsilon: f32,
+    factor: f32,
+}
+
+impl Rule {
+    fn apply(self, values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
+        for (((p, m), v), g) in values.iter_mut().zip(first).zip(second).zip(gradient) {
+            let g = g * self.factor;
+            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
+            *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
+            *p = *p * self.keep - self.step * *m / (v.sqrt() * self.root + self.epsilon);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three updates of one number, by PyTorch's documented formulas in f64; lr 0.1, decay 0.01.
+    #[test]
+    fn the_rule_follows_pytorchs_formulas() {
+        let (mut p, mut m, mut v) = ([1.0f32], [0.0f32], [0.0f32]);
+        let (mut q, mut n, mut w) = (1.0f64, 0.0f64, 0.0f64);
+        for (t, g) in [(1, 0.5f64), (2, -0.25), (3, 2.0)] {
+            let rule = Rule {
+                beta1: 0.9,
+                beta2: 0.999,
+                keep: 1.0 - 0.1 * 0.01,
+                step: (0.1 / (1.0 - 0.9f64.powi(t))) as f32,
+                root: (1.0 / (1.0 - 0.999f64.powi(t)).sqrt()) as f32,
+                epsilon: 1e-8,
+                factor: 1.0,
+            };
+            rule.apply(&mut p, &mut m, &mut v, &[g as f32]);
+            q *= 1.0 - 0.1 * 0.01;
+            n = 0.9 * n + 0.1 * g;
+            w = 0.999 * w + 0.001 * g * g;
+            q -= 0.1 * (n / (1.0 - 0.9f64.powi(t))) / ((w / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+            // f32 against f64 over three updates.
+            assert!((f64::from(p[0]) - q).abs() < 1e-5, "{t}: {} {q}", p[0]);
+        }
+    }
+
+    #[test]
+    fn the_norm_is_taken_over_all_parameters_and_tells_of_what_is_not_finite() {
+        let gradient = Gradient { slots: vec![vec![3.0], vec![], vec![4.0, 0.0]] };
+        assert!((gradient.norm() - 5.0).abs() < 1e-12);
+        assert!(!Gradient { slots: vec![vec![1.0, f32::NAN]] }.norm().is_finite());
+    }
+}

@@ -1,0 +1,214 @@
+//! A run on disk: everything needed to go on as if nothing had happened. When to save is the loop's business.
+//!
+//! Layout of the folder it is given: one folder a checkpoint, `step-NNNNNNNN`, with `state.json` (where the run stands,
+//! and the length and sha256 of the other file) and `tensors.safetensors` (`value.NAME`, `first.NAME`, `second.NAME`
+//! of every trained parameter, f32). A checkpoint is written under a temporary name, synced, then renamed: it is there
+//! whole or not at all. The last two are kept; a damaged one is passed over for the one before it.
+
+use super::adamw::{Moments, Trained};
+use super::state::Snapshot;
+use crate::domain::outcome::{CurvePoint, Incident};
+use crate::execute::ExecuteError;
+use crate::execute::evaluate::Scores;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// Version of the layout. A reader refuses what it does not know.
+const VERSION: u32 = 1;
+
+/// How many checkpoints are kept.
+const KEPT: usize = 2;
+
+/// Where a run stands, but for its numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// What the run is: a checkpoint of another text, plan or model is not gone on from.
+    pub(super) fingerprint: String,
+    pub(super) step: u64,
+    pub(super) updates: u64,
+    pub(super) position: u64,
+    pub(super) tokens_seen: u64,
+    pub(super) bytes_seen: u64,
+    pub(super) rate_factor: f64,
+    pub(super) elapsed: f64,
+    pub(super) since: (f64, u64),
+    pub(super) curve: Vec<CurvePoint>,
+    pub(super) incidents: Vec<Incident>,
+    pub(super) looks: Vec<f64>,
+    pub(super) before: Option<Scores>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    version: u32,
+    tensors_bytes: u64,
+    tensors_sha256: String,
+    progress: Progress,
+}
+
+/// Saves a checkpoint and forgets the oldest.
+///
+/// # Errors
+/// [`ExecuteError::Write`] where the disk refuses; what was there before is intact then.
+pub(super) fn save(
+    folder: &Path,
+    progress: &Progress,
+    snapshot: &Snapshot,
+    trained: &Trained,
+) -> Result<(), ExecuteError> {
+    fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
+    let place = folder.join(format!("step-{:08}", progress.step));
+    let attempt = || -> std::io::Result<()> {
+        let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(folder)?;
+        let tensors = temporary.path().join("tensors.safetensors");
+        write_tensors(&tensors, snapshot, trained)?;
+        let bytes = fs::metadata(&tensors)?.len();
+        let state = State {
+            version: VERSION,
+            tensors_bytes: bytes,
+            tensors_sha256: sha256(&tensors)?,
+            progress: progress.clone(),
+        };
+        let state_path = temporary.path().join("state.json");
+        fs::write(&state_path, serde_json::to_vec(&state)?)?;
+        for path in [tensors.as_path(), &state_path, temporary.path()] {
+            File::open(path)?.sync_all()?;
+        }
+        if place.exists() {
+            // The same step again, after a rewind: the older one goes first, the one before it is still there.
+            fs::remove_dir_all(&place)?;
+        }
+        fs::rename(temporary.path(), &place)?;
+        File::open(folder)?.sync_all()
+    };
+    attempt().map_err(ExecuteError::writing(&place))?;
+    let all = found(folder)?;
+    let young = |path: &PathBuf| *path > place;
+    // After a rewind there may be checkpoints of a future that will not come.
+    for path in all.iter().filter(|p| young(p)).chain(all.iter().filter(|p| !young(p)).rev().skip(KEPT)) {
+        fs::remove_dir_all(path).map_err(ExecuteError::writing(path))?;
+    }
+    Ok(())
+}
+
+/// The youngest checkpoint that is whole; `None` where there is none. Damaged ones are named in `passed_over`.
+///
+/// # Errors
+/// [`ExecuteError::Checkpoint`] where every checkpoint is damaged, or the youngest whole one is of another run.
+pub(super) fn load(
+    folder: &Path,
+    fingerprint: &str,
+    trained: &Trained,
+    passed_over: &mut Vec<String>,
+) -> Result<Option<(Progress, Snapshot)>, ExecuteError> {
+    let all = found(folder)?;
+    for path in all.iter().rev() {
+        match read(path, trained) {
+            Ok((progress, snapshot)) => {
+                if progress.fingerprint != fingerprint {
+                    return Err(ExecuteError::Checkpoint {
+                        path: path.clone(),
+                        what: "is of another run: its text, settings or model differ".into(),
+                    });
+                }
+                return Ok(Some((progress, snapshot)));
+            }
+            Err(e) => passed_over.push(e.to_string()),
+        }
+    }
+    match passed_over.last() {
+        Some(what) => {
+            Err(ExecuteError::Checkpoint { path: folder.into(), what: format!("holds no whole checkpoint: {what}") })
+        }
+        None => Ok(None),
+    }
+}
+
+/// All checkpoints of a folder, the youngest last; none where there is no folder.
+fn found(folder: &Path) -> Result<Vec<PathBuf>, ExecuteError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(ExecuteError::reading(folder)(e)),
+    };
+    let named = |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("step-"));
+    let mut all: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(named).collect();
+    all.sort();
+    Ok(all)
+}
+
+fn read(path: &Path, trained: &Trained) -> Result<(Progress, Snapshot), ExecuteError> {
+    let damaged = |what: String| ExecuteError::Checkpoint { path: path.into(), what };
+    let (state_path, tensors) = (path.join("state.json"), path.join("tensors.safetensors"));
+    let text = fs::read(&state_path).map_err(ExecuteError::reading(&state_path))?;
+    let state: State = serde_json::from_slice(&text).map_err(|e| damaged(format!("has a damaged state: {e}")))?;
+    if state.version != VERSION {
+        return Err(damaged(format!("has layout {}, this program knows {VERSION}", state.version)));
+    }
+    let bytes = fs::read(&tensors).map_err(ExecuteError::reading(&tensors))?;
+    if bytes.len() as u64 != state.tensors_bytes || hex(&Sha256::digest(&bytes)) != state.tensors_sha256 {
+        return Err(damaged("was cut short or changed after it was written".into()));
+    }
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(format!("has damaged tensors: {e}")))?;
+    let numbers = |kind: &str, name: &str, count: usize| -> Result<Vec<f32>, ExecuteError> {
+        let Ok(view) = file.tensor(&format!("{kind}.{name}")) else { return Ok(vec![]) };
+        let found: Vec<f32> =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        if found.len() == count { Ok(found) } else { Err(damaged(format!("holds another {name} than the model"))) }
+    };
+    let mut snapshot =
+        Snapshot { step: state.progress.step, updates: state.progress.updates, values: vec![], moments: vec![] };
+    for p in trained.parameters() {
+        let values = numbers("value", &p.name, p.count())?;
+        if values.is_empty() {
+            return Err(damaged(format!("lacks {}", p.name)));
+        }
+        snapshot.values.push(values);
+        let (first, second) = (numbers("first", &p.name, p.count())?, numbers("second", &p.name, p.count())?);
+        snapshot.moments.push(Moments { first, second });
+    }
+    Ok((state.progress, snapshot))
+}
+
+fn write_tensors(path: &Path, snapshot: &Snapshot, trained: &Trained) -> std::io::Result<()> {
+    let mut views = Vec::new();
+    for ((p, values), moments) in trained.parameters().iter().zip(&snapshot.values).zip(&snapshot.moments) {
+        for (kind, numbers) in [("value", values), ("first", &moments.first), ("second", &moments.second)] {
+            if !numbers.is_empty() {
+                let view = TensorView::new(Dtype::F32, p.shape.clone(), bytemuck::cast_slice(numbers));
+                views.push((format!("{kind}.{}", p.name), view.map_err(std::io::Error::other)?));
+            }
+        }
+    }
+    safetensors::serialize_to_file(views, None, path).map_err(|e| match e {
+        safetensors::SafeTensorError::IoError(e) => e,
+        other => std::io::Error::other(other),
+    })
+}
+
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path)?;
+    std::io::copy(&mut file, &mut HashWriter(&mut hasher))?;
+    Ok(hex(&hasher.finalize()))
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

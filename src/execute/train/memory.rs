@@ -1,0 +1,23 @@
+//! How much memory this process has needed. Knows nothing of accelerators.
+
+/// Peak resident memory of the process so far, in bytes; `None` where the system does not tell.
+pub fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_peak_grows_when_memory_is_touched() {
+        let Some(before) = super::peak() else {
+            println!("skipped: this system does not tell its peak memory");
+            return;
+        };
+        let block = vec![1u8; 64 << 20];
+        assert!(block.iter().step_by(4096).map(|b| u64::from(*b)).sum::<u64>() > 0);
+        assert!(super::peak().unwrap() >= before.max(64 << 20));
+    }
+}

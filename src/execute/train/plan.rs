@@ -1,0 +1,163 @@
+//! What a training run is asked to do: rates, budgets, when to look and when to save. Checked before anything starts.
+
+use super::schedule::{Schedule, Shape};
+use crate::domain::strategy::StageConfig;
+use crate::execute::ExecuteError;
+use std::path::PathBuf;
+
+/// A run of the trainer.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Rates, batch and epochs.
+    pub stage: StageConfig,
+    /// What follows the warm-up. Default: a cosine down to 0.
+    pub shape: Shape,
+    /// Seed of the order and of dropout.
+    pub seed: u64,
+    /// Training text to see, UTF-8 bytes; `None`: the stage's epochs.
+    pub bytes: Option<u64>,
+    /// Wall time to take, seconds; the schedule hurries so that it ends in time. `None`: no limit.
+    pub seconds: Option<f64>,
+    /// Shares of the run, in 0..1, at which held-out text is evaluated, besides the start and the end.
+    pub evaluate_at: Vec<f64>,
+    /// Steps between snapshots in memory that a reviewer can rewind to.
+    pub snapshot_every: u64,
+    /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
+    pub checkpointing: bool,
+    /// Where and how often the run is saved on disk; `None`: never.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+/// Checkpoints on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// The folder they lie in; made where it is missing.
+    pub folder: PathBuf,
+    /// Steps between them; an interrupted run is saved besides.
+    pub every: u64,
+    /// Whether to go on from the youngest one there; a folder without any begins anew.
+    pub resume: bool,
+}
+
+/// Steps between snapshots where nobody says otherwise.
+pub const SNAPSHOT_EVERY: u64 = 50;
+
+impl Plan {
+    /// A stage's epochs, a cosine, evaluations at a quarter, a half and three quarters.
+    pub fn new(stage: StageConfig, seed: u64) -> Self {
+        Self {
+            stage,
+            shape: Shape::default(),
+            seed,
+            bytes: None,
+            seconds: None,
+            evaluate_at: vec![0.25, 0.5, 0.75],
+            snapshot_every: SNAPSHOT_EVERY,
+            checkpointing: false,
+            checkpoints: None,
+        }
+    }
+
+    /// Warm-up and what follows.
+    pub fn schedule(&self) -> Schedule {
+        Schedule { warmup: self.stage.warmup, shape: self.shape }
+    }
+
+    /// Sequences an optimiser step.
+    pub fn sequences_per_step(&self) -> usize {
+        self.stage.batch * self.stage.accumulation
+    }
+
+    /// Optimiser steps for a text of `sequences` sequences and `bytes` bytes: epochs, or the budget in bytes where
+    /// there is one. At least 1.
+    pub fn steps(&self, sequences: usize, bytes: u64) -> u64 {
+        let wanted = match self.bytes {
+            Some(budget) => sequences as f64 * budget as f64 / bytes.max(1) as f64,
+            None => sequences as f64 * self.stage.epochs,
+        };
+        ((wanted / self.sequences_per_step().max(1) as f64).ceil() as u64).max(1)
+    }
+
+    /// All that is wrong with it, at once.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Data`] with every setting that makes no sense, its value and its range.
+    pub fn check(&self) -> Result<(), ExecuteError> {
+        let s = &self.stage;
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let share = |x: f64| (0.0..1.0).contains(&x);
+        let wrong: Vec<String> = [
+            (!positive(s.learning_rate), format!("learning_rate must be above 0, not {}", s.learning_rate)),
+            (
+                s.embedding_learning_rate.is_some_and(|r| !positive(r)),
+                format!("embedding_learning_rate must be above 0, not {:?}", s.embedding_learning_rate),
+            ),
+            (!(0.0..=1.0).contains(&s.warmup), format!("warmup must be between 0 and 1, not {}", s.warmup)),
+            (!positive(s.epochs), format!("epochs must be above 0, not {}", s.epochs)),
+            (s.batch == 0, "batch must be at least 1".into()),
+            (s.accumulation == 0, "accumulation must be at least 1".into()),
+            (!share(s.dropout), format!("dropout must be in 0..1, not {}", s.dropout)),
+            (
+                !(s.weight_decay.is_finite() && s.weight_decay >= 0.0),
+                format!("weight_decay must be at least 0, not {}", s.weight_decay),
+            ),
+            (self.bytes == Some(0), "the budget in bytes must be above 0".into()),
+            (
+                self.seconds.is_some_and(|t| !positive(t)),
+                format!("the time budget must be above 0, not {:?}", self.seconds),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(bad, what)| bad.then_some(what))
+        .collect();
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(ExecuteError::Data(format!("training cannot start: {}", wrong.join("; "))))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::execute) fn stage() -> StageConfig {
+        StageConfig {
+            rank: 4,
+            alpha: 8.0,
+            dropout: 0.0,
+            learning_rate: 1e-2,
+            embedding_learning_rate: None,
+            warmup: 0.1,
+            epochs: 2.0,
+            batch: 4,
+            accumulation: 2,
+            weight_decay: 0.01,
+            sequence: 32,
+            train_embeddings: false,
+        }
+    }
+
+    #[test]
+    fn steps_follow_from_epochs_or_from_a_budget_in_bytes() {
+        let mut plan = Plan::new(stage(), 0);
+        assert_eq!(plan.steps(100, 10_000), 25);
+        assert_eq!(plan.steps(1, 10), 1);
+        plan.bytes = Some(4_000);
+        assert_eq!(plan.steps(100, 10_000), 5);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let mut plan = Plan::new(stage(), 0);
+        assert!(plan.check().is_ok());
+        plan.stage.learning_rate = f64::NAN;
+        plan.stage.batch = 0;
+        plan.seconds = Some(0.0);
+        let text = plan.check().unwrap_err().to_string();
+        for part in ["learning_rate", "NaN", "batch", "time budget"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! From files to a profile, and from a profile to a decision.
+
+use super::{PipelineError, Settings};
+use crate::analyze::{self, ProfileInputs, TokenizerFile};
+use crate::corpus::{Corpus, CorpusOptions};
+use crate::decide::{self, Case, Past};
+use crate::domain::decision::Decision;
+use crate::domain::event::Observer;
+use crate::domain::profile::Profile;
+use crate::domain::resources::{Costs, Resources};
+use crate::domain::strategy::Strategy;
+use crate::execute::model::ModelFolder;
+use std::path::PathBuf;
+use strum::IntoEnumIterator;
+
+/// What there is to look at.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The original tokenizer; the model's where absent.
+    pub source: Option<PathBuf>,
+    /// The candidate tokenizer.
+    pub candidate: PathBuf,
+    /// Text to measure on; none is allowed.
+    pub corpus: Vec<PathBuf>,
+    /// The model's folder, where there is one.
+    pub model: Option<PathBuf>,
+    /// How text is read.
+    pub reading: CorpusOptions,
+}
+
+/// The profile of two tokenizers.
+pub fn analyze(inputs: &Inputs, observer: &mut dyn Observer) -> Result<Profile, PipelineError> {
+    let model = inputs.model.as_deref().map(ModelFolder::open).transpose()?;
+    let corpus = match inputs.corpus.is_empty() {
+        true => None,
+        false => Some(Corpus::open(&inputs.corpus, &inputs.reading)?),
+    };
+    let of_model = inputs.model.clone().unwrap_or_default();
+    let source = TokenizerFile::open(inputs.source.as_deref().unwrap_or(&of_model))?;
+    let candidate = TokenizerFile::open(&inputs.candidate)?;
+    let inputs = ProfileInputs {
+        source: &source,
+        candidate: &candidate,
+        corpus: corpus.as_ref(),
+        model: model.as_ref().map(ModelFolder::summary),
+    };
+    Ok(analyze::profile(&inputs, observer)?)
+}
+
+/// The profile and what is recommended on it. Advice: strategies that this build cannot execute are weighed too.
+pub fn decide(
+    settings: &Settings,
+    inputs: &Inputs,
+    resources: &Resources,
+    observer: &mut dyn Observer,
+) -> Result<(Profile, Decision), PipelineError> {
+    // Rules are read before anything that takes long, so that a mistake in them is told at once.
+    let rules = settings.rules()?;
+    let profile = analyze(inputs, observer)?;
+    let all: Vec<Strategy> = Strategy::iter().collect();
+    let decision = decide_on(settings, &rules, &profile, resources, None, &all, None)?;
+    Ok((profile, decision))
+}
+
+/// A decision on a profile that is there already.
+pub(super) fn decide_on(
+    settings: &Settings,
+    rules: &decide::rules::RuleBook,
+    profile: &Profile,
+    resources: &Resources,
+    costs: Option<&Costs>,
+    executable: &[Strategy],
+    train_bytes: Option<u64>,
+) -> Result<Decision, PipelineError> {
+    let (past, scorer) = match settings.existing_history()? {
+        Some(history) => (history.all()?, history.live_scorer()?),
+        None => (Vec::new(), None),
+    };
+    let case = Case { profile, resources, costs, executable, past: &Past::of(&past), scorer: scorer.as_ref(), train_bytes };
+    Ok(decide::decide(rules, &case)?)
+}

@@ -1,0 +1,73 @@
+//! What the user does with past runs: look, judge, carry over, learn from.
+
+use super::{PipelineError, Settings};
+use crate::domain::run::{Feedback, Run};
+use crate::learn::{self, Evidence, GrowOptions, Growth};
+use crate::record::{Health, ImportReport, Repairs};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// All runs, the newest first.
+pub fn runs(settings: &Settings) -> Result<Vec<Run>, PipelineError> {
+    let Some(history) = settings.existing_history()? else { return Ok(Vec::new()) };
+    let mut runs = history.all()?;
+    runs.sort_by(|a, b| (&b.started, &b.id).cmp(&(&a.started, &a.id)));
+    Ok(runs)
+}
+
+/// A run by its id, or by the beginning of it where that is unique.
+pub fn run(settings: &Settings, id: &str) -> Result<Run, PipelineError> {
+    Ok(settings.history()?.get(id)?)
+}
+
+/// Adds a verdict or an outside metric to a run.
+pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Result<Run, PipelineError> {
+    Ok(settings.history()?.feedback(id, feedback)?)
+}
+
+/// Writes every record as JSON lines; how many there were.
+pub fn export(settings: &Settings, to: &Path) -> Result<u64, PipelineError> {
+    let mut lines = Vec::new();
+    let count = settings.history()?.export(&mut lines)?;
+    super::write_whole(to, &lines)?;
+    Ok(count)
+}
+
+/// Reads records that export wrote.
+pub fn import(settings: &Settings, from: &Path) -> Result<ImportReport, PipelineError> {
+    let file = File::open(from).map_err(|source| PipelineError::File { verb: "read", path: from.into(), source })?;
+    Ok(settings.history()?.import(&mut BufReader::new(file))?)
+}
+
+/// Reads every page and every record back.
+pub fn verify(settings: &Settings) -> Result<Health, PipelineError> {
+    Ok(settings.history()?.verify()?)
+}
+
+/// Puts records that cannot be read aside.
+pub fn repair(settings: &Settings) -> Result<Repairs, PipelineError> {
+    Ok(settings.history()?.repair()?)
+}
+
+/// Grows the scorer anew from the whole history and makes it the live one, if there is enough to grow one from.
+pub fn train_scorer(settings: &Settings) -> Result<Growth, PipelineError> {
+    let history = settings.history()?;
+    let evidence = Evidence::from_runs(&history.all()?, jiff::Timestamp::now());
+    let growth = learn::grow(&evidence, &GrowOptions::default())?;
+    if let Growth::Grown(grown) = &growth {
+        history.promote(&grown.scorer)?;
+    }
+    Ok(growth)
+}
+
+/// What growing came to, for a person.
+pub fn describe(growth: &Growth) -> String {
+    match growth {
+        Growth::Grown(grown) => format!(
+            "A scorer was grown and is live: the next decision consults it.\n\n{}",
+            learn::explain(&grown.scorer)
+        ),
+        Growth::TooLittle { because, .. } => format!("No scorer was grown: {because}"),
+    }
+}

@@ -1,0 +1,138 @@
+//! What does a report consist of, whatever it is written on? Headings, sentences, tables, charts. What stands in them
+//! is decided in `content`; how they look, in `text`, `markdown` and `html`.
+
+/// A report.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Page {
+    pub(super) title: String,
+    pub(super) blocks: Vec<Block>,
+}
+
+/// A part of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Block {
+    /// The sentence that everything else supports.
+    Answer(Tone, String),
+    Heading(String),
+    Text(String),
+    /// Small print.
+    Note(String),
+    List(Vec<String>),
+    Table(Table),
+    Chart(Chart),
+    /// Commands to type, as they are.
+    Commands(Vec<String>),
+}
+
+/// What a word or a number means to the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Tone {
+    #[default]
+    Plain,
+    Strong,
+    Good,
+    Bad,
+    Muted,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Table {
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<Cell>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Column {
+    pub(super) title: String,
+    /// Numbers stand to the right.
+    pub(super) right: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cell {
+    pub(super) text: String,
+    pub(super) tone: Tone,
+}
+
+/// A picture of numbers; every number in it also stands in a table or a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Chart {
+    /// Lines over a common axis.
+    Curves { title: String, axis: String, series: Vec<Series> },
+    /// Lengths beside labels, each in 0..=`full`.
+    Bars { title: String, full: f64, bars: Vec<Bar> },
+    /// Points with their intervals on a common axis, zero marked.
+    Intervals { title: String, axis: String, spans: Vec<Span> },
+    /// Where a case stands between bands: one axis in numbers, one in names.
+    Position { title: String, across: Across, up: Up, cells: Vec<Region>, here: String },
+}
+
+/// The horizontal axis of a position, 0..=1.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Across {
+    pub(super) name: String,
+    /// Where bands meet.
+    pub(super) edges: Vec<f64>,
+    pub(super) at: f64,
+}
+
+/// The vertical axis of a position.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Up {
+    pub(super) name: String,
+    /// From the bottom to the top.
+    pub(super) bands: Vec<String>,
+    pub(super) at: usize,
+}
+
+/// A named part of a position's plane: a range across, and a range of bands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Region {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    pub(super) bands: std::ops::Range<usize>,
+    pub(super) label: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Span {
+    pub(super) label: String,
+    pub(super) low: f64,
+    pub(super) at: f64,
+    pub(super) high: f64,
+    pub(super) chosen: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Series {
+    pub(super) name: String,
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bar {
+    pub(super) label: String,
+    pub(super) value: f64,
+    /// The value as it is written.
+    pub(super) text: String,
+}
+
+pub(super) fn left(title: String) -> Column {
+    Column { title, right: false }
+}
+
+pub(super) fn right(title: String) -> Column {
+    Column { title, right: true }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self { text, tone: Tone::Plain }
+    }
+}
+
+impl Cell {
+    pub(super) fn toned(text: String, tone: Tone) -> Self {
+        Self { text, tone }
+    }
+}

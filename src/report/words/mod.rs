@@ -1,0 +1,186 @@
+//! In which words? Every sentence of a report stands in `en.ftl` and `tr.ftl`; here they are found and filled in.
+//! Knows no profile and no run. Numbers and names arrive as text, written by [`super::numbers`].
+
+mod engine;
+
+use engine::Engine;
+use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
+use unic_langid::LanguageIdentifier;
+
+/// The language of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::EnumIter)]
+#[strum(serialize_all = "lowercase")]
+pub enum Lang {
+    /// English.
+    #[default]
+    En,
+    /// Turkish.
+    Tr,
+}
+
+impl Lang {
+    fn sentences(self) -> &'static str {
+        match self {
+            Lang::En => include_str!("en.ftl"),
+            Lang::Tr => include_str!("tr.ftl"),
+        }
+    }
+
+    /// Decides how plurals are chosen.
+    fn identifier(self) -> LanguageIdentifier {
+        self.to_string().parse().unwrap_or_default()
+    }
+}
+
+/// The sentences of one language.
+pub(super) struct Words {
+    bundle: FluentBundle<FluentResource>,
+    engine: Engine,
+    pub(super) lang: Lang,
+}
+
+impl Words {
+    pub(super) fn new(lang: Lang) -> Self {
+        let mut bundle = FluentBundle::new(vec![lang.identifier()]);
+        // Marks of direction around every insertion are noise where both languages run from left to right.
+        bundle.set_use_isolating(false);
+        // The sentences are part of the program; that they parse and that keys are unique is tested below.
+        let resource = match FluentResource::try_new(lang.sentences().to_string()) {
+            Ok(resource) | Err((resource, _)) => resource,
+        };
+        bundle.add_resource_overriding(resource);
+        Self { bundle, engine: Engine::new(lang), lang }
+    }
+
+    /// The sentence of a key, filled in; the key itself where there is none.
+    pub(super) fn say(&self, key: &str, values: &[(&str, FluentValue<'_>)]) -> String {
+        let Some(pattern) = self.bundle.get_message(key).and_then(|message| message.value()) else {
+            return key.to_string();
+        };
+        let arguments: FluentArgs<'_> = values.iter().map(|(name, value)| (*name, value.clone())).collect();
+        let mut errors = Vec::new();
+        self.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned()
+    }
+
+    /// What a rule or a stage said in English, in this language where it is known there.
+    pub(super) fn of_engine(&self, said: &str) -> String {
+        self.engine.translate(said)
+    }
+
+    /// The same as a whole sentence: with a capital at its beginning and a full stop at its end.
+    pub(super) fn sentence_of_engine(&self, said: &str) -> String {
+        let meant = self.of_engine(said);
+        let mut letters = meant.chars();
+        let first = match letters.next() {
+            // What has stayed English keeps its i.
+            Some('i') if self.lang == Lang::Tr && meant != said => "İ".to_string(),
+            Some(letter) => letter.to_uppercase().collect(),
+            None => return meant,
+        };
+        let stop = if meant.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+        format!("{first}{}{stop}", letters.as_str())
+    }
+
+    /// The sentence of a key that is put together from a family and a member: `level-good`.
+    pub(super) fn one_of(&self, family: &str, member: &str) -> String {
+        self.say(&format!("{family}-{member}"), &[])
+    }
+}
+
+/// `say!(words, "key", name = value)`: the sentence of a key, filled in. Underscores in names stand for hyphens.
+macro_rules! say {
+    ($words:expr, $key:literal $(, $name:ident = $value:expr)* $(,)?) => {
+        $words.say($key, &[$((stringify!($name), fluent_bundle::FluentValue::from($value))),*])
+    };
+}
+pub(super) use say;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use strum::IntoEnumIterator;
+
+    /// Keys with the names of the values they take.
+    fn sentences(lang: Lang) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found = BTreeMap::new();
+        let mut key = String::new();
+        for line in lang.sentences().lines().filter(|l| !l.starts_with('#') && !l.is_empty()) {
+            if !line.starts_with([' ', '}', ',']) {
+                key = line.split(" =").next().unwrap_or_default().to_string();
+                assert!(found.insert(key.clone(), BTreeSet::new()).is_none(), "{key} stands twice in {lang}");
+            }
+            for part in line.split('$').skip(1) {
+                let name: String = part.chars().take_while(|c| c.is_alphanumeric() || "-_".contains(*c)).collect();
+                found.entry(key.clone()).or_insert_with(BTreeSet::new).insert(name);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn both_languages_parse_without_a_complaint() {
+        for lang in Lang::iter() {
+            assert!(FluentResource::try_new(lang.sentences().to_string()).is_ok(), "{lang}");
+        }
+    }
+
+    #[test]
+    fn both_languages_say_the_same_things_from_the_same_values() {
+        let (en, tr) = (sentences(Lang::En), sentences(Lang::Tr));
+        let keys = |s: &BTreeMap<String, BTreeSet<String>>| s.keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(keys(&en), keys(&tr));
+        for (key, values) in &tr {
+            // Turkish may leave `n` unused: its nouns stay singular after a number.
+            let strangers: Vec<_> = values.difference(&en[key]).collect();
+            assert!(strangers.is_empty(), "{key}: {strangers:?}");
+            let dropped: Vec<_> = en[key].difference(values).filter(|v| *v != "n").collect();
+            assert!(dropped.is_empty(), "{key}: {dropped:?}");
+        }
+    }
+
+    #[test]
+    fn no_turkish_suffix_hangs_on_a_value_that_comes_from_outside() {
+        for line in Lang::Tr.sentences().lines().filter(|l| !l.starts_with('#')) {
+            for after in line.split("{ $").skip(1).filter_map(|part| part.split_once(" }").map(|(_, rest)| rest)) {
+                let next = after.chars().next().unwrap_or(' ');
+                assert!(!next.is_alphabetic() && !"'’".contains(next), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn turkish_nouns_stay_singular_after_a_number() {
+        for line in Lang::Tr.sentences().lines().filter(|l| !l.starts_with('#')) {
+            for value in ["n", "count", "lines", "words", "rows", "steps", "tokens", "times"] {
+                if let Some((_, after)) = line.split_once(&format!("{{ ${value} }} ")) {
+                    let noun = after.split([' ', ',', ';', '.']).next().unwrap_or_default();
+                    assert!(!noun.ends_with("lar") && !noun.ends_with("ler"), "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn english_counts_one_and_many() {
+        let words = Words::new(Lang::En);
+        assert_eq!(say!(words, "history-count", n = 1, count = "1"), "1 run.");
+        assert_eq!(say!(words, "history-count", n = 2, count = "2"), "2 runs.");
+        let words = Words::new(Lang::Tr);
+        assert_eq!(say!(words, "history-count", n = 2, count = "2"), "2 çalışma.");
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_and_ends_with_a_stop() {
+        let (en, tr) = (Words::new(Lang::En), Words::new(Lang::Tr));
+        assert_eq!(en.sentence_of_engine("its own rule"), "Its own rule.");
+        assert_eq!(tr.sentence_of_engine("its own rule."), "Its own rule.");
+        assert_eq!(tr.sentence_of_engine("there is no device to train on"), "Eğitim için aygıt yok.");
+        assert_eq!(en.sentence_of_engine(""), "");
+    }
+
+    #[test]
+    fn a_key_without_a_sentence_is_shown_as_it_is() {
+        assert_eq!(Words::new(Lang::En).say("no-such-key", &[]), "no-such-key");
+    }
+}

@@ -1,0 +1,6 @@
+//! The program from outside: what a user types and what comes back.
+
+mod bad_input;
+mod flow;
+mod program;
+mod real_pair;
