@@ -126,7 +126,7 @@ impl Inputs {
 /// A value as text, names without quotes.
 pub(super) fn plain(value: &Value) -> String {
     match value {
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         other => other.to_string(),
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod flip;
 pub mod race;
+mod replay;
 pub mod review;
 pub mod rules;
 mod weigh;
@@ -16,6 +17,7 @@ pub use alike::{Entry, Past};
 pub use case::Case;
 pub use error::DecideError;
 pub use explain::decide;
+pub use replay::{Replayed, replay};
 pub use review::{ReviewPlan, ReviewState, RuleReviewer};
 pub use rules::RuleBook;
 

@@ -5,7 +5,7 @@
 //! gradient explodes. Too many skips, or a smoothed loss that leaves its best, are an incident. The first incident
 //! rewinds and lowers the learning rate, the next switches strategy, the last falls back (spec section 6).
 
-use super::rules::Review;
+use super::rules::{Review, RuleBook};
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::strategy::Strategy;
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,13 @@ pub struct RuleReviewer {
 }
 
 impl RuleReviewer {
-    /// With fresh windows; `state` from before a restart, or the default.
-    pub fn new(rules: &Review, plan: ReviewPlan, state: ReviewState) -> Self {
+    /// For a new run of which nothing in particular is known.
+    pub fn new(rules: &RuleBook) -> Self {
+        Self::with(rules.review(), ReviewPlan::default(), ReviewState::default())
+    }
+
+    /// For a run with a plan; `state` from before a restart, or the default.
+    pub fn with(rules: &Review, plan: ReviewPlan, state: ReviewState) -> Self {
         let window = rules.spike.window;
         Self {
             rules: rules.clone(),
@@ -247,7 +252,6 @@ impl Trend {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::RuleBook;
 
     fn step(step: u64, loss: f64, norm: f64) -> Measurement {
         Measurement {
@@ -266,7 +270,7 @@ mod tests {
     }
 
     fn reviewer(plan: ReviewPlan) -> RuleReviewer {
-        RuleReviewer::new(RuleBook::embedded().unwrap().review(), plan, ReviewState::default())
+        RuleReviewer::with(RuleBook::embedded().unwrap().review(), plan, ReviewState::default())
     }
 
     fn word(directive: &Directive) -> &'static str {
@@ -351,7 +355,7 @@ mod tests {
     fn counters_survive_a_restart() {
         let rules = RuleBook::embedded().unwrap();
         let state = ReviewState { incidents: 2, switches: 1 };
-        let mut r = RuleReviewer::new(rules.review(), ReviewPlan::default(), state);
+        let mut r = RuleReviewer::with(rules.review(), ReviewPlan::default(), state);
         let last = (1..=4).map(|s| r.review(&step(s, f64::NAN, 1.0))).last();
         assert_eq!(last.as_ref().map(word), Some("fall back"));
     }
@@ -360,7 +364,7 @@ mod tests {
     fn with_nowhere_to_switch_to_the_second_incident_falls_back() {
         let rules = RuleBook::embedded().unwrap();
         let state = ReviewState { incidents: 1, switches: 0 };
-        let mut r = RuleReviewer::new(rules.review(), ReviewPlan::default(), state);
+        let mut r = RuleReviewer::with(rules.review(), ReviewPlan::default(), state);
         let last = (1..=4).map(|s| r.review(&step(s, f64::NAN, 1.0))).last();
         assert_eq!(last.as_ref().map(word), Some("fall back"));
     }

@@ -320,6 +320,106 @@ fn stages_are_the_specifications_table() {
     assert!(matches!(rules.stage("nonsense"), Err(DecideError::NoStage { .. })));
 }
 
+/// A run whose decision was made by the embedded rules.
+fn run(id: usize, profile: Profile, bits_per_byte: Option<f64>) -> crate::domain::run::Run {
+    use crate::domain::outcome::{Outcome, Status};
+    let decision =
+        decide_one(&profile, &resources(2, None, Priority::Balanced), &[Strategy::Keep, Strategy::Direct], None);
+    let outcome = bits_per_byte.map(|b| Outcome {
+        strategy: decision.strategy,
+        status: Status::Done,
+        base: None,
+        bits_per_byte: crate::domain::metric::BitsPerByte::new(b).ok(),
+        equivalent_loss: None,
+        level: None,
+        saved_against_keep: Some(b),
+        winner: None,
+        verdict: String::new(),
+        branches: Vec::new(),
+        incidents: Vec::new(),
+        seconds: 1.0,
+    });
+    crate::domain::run::Run {
+        id: format!("run-{id}"),
+        started: "2999-01-01T00:00:00Z".into(),
+        ended: None,
+        status: None,
+        version: "0".into(),
+        request: crate::domain::run::Request {
+            model: String::new(),
+            model_sha256: String::new(),
+            candidate: String::new(),
+            train: Vec::new(),
+            train_bytes: 1_000_000,
+            eval: Vec::new(),
+            eval_sha256: String::new(),
+            out: String::new(),
+            seed: 0,
+            device: "cpu".into(),
+        },
+        profile,
+        decision,
+        outcome,
+        feedback: Vec::new(),
+    }
+}
+
+#[test]
+fn alike_runs_are_shown_nearest_first_and_poisoned_ones_do_no_harm() {
+    // Infinite and missing losses, duplicates, runs of the future, runs without an outcome.
+    let mut runs: Vec<_> = (0..20).map(|i| run(i, profile(0.2, Some(i as f64 / 20.0), 0.5), Some(1.0))).collect();
+    runs.push(run(3, profile(0.2, Some(0.15), 0.5), Some(2.0)));
+    runs.push(run(20, profile(0.2, Some(0.601), 0.5), Some(f64::INFINITY)));
+    runs.push(run(21, profile(0.2, Some(0.6), 0.5), None));
+    let past = Past::of(&runs);
+    assert_eq!(past.len(), 21);
+    let rules = RuleBook::embedded().unwrap();
+    let (p, r) = (profile(0.2, Some(0.6), 0.5), resources(2, None, Priority::Balanced));
+    let case = Case {
+        profile: &p,
+        resources: &r,
+        costs: None,
+        executable: &all(),
+        past: &past,
+        scorer: None,
+        train_bytes: Some(1_000_000),
+    };
+    let d = decide(&rules, &case).unwrap();
+    let ids: Vec<&str> = d.alike.iter().map(|a| a.run.as_str()).collect();
+    assert_eq!(ids.len(), 5);
+    assert_eq!(&ids[..2], ["run-12", "run-20"]);
+    assert!(d.alike.windows(2).all(|w| w[0].distance <= w[1].distance));
+    assert_eq!(d.alike[1].bits_per_byte, None);
+}
+
+#[test]
+fn a_poisoned_scorer_cannot_make_the_decision_wrong() {
+    let p = profile(0.2, Some(0.6), 0.5);
+    let r = resources(2, None, Priority::Balanced);
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut s = scorer(Strategy::Direct, value, 50, 0.05);
+        s.residuals.extend([f64::NAN, f64::INFINITY]);
+        let d = decide_one(&p, &r, &all(), Some(&s));
+        assert!((0.0..=1.0).contains(&d.confidence.get()));
+        assert!(d.alternatives.iter().all(|a| a.utility.is_finite()));
+        assert_ne!(d.strategy, Strategy::Direct, "{value} is no evidence");
+    }
+}
+
+#[test]
+fn replay_under_the_same_rules_flips_nothing_and_under_others_says_what_flips() {
+    let runs = [run(1, profile(0.2, Some(0.8), 0.9), Some(1.0)), run(2, profile(0.2, Some(0.2), 0.9), Some(1.0))];
+    let same = replay(&RuleBook::embedded().unwrap(), &runs, None);
+    assert!(same.iter().all(|r| !r.flips), "{same:?}");
+    let mut sources = rules::read(None).unwrap();
+    let matrix = sources.iter_mut().find(|s| s.name == "decision.toml").unwrap();
+    matrix.text = matrix.text.replacen("then = \"direct\"", "then = \"keep\"", 1);
+    let (book, found) = RuleBook::check(sources);
+    assert!(!found.has_errors(), "{found}");
+    let flips: Vec<(String, bool)> = replay(&book, &runs, None).into_iter().map(|r| (r.run, r.flips)).collect();
+    assert_eq!(flips, [("run-1".to_string(), true), ("run-2".to_string(), false)]);
+}
+
 /// Any situation, resources and scorer.
 fn any_case() -> impl proptest::strategy::Strategy<Value = (Profile, Resources, Vec<Strategy>, Option<Scorer>)> {
     let coverage = prop_oneof![3 => 0.0..=1.0f64, 1 => prop::sample::select(vec![0.0, 0.3, 0.4, 0.5, 0.7, 1.0])];

@@ -47,6 +47,13 @@ pub struct Resources {
     pub priority: Priority,
 }
 
+impl Default for Resources {
+    /// One device, nothing else known.
+    fn default() -> Self {
+        Self { devices: 1, memory: None, budget: None, priority: Priority::Balanced }
+    }
+}
+
 /// What a strategy is estimated to cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Cost {

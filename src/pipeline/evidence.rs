@@ -3,7 +3,7 @@
 use super::{PipelineError, Settings};
 use crate::analyze::{self, ProfileInputs, TokenizerFile};
 use crate::corpus::{Corpus, CorpusOptions};
-use crate::decide::{self, Case};
+use crate::decide::{self, Case, Past};
 use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
 use crate::domain::profile::Profile;
@@ -76,6 +76,6 @@ pub(super) fn decide_on(
         Some(history) => (history.all()?, history.live_scorer()?),
         None => (Vec::new(), None),
     };
-    let case = Case { profile, resources, costs, executable, past: &past, scorer: scorer.as_ref(), train_bytes };
+    let case = Case { profile, resources, costs, executable, past: &Past::of(&past), scorer: scorer.as_ref(), train_bytes };
     Ok(decide::decide(rules, &case)?)
 }

@@ -56,7 +56,7 @@ impl Unary {
     fn matches(&self, value: &Value) -> bool {
         match (self, value) {
             (Unary::Null, Value::Null) => true,
-            (Unary::Name(name), Value::Text(text)) => name == text,
+            (Unary::Name(name), Value::Text(text)) => **name == **text,
             (Unary::Within(interval), Value::Number(x)) => interval.contains(*x),
             _ => false,
         }

@@ -54,7 +54,7 @@ impl Domain {
             (Domain::Number { range, integer }, Value::Number(x)) => {
                 range.contains(*x) && (!integer || x.fract() == 0.0)
             }
-            (Domain::Names(names), Value::Text(text)) => names.contains(text),
+            (Domain::Names(names), Value::Text(text)) => names.iter().any(|n| **n == **text),
             _ => false,
         }
     }
@@ -246,6 +246,8 @@ impl RawFeatures {
                 found.push(source.at(0..0, Code::Missing, format!("feature \"{name}\" is not declared")));
             }
         }
+        // One order for all books, so that facts by index mean the same in each.
+        list.sort_by_key(|f| MEASURED.iter().position(|m| *m == f.name));
         let mut bands: Vec<Band> = Vec::new();
         for raw in self.band {
             let (medium, high) = (*raw.medium.get_ref(), *raw.high.get_ref());

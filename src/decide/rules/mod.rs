@@ -4,7 +4,9 @@
 mod cell;
 mod diagnostic;
 mod feature;
+pub mod inspect;
 mod lint;
+mod live;
 mod plain;
 mod raw;
 mod space;
@@ -15,6 +17,7 @@ pub use cell::{Bound, Cell, CellError, Interval, Unary};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source};
 pub use feature::{Band, Domain, Feature, Features, MEASURED};
 pub use lint::{TestResult, run_tests};
+pub use live::LiveRules;
 pub use plain::{
     Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, SeedExpectation, Spike, Strategies, Weighing,
 };
@@ -187,6 +190,16 @@ impl RuleBook {
     /// [`DecideError::NoStage`] for a name that `strategies.toml` does not have.
     pub fn stage(&self, name: &str) -> Result<&StageConfig, DecideError> {
         self.strategies.stage.get(name).ok_or_else(|| DecideError::NoStage { name: name.to_string() })
+    }
+
+    /// All stages by name.
+    pub fn stages(&self) -> impl Iterator<Item = (&str, &StageConfig)> {
+        self.strategies.stage.iter().map(|(name, stage)| (name.as_str(), stage))
+    }
+
+    /// The candidate's branch wins at up to this multiple of the safe branch's loss.
+    pub fn tolerance(&self) -> f64 {
+        self.review.race.tolerance
     }
 
     /// What the seed expects of a strategy, where it says something.

@@ -415,7 +415,7 @@ fn check_test(raw: RawTest, features: &Features, source: &Source, found: &mut Ve
         let value = match value.into_inner() {
             toml::Value::Integer(i) => Value::number(Some(i as f64)),
             toml::Value::Float(x) => Value::number(Some(x)),
-            toml::Value::String(s) => Value::Text(s),
+            toml::Value::String(s) => Value::text(s),
             _ => Value::Null,
         };
         let Some(index) = features.index(&name) else {

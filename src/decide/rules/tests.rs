@@ -257,8 +257,7 @@ fn idle_columns_and_contradictions_are_warnings() {
 fn a_folder_replaces_files_of_the_same_name_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let levels = include_str!("../../../rules/levels.toml").replace("2.0", "1.5");
-    std::fs::write(folder.path().join("levels.toml"), levels.replace("rows = [\"good\"]", "rows = [\"good\"]"))
-        .unwrap();
+    std::fs::write(folder.path().join("levels.toml"), levels).unwrap();
     std::fs::write(folder.path().join("README.md"), "not rules").unwrap();
     // The file's own test still says that 2.0 is good, which holds.
     let book = RuleBook::load(Some(folder.path())).unwrap();
@@ -347,7 +346,7 @@ proptest! {
             prop_assert_eq!(named, 2);
         }
         // Where the lint is silent, no point falls through and none is answered twice.
-        let quarter = |x: f64| if (x * 100.0) as u32 % 3 == 0 { (x * 4.0).round() / 4.0 } else { x };
+        let quarter = |x: f64| if ((x * 100.0) as u32).is_multiple_of(3) { (x * 4.0).round() / 4.0 } else { x };
         for (corpus, vocabulary, band) in points {
             let facts = book.facts(&[
                 ("coverage_corpus", Value::number(corpus.map(quarter))),

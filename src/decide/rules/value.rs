@@ -1,17 +1,16 @@
 //! What a cell is asked about: a number, a name, or nothing known.
 
-use serde::Serialize;
+use std::sync::Arc;
 
-/// The value of a feature.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
+/// The value of a feature. Names are shared: a decision asks the same ones thousands of times.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Not known.
     Null,
     /// Never NaN: what is not a number is not known.
     Number(f64),
     /// One of a feature's allowed names.
-    Text(String),
+    Text(Arc<str>),
 }
 
 impl Value {
@@ -22,7 +21,7 @@ impl Value {
 
     /// A name.
     pub fn text(value: impl ToString) -> Self {
-        Value::Text(value.to_string())
+        Value::Text(value.to_string().into())
     }
 
     /// The number, if it is one.
