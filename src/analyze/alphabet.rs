@@ -76,7 +76,9 @@ impl Alphabet {
             return None;
         }
         let digits = raw.strip_prefix("<0x")?.strip_suffix('>')?;
-        (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+        (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u8::from_str_radix(digits, 16).ok())
+            .flatten()
     }
 
     /// The bytes that a token of the model's vocabulary stands for, byte fallback apart.

@@ -1,12 +1,21 @@
 //! How often does each tokenizer use each of its tokens on a text, what does it lose, and does the text come back?
 //! What the numbers mean is not known here.
+//!
+//! Where [`Cut`](super::cut::Cut) proves that a text may be cut, each distinct piece is encoded once and counted as
+//! often as it occurs; a document that holds an added token which reaches over a cut, and every document of a
+//! tokenizer without the proof, is encoded whole. Both ways give the same numbers.
 
 use super::error::AnalyzeError;
+use super::pieces::{Piece, Tally, fingerprint, pieces};
+use super::side::{Encoder, Tokens};
 use super::tokenizer::TokenizerFile;
-use crate::corpus::Corpus;
+use crate::corpus::{Block, Corpus, CorpusError};
 use crate::domain::event::{Event, Observer};
 use crate::domain::metric::Pair;
+use crate::domain::outcome::Side;
+use foldhash::fast::FixedState;
 use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// What was counted on a corpus.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +41,7 @@ pub(super) struct SideCounts {
     pub unknown: u64,
     /// UTF-8 bytes of the text that unknown tokens swallow.
     pub unknown_bytes: u64,
-    /// Documents that decode to themselves.
+    /// Documents that decode to themselves, but for a space that the tokenizer sets before every text.
     pub round_trips: u64,
 }
 
@@ -66,27 +75,58 @@ impl SideCounts {
         self.round_trips += other.round_trips;
     }
 
-    /// Encodes a document in full and counts it.
-    fn add(&mut self, side: &TokenizerFile, document: &str) -> Result<(), AnalyzeError> {
-        let refused = |e: tokenizers::Error| AnalyzeError::Encode { name: side.name.clone(), reason: e.to_string() };
-        let encoding = side.tokenizer.encode(document, false).map_err(refused)?;
-        let ids = encoding.get_ids();
-        self.by_id.resize(side.vocabulary.rows().max(self.by_id.len()), 0);
-        for id in ids {
-            if let Some(n) = self.by_id.get_mut(*id as usize) {
-                *n += 1;
+    /// Counts the tokens of a text that occurs `times`.
+    fn add(&mut self, tokens: &Tokens, times: u64) {
+        for id in &tokens.ids {
+            let at = *id as usize;
+            if at >= self.by_id.len() {
+                self.by_id.resize(at + 1, 0);
+            }
+            if let Some(n) = self.by_id.get_mut(at) {
+                *n += times;
             }
         }
-        self.tokens += ids.len() as u64;
-        if let Some(unknown) = side.unknown() {
-            for (_, (from, to)) in ids.iter().zip(encoding.get_offsets()).filter(|(id, _)| **id == unknown) {
-                self.unknown += 1;
-                self.unknown_bytes += (to - from) as u64;
-            }
+        self.tokens += times * tokens.ids.len() as u64;
+        self.unknown += times * tokens.unknown;
+        self.unknown_bytes += times * tokens.unknown_bytes;
+    }
+}
+
+/// Fingerprints of the pieces that do not come back.
+type Lossy = HashSet<u64, FixedState>;
+
+/// What a worker has counted so far.
+#[derive(Default)]
+struct Partial {
+    counts: Counts,
+    /// Pieces of documents that both tokenizers take in pieces, that only the original does, that only the candidate
+    /// does.
+    tallies: [Tally; 3],
+    lossy: [Lossy; 2],
+}
+
+impl Partial {
+    fn merge(self, other: Self) -> Self {
+        let [a, b, c] = self.tallies;
+        let [d, e, f] = other.tallies;
+        let (mut lossy, more) = (self.lossy, other.lossy);
+        for (all, new) in lossy.iter_mut().zip(more) {
+            all.extend(new);
         }
-        let back = side.tokenizer.decode(ids, false).map_err(refused)?;
-        self.round_trips += u64::from(back == document);
-        Ok(())
+        Self { counts: self.counts.merge(other.counts), tallies: [a.merge(d), b.merge(e), c.merge(f)], lossy }
+    }
+}
+
+/// Why a counting ended early.
+enum Trouble {
+    /// A piece showed that a text may not be cut after all for this side.
+    Uncuttable(Side),
+    Error(AnalyzeError),
+}
+
+impl<E: Into<AnalyzeError>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
     }
 }
 
@@ -100,28 +140,146 @@ pub(super) fn count(
     corpus: &Corpus,
     observer: &mut dyn Observer,
 ) -> Result<Counts, AnalyzeError> {
-    let phase = "count";
-    observer.observe(&Event::Phase { name: phase.into(), total: corpus.bytes_on_disk(), unit: "bytes".into() });
-    let mut counts = Counts::default();
-    for block in corpus.blocks() {
-        let block = block?;
-        let documents: Vec<&str> = block.documents().collect();
-        let counted = documents
-            .par_chunks(64)
-            .try_fold(Counts::default, |mut counts, documents| {
-                for document in documents {
-                    counts.documents += 1;
-                    counts.bytes += document.len() as u64;
-                    counts.words += document.split_whitespace().count() as u64;
-                    counts.source.add(source, document)?;
-                    counts.candidate.add(candidate, document)?;
-                }
-                Ok::<_, AnalyzeError>(counts)
-            })
-            .try_reduce(Counts::default, |a, b| Ok(a.merge(b)))?;
-        counts = counts.merge(counted);
-        observer.observe(&Event::Progress { done: block.read() });
+    let mut counting = Counting { source: Encoder::new(source), candidate: Encoder::new(candidate) };
+    loop {
+        match counting.run(corpus, observer) {
+            Ok(counts) => return Ok(counts),
+            Err(Trouble::Error(error)) => return Err(error),
+            Err(Trouble::Uncuttable(Side::Source)) => counting.source.encode_whole(),
+            Err(Trouble::Uncuttable(Side::Candidate)) => counting.candidate.encode_whole(),
+        }
     }
-    observer.observe(&Event::Finished { name: phase.into() });
-    Ok(counts)
+}
+
+/// A counting under way.
+struct Counting<'a> {
+    source: Encoder<'a>,
+    candidate: Encoder<'a>,
+}
+
+impl Counting<'_> {
+    fn run(&self, corpus: &Corpus, observer: &mut dyn Observer) -> Result<Counts, Trouble> {
+        let mut total = watched(corpus, "read", observer)
+            .par_bridge()
+            .try_fold(Partial::default, |mut partial, block| {
+                for document in block?.documents() {
+                    self.document(&mut partial, document)?;
+                }
+                if partial.tallies.iter().any(Tally::is_full) {
+                    self.count_out(&mut partial)?;
+                }
+                Ok::<_, Trouble>(partial)
+            })
+            .try_reduce(Partial::default, |a, b| Ok(a.merge(b)))?;
+        observer.observe(&Event::Finished { name: "read".into() });
+        self.count_out(&mut total)?;
+        if total.lossy.iter().any(|l| !l.is_empty()) {
+            let [source, candidate] = self.lost(corpus, observer, &total.lossy)?;
+            total.counts.source.round_trips -= source;
+            total.counts.candidate.round_trips -= candidate;
+        }
+        Ok(total.counts)
+    }
+
+    /// Counts a document: whole for a side that needs it, in pieces for the other.
+    fn document(&self, partial: &mut Partial, document: &str) -> Result<(), Trouble> {
+        let counts = &mut partial.counts;
+        counts.documents += 1;
+        counts.bytes += document.len() as u64;
+        for (side, sum) in [(&self.source, &mut counts.source), (&self.candidate, &mut counts.candidate)] {
+            if side.takes_whole(document) {
+                let tokens = side.whole(document)?;
+                sum.round_trips += u64::from(tokens.comes_back);
+                sum.add(&tokens, 1);
+            } else {
+                // Taken back later for every document that holds a lossy piece.
+                sum.round_trips += 1;
+            }
+        }
+        let [both, source, candidate] = &mut partial.tallies;
+        match (self.source.takes_whole(document), self.candidate.takes_whole(document)) {
+            (false, false) => both.add(document),
+            (false, true) => source.add(document),
+            (true, false) => candidate.add(document),
+            (true, true) => counts.words += document.split_whitespace().count() as u64,
+        }
+        Ok(())
+    }
+
+    /// Encodes every piece that was tallied, and forgets the tallies.
+    fn count_out(&self, partial: &mut Partial) -> Result<(), Trouble> {
+        let [both, source, candidate] = std::mem::take(&mut partial.tallies);
+        for (tally, sides) in [
+            (both, vec![Side::Source, Side::Candidate]),
+            (source, vec![Side::Source]),
+            (candidate, vec![Side::Candidate]),
+        ] {
+            let counted = tally
+                .pieces()
+                .par_chunks(512)
+                .try_fold(Partial::default, |mut partial, pieces| {
+                    for (piece, times) in pieces {
+                        let (Piece::First(text) | Piece::Inner(text)) = piece;
+                        partial.counts.words += times * text.split_whitespace().count() as u64;
+                        for side in &sides {
+                            self.piece(&mut partial, *side, *piece, *times)?;
+                        }
+                    }
+                    Ok::<_, Trouble>(partial)
+                })
+                .try_reduce(Partial::default, |a, b| Ok(a.merge(b)))?;
+            *partial = std::mem::take(partial).merge(counted);
+        }
+        Ok(())
+    }
+
+    /// Encodes a piece that occurs `times`.
+    fn piece(&self, partial: &mut Partial, side: Side, piece: Piece<'_>, times: u64) -> Result<(), Trouble> {
+        let [lossy_source, lossy_candidate] = &mut partial.lossy;
+        let (encoder, sum, lossy) = match side {
+            Side::Source => (&self.source, &mut partial.counts.source, lossy_source),
+            Side::Candidate => (&self.candidate, &mut partial.counts.candidate, lossy_candidate),
+        };
+        let tokens = encoder.piece(piece)?.ok_or(Trouble::Uncuttable(side))?;
+        sum.add(&tokens, times);
+        if !tokens.comes_back {
+            lossy.insert(fingerprint(piece));
+        }
+        Ok(())
+    }
+
+    /// For both sides, documents taken in pieces of which at least one is lossy.
+    fn lost(&self, corpus: &Corpus, observer: &mut dyn Observer, lossy: &[Lossy; 2]) -> Result<[u64; 2], Trouble> {
+        let lost = watched(corpus, "round trips", observer)
+            .par_bridge()
+            .map(|block| {
+                let mut lost = [0, 0];
+                for document in block?.documents() {
+                    for ((n, lossy), encoder) in lost.iter_mut().zip(lossy).zip([&self.source, &self.candidate]) {
+                        let is_lost = !lossy.is_empty()
+                            && !encoder.takes_whole(document)
+                            && pieces(document).any(|piece| lossy.contains(&fingerprint(piece)));
+                        *n += u64::from(is_lost);
+                    }
+                }
+                Ok::<_, Trouble>(lost)
+            })
+            .try_reduce(|| [0, 0], |[a, b], [c, d]| Ok([a + c, b + d]))?;
+        observer.observe(&Event::Finished { name: "round trips".into() });
+        Ok(lost)
+    }
+}
+
+/// The blocks of a corpus, with the observer told how far the reading is.
+fn watched<'a>(
+    corpus: &'a Corpus,
+    phase: &str,
+    observer: &'a mut dyn Observer,
+) -> impl Iterator<Item = Result<Block, CorpusError>> + Send + 'a {
+    observer.observe(&Event::Phase { name: phase.into(), total: corpus.bytes_on_disk(), unit: "bytes".into() });
+    corpus.blocks().inspect(move |block| {
+        if let Ok(block) = block {
+            observer.observe(&Event::Progress { done: block.read() });
+        }
+    })
 }

@@ -4,11 +4,15 @@
 
 mod alphabet;
 mod counts;
+mod cut;
 mod error;
 mod mapping;
 mod matches;
+mod pieces;
 mod profile;
+mod regex_facts;
 mod roles;
+mod side;
 mod similarity;
 mod skeleton;
 mod tokenizer;

@@ -25,12 +25,15 @@ pub(super) struct Skeleton {
 /// A token that was added to the model's vocabulary.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Added {
-    pub id: u32,
     pub content: String,
     #[serde(default)]
     pub special: bool,
     #[serde(default)]
     pub normalized: bool,
+    #[serde(default)]
+    pub lstrip: bool,
+    #[serde(default)]
+    pub rstrip: bool,
 }
 
 /// The model's small fields.
@@ -50,6 +53,10 @@ pub(super) struct Model {
     pub end_of_word_suffix: Option<String>,
     #[serde(default)]
     pub max_input_chars_per_word: Option<u64>,
+    #[serde(default)]
+    pub dropout: Option<f64>,
+    #[serde(default)]
+    pub ignore_merges: Option<bool>,
     #[serde(default)]
     pub vocab: Option<Entries>,
     #[serde(default)]

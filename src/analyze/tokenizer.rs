@@ -4,7 +4,7 @@
 use super::alphabet::{Alphabet, Script};
 use super::error::AnalyzeError;
 use super::roles::Specials;
-use super::skeleton::Skeleton;
+use super::skeleton::{ModelKind, Skeleton};
 use crate::domain::profile::TokenizerSummary;
 use crate::domain::vocabulary::{Role, Token, TokenKind, Vocabulary};
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub struct TokenizerFile {
     pub has_chat_template: bool,
     pub(super) skeleton: Skeleton,
     pub(super) alphabet: Alphabet,
-    model: &'static str,
+    pub(super) kind: ModelKind,
 }
 
 impl TokenizerFile {
@@ -115,7 +115,7 @@ impl TokenizerFile {
             has_chat_template: config.is_some_and(|c| c.get("chat_template").is_some()),
             skeleton,
             alphabet,
-            model: kind.name(),
+            kind,
         })
     }
 
@@ -125,7 +125,7 @@ impl TokenizerFile {
         TokenizerSummary {
             name: self.name.clone(),
             sha256: self.sha256.clone(),
-            model: self.model.into(),
+            model: self.kind.name().into(),
             alphabet: self.alphabet.script.name().into(),
             byte_fallback: self.alphabet.byte_fallback || self.alphabet.script == Script::ByteLevel,
             tokens: self.vocabulary.len() as u64,

@@ -154,6 +154,7 @@ pub fn run(id: &str) -> Run {
             train_bytes: 25_000,
             eval: vec!["eval.txt".into()],
             eval_sha256: "sha256-of-eval".into(),
+            forced: None,
             out: "out".into(),
             seed: 1,
             device: "cpu".into(),

@@ -8,16 +8,13 @@
 use super::error::LearnError;
 use super::evidence::{Evidence, Row};
 use super::grow::{GrowOptions, samples};
-use super::validate::{self, Folds, Trial};
-use crate::domain::scorer::{FEATURES, Situation};
+use super::imitate::Imitator;
+use super::validate::{self, Contribution, Contributions, Folds};
+use crate::domain::scorer::{Scorer, Situation};
 use crate::domain::strategy::Strategy;
-use linfa::DatasetBase;
-use linfa::prelude::*;
-use linfa_trees::DecisionTree;
-use ndarray::{Array1, Array2};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
-use strum::IntoEnumIterator;
+use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// How one way of choosing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -60,12 +57,50 @@ pub struct Evaluated {
     pub imitation: Chosen,
     /// The highest of rules plus scorer.
     pub combined: Chosen,
+    /// The same, but the rules' choice stands unless the scorer's is ahead by more than the standard errors asked for:
+    /// how a decision is made.
+    pub cautious: Chosen,
     /// Always the best.
     pub oracle: Chosen,
     /// By fifths of the predicted utility.
     pub calibration: Vec<CalibrationBin>,
     /// Share of outcomes inside the 90% interval made from the other folds; `None` where there is too little for one.
     pub covered: Option<f64>,
+}
+
+impl Evaluated {
+    /// All ways of choosing as a Markdown table, then calibration and coverage.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "{} runs with a choice, {} folds that never part a case (model, tokenizers, text).\n\n\
+             | way of choosing | bits/byte saved | regret | closed gap | chose the best |\n\
+             | --- | ---: | ---: | ---: | ---: |\n",
+            self.cases, self.folds
+        );
+        let single = format!("always the best single one ({})", self.single_strategy);
+        let ways: [(&str, &Chosen); 6] = [
+            (&single, &self.single),
+            ("rules alone", &self.rules),
+            ("tree that imitates past choices", &self.imitation),
+            ("rules + scorer, the highest", &self.combined),
+            ("rules + scorer, as decided", &self.cautious),
+            ("oracle", &self.oracle),
+        ];
+        // Writing to a String cannot fail.
+        for (name, c) in ways {
+            let gap = c.closed_gap.map_or("-".to_string(), |g| format!("{g:.2}"));
+            let _ = writeln!(text, "| {name} | {:+.4} | {:.4} | {gap} | {:.0}% |", c.saved, c.regret, c.best * 100.0);
+        }
+        let _ = writeln!(text, "\n| predicted | measured | rows |\n| ---: | ---: | ---: |");
+        for bin in &self.calibration {
+            let _ = writeln!(text, "| {:+.3} | {:+.3} | {} |", bin.predicted, bin.measured, bin.rows);
+        }
+        let _ = match self.covered {
+            Some(share) => writeln!(text, "\n{:.0}% of outcomes lie inside their 90% interval.", share * 100.0),
+            None => writeln!(text, "\nThere is too little history for an interval."),
+        };
+        text
+    }
 }
 
 /// `None` where the oracle is no better than the best single strategy: there is no gap to close.
@@ -92,27 +127,66 @@ pub fn evaluate(evidence: &Evidence, options: &GrowOptions) -> Result<Option<Eva
     let folds = Folds::new(evidence, options);
     let samples = samples(evidence);
     let trial = validate::cross_validate(&samples, &folds, options)?;
-    evaluate_with(evidence, &folds, options, Some(&trial))
+    evaluate_with(evidence, &folds, options, &trial.contributions(&samples))
 }
 
-/// The same with folds and out-of-fold predictions at hand; without a trial the rules stand for the combined engine.
+/// How good the choices of this very scorer would be on the evidence, whether it was grown from it or not (then it is
+/// flattered). `None` as in [`evaluate`].
+///
+/// # Errors
+/// As [`grow`](super::grow()).
+pub fn evaluate_scorer<'a>(
+    evidence: &'a Evidence,
+    scorer: &Scorer,
+    options: &GrowOptions,
+) -> Result<Option<Evaluated>, LearnError> {
+    let of = |row: &'a Row| ((row.run.as_str(), row.strategy), contribution(scorer, &row.situation, row.strategy));
+    evaluate_with(evidence, &Folds::new(evidence, options), options, &evidence.lessons().map(of).collect())
+}
+
+/// What a scorer adds, and how sure it is of it.
+pub(super) fn contribution(scorer: &Scorer, situation: &Situation, strategy: Strategy) -> Contribution {
+    if strategy == Strategy::Keep {
+        return Contribution::default();
+    }
+    let (added, path) = scorer.residual(situation, strategy);
+    let variance = mean(scorer.residuals.iter().map(|r| r * r));
+    let rows = path.last().map_or(scorer.evidence, |step| step.count).max(1);
+    Contribution { added, error: variance / rows as f64 }
+}
+
+/// The place of the strategy that is decided: what the rules prefer, unless the scorer favours the best of rules plus
+/// scorer and that is ahead by more than so many standard errors of the two expectations. Takes (prior, contribution) in
+/// the order of safety.
+pub(super) fn decided(options: &[(f64, Contribution)], standard_errors: f64) -> Option<usize> {
+    let best = |value: &dyn Fn(&(f64, Contribution)) -> f64| {
+        let all = options.iter().enumerate();
+        all.reduce(|b, o| if value(o.1) > value(b.1) { o } else { b })
+    };
+    let (a, rules) = best(&|o| o.0)?;
+    let (b, both) = best(&|o| o.0 + o.1.added)?;
+    let ahead = (both.0 + both.1.added) - (rules.0 + rules.1.added);
+    let moved = both.1.added > rules.1.added && ahead > standard_errors * (rules.1.error + both.1.error).sqrt();
+    Some(if moved { b } else { a })
+}
+
+/// The same with folds and contributions at hand; a row without one gets none.
 pub(super) fn evaluate_with(
     evidence: &Evidence,
     folds: &Folds,
     options: &GrowOptions,
-    trial: Option<&Trial>,
+    added: &Contributions,
 ) -> Result<Option<Evaluated>, LearnError> {
     let cases = cases(evidence, folds);
     if cases.is_empty() || folds.count < 2 {
         return Ok(None);
     }
-    let added: HashMap<(&str, Strategy), f64> = match trial {
-        Some(trial) => {
-            evidence.lessons().zip(&trial.predictions).map(|(r, p)| ((r.run.as_str(), r.strategy), *p)).collect()
-        }
-        None => HashMap::new(),
+    let added = |row: &Row| added.get(&(row.run.as_str(), row.strategy)).copied().unwrap_or_default();
+    let utility = |row: &Row| row.prior + added(row).added;
+    let cautious = |case: &Case| {
+        let weighed: Vec<_> = case.rows.iter().map(|r| (r.prior, added(r))).collect();
+        case.rows.get(decided(&weighed, options.standard_errors)?).map(|r| r.saved)
     };
-    let utility = |row: &Row| row.prior + added.get(&(row.run.as_str(), row.strategy)).copied().unwrap_or(0.0);
     let mut singles = Vec::new();
     let mut imitators = Vec::new();
     for fold in 0..folds.count {
@@ -125,7 +199,7 @@ pub(super) fn evaluate_with(
         ranking.iter().find_map(|s| case.rows.iter().find(|r| r.strategy == *s).map(|r| r.saved))
     };
     let imitation = |case: &Case| {
-        let wanted = imitators.get(case.fold)?.as_ref()?.choose(&case.rows.first()?.situation);
+        let wanted = imitators.get(case.fold)?.choose(&case.rows.first()?.situation);
         let keep = || case.rows.iter().find(|r| r.strategy == Strategy::Keep);
         case.rows.iter().find(|r| Some(r.strategy) == wanted).or_else(keep).map(|r| r.saved)
     };
@@ -154,6 +228,7 @@ pub(super) fn evaluate_with(
         rules: judge(&|c| most(&c.rows, |r| r.prior).map(|r| r.saved)),
         imitation: judge(&imitation),
         combined: judge(&|c| most(&c.rows, utility).map(|r| r.saved)),
+        cautious: judge(&cautious),
         oracle: judge(&|c| most(&c.rows, |r| r.saved).map(|r| r.saved)),
         calibration: calibration(evidence.lessons().map(|r| (utility(r), r.saved)).collect()),
         covered: covered(evidence, folds, &utility),
@@ -216,40 +291,4 @@ fn covered(evidence: &Evidence, folds: &Folds, utility: &dyn Fn(&Row) -> f64) ->
         }
     }
     (all > 0).then(|| inside as f64 / all as f64)
-}
-
-/// A linfa tree that imitates what was decided in the past, good or bad: the obvious way to learn from a history, and
-/// what the combined engine must beat.
-pub(super) struct Imitator(DecisionTree<f64, usize>);
-
-impl Imitator {
-    pub(super) fn learn(rows: &[&Row], options: &GrowOptions) -> Result<Option<Self>, LearnError> {
-        let decided: Vec<&&Row> = rows.iter().filter(|r| r.decided).collect();
-        let n = decided.len();
-        if n == 0 {
-            return Ok(None);
-        }
-        let columns = FEATURES.len();
-        let x = Array2::from_shape_vec((n, columns), decided.iter().flat_map(|r| known(&r.situation)).collect())
-            .map_err(|source| LearnError::Shape { rows: n, columns, source })?;
-        let y: Array1<usize> = decided.iter().map(|r| r.strategy as usize).collect();
-        let tree = DecisionTree::params()
-            .max_depth(Some(options.depth))
-            .min_weight_leaf(options.leaf as f32)
-            .fit(&DatasetBase::new(x, y))
-            .map_err(|source| LearnError::Tree { rows: n, source })?;
-        Ok(Some(Self(tree)))
-    }
-
-    /// What would have been decided here.
-    pub(super) fn choose(&self, situation: &Situation) -> Option<Strategy> {
-        let x = Array2::from_shape_vec((1, FEATURES.len()), known(situation).to_vec()).ok()?;
-        let label = *self.0.predict(&x).first()?;
-        Strategy::iter().find(|s| *s as usize == label)
-    }
-}
-
-/// The situation with unknown features as -1, without the strategy's columns.
-fn known(situation: &Situation) -> [f64; FEATURES.len()] {
-    situation.0.map(|v| if v.is_finite() { v } else { -1.0 })
 }

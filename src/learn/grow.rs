@@ -46,12 +46,15 @@ pub struct GrowOptions {
     pub folds: usize,
     /// Seed of the folds. Default 0.
     pub seed: u64,
+    /// What the scorer must show before it moves the rules' choice, where choices are judged: by so many standard errors
+    /// of the two expectations its choice must be ahead. Default 1, as in `rules/weighing.toml`.
+    pub standard_errors: f64,
 }
 
 impl Default for GrowOptions {
     fn default() -> Self {
         let lambdas = vec![Some(3.0), Some(10.0), Some(30.0), Some(100.0), None];
-        Self { lambdas, depth: 4, leaf: 2, folds: 10, seed: 0 }
+        Self { lambdas, depth: 4, leaf: 2, folds: 10, seed: 0, standard_errors: 1.0 }
     }
 }
 
@@ -69,6 +72,9 @@ impl GrowOptions {
         }
         if self.lambdas.is_empty() {
             return fault("lambdas", "at least one shrinkage", "none".into());
+        }
+        if !(self.standard_errors.is_finite() && self.standard_errors >= 0.0) {
+            return fault("standard_errors", "a finite number of at least 0", self.standard_errors.to_string());
         }
         match self.lambdas.iter().flatten().find(|l| !(l.is_finite() && **l > 0.0)) {
             Some(bad) => fault("lambda", "a finite number above 0, or infinity", bad.to_string()),
@@ -98,6 +104,19 @@ pub struct Grown {
     pub evaluated: Option<Evaluated>,
 }
 
+impl Grown {
+    /// Every shrinkage that was tried, as a Markdown table.
+    pub fn lambda_table(&self) -> String {
+        let rows = self.lambdas.iter().map(|s| {
+            let lambda = s.lambda.map_or("infinity (rules alone)".to_string(), |l| l.to_string());
+            let chosen = if s.chosen { "chosen" } else { "" };
+            format!("| {lambda} | {:.5} | {:.5} | {chosen} |\n", s.error, s.standard_error)
+        });
+        let head = "| lambda | squared error | standard error against the rules | |\n| ---: | ---: | ---: | --- |\n";
+        std::iter::once(head.to_string()).chain(rows).collect()
+    }
+}
+
 /// How a shrinkage did on cases the tree had not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LambdaScore {
@@ -119,9 +138,15 @@ pub(super) struct Sample<'a> {
     pub residual: f64,
 }
 
+impl<'a> Sample<'a> {
+    pub(super) fn of(row: &'a Row, x: Vec<f64>, residual: f64) -> Self {
+        Self { row, x, residual }
+    }
+}
+
 /// Samples of all lessons, in the evidence's order.
 pub(super) fn samples(evidence: &Evidence) -> Vec<Sample<'_>> {
-    evidence.lessons().map(|row| Sample { row, x: row.situation.row(row.strategy), residual: row.residual() }).collect()
+    evidence.lessons().map(|row| Sample::of(row, row.situation.row(row.strategy), row.residual())).collect()
 }
 
 /// Grows a scorer, or says why there is too little to grow one from. The same evidence, in whatever order, gives the
@@ -140,7 +165,7 @@ pub fn grow(evidence: &Evidence, options: &GrowOptions) -> Result<Growth, LearnE
     let trial = validate::cross_validate(&samples, &folds, options)?;
     let raw = grow_tree(&samples.iter().collect::<Vec<_>>(), options)?;
     let (offset, tree) = shrink(&raw, trial.lambda, Situation::columns());
-    let evaluated = evaluate::evaluate_with(evidence, &folds, options, Some(&trial))?;
+    let evaluated = evaluate::evaluate_with(evidence, &folds, options, &trial.contributions(&samples))?;
     let grown_from = fingerprint(evidence);
     let scorer = Scorer {
         id: format!("{}-{}", grown_from.get(..12).unwrap_or(&grown_from), samples.len()),
@@ -151,7 +176,7 @@ pub fn grow(evidence: &Evidence, options: &GrowOptions) -> Result<Growth, LearnE
         offset,
         tree,
         residuals: trial.absolute_residuals(&samples),
-        closed_gap: evaluated.as_ref().and_then(|e| e.combined.closed_gap),
+        closed_gap: evaluated.as_ref().and_then(|e| e.cautious.closed_gap),
     };
     Ok(Growth::Grown(Box::new(Grown { scorer, lambdas: trial.scores, evaluated })))
 }
@@ -199,8 +224,8 @@ fn is_below(sample: &Sample, feature: usize, threshold: f64) -> bool {
     sample.x.get(feature).is_some_and(|v| *v < threshold)
 }
 
-/// The best split of these rows with at least `leaf` of them on either side, as linfa-trees sees it.
-fn stump(rows: &[&Sample], mean: f64, leaf: usize) -> Result<Option<(usize, f64)>, LearnError> {
+/// The best split of these rows, whose mean is given, with at least `leaf` of them on either side, as linfa-trees sees it.
+pub(super) fn stump(rows: &[&Sample], mean: f64, leaf: usize) -> Result<Option<(usize, f64)>, LearnError> {
     let mut active = rows.to_vec();
     for _ in 0..RETRIES {
         if active.len() < 2 * leaf {

@@ -8,6 +8,8 @@
 //! - [`validate`]: how far to shrink, judged on cases the tree has not seen;
 //! - [`evaluate`]: how good the choices would have been, beside the rules alone and others;
 //! - [`simulate`]: what that is worth where the truth is known;
+//! - [`promote`]: whether a new scorer may go live;
+//! - [`replay`]: what other decisions would have earned on past ones;
 //! - [`explain`]: the tree in words, and which inputs matter.
 //!
 //! The rules always come first: without evidence, or with shrinkage at infinity, a scorer adds exactly nothing.
@@ -17,15 +19,20 @@ mod evaluate;
 mod evidence;
 mod explain;
 mod grow;
+mod imitate;
+mod promote;
+mod replay;
 mod shrink;
 mod simulate;
 mod validate;
 
 pub use error::LearnError;
-pub use evaluate::{CalibrationBin, Chosen, Evaluated, closed_gap, evaluate};
+pub use evaluate::{CalibrationBin, Chosen, Evaluated, closed_gap, evaluate, evaluate_scorer};
 pub use evidence::{CLIP, Evidence, FAILURE, Notice, Row, VERDICT_SHIFT};
 pub use explain::{Importance, explain, importance};
 pub use grow::{GrowOptions, Grown, Growth, LambdaScore, MIN_GROUPS, MIN_ROWS, grow};
+pub use promote::{Promotion, gate};
+pub use replay::{LEAST_EFFECTIVE, OffPolicy, Replayed, off_policy, propensity};
 pub use simulate::{RulesQuality, SimulateOptions, SimulatedRow, Simulation, simulate};
 
 #[cfg(test)]

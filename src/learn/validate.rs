@@ -6,6 +6,7 @@ use super::evidence::Evidence;
 use super::grow::{GrowOptions, LambdaScore, Sample, grow_tree};
 use super::shrink::shrink;
 use crate::domain::scorer::Situation;
+use crate::domain::strategy::Strategy;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -46,6 +47,8 @@ pub(super) struct Trial {
     /// For every sample, what would have been added to the rules' utility by a scorer that had not seen its fold,
     /// with the shrinkage that the *other* folds prefer.
     pub predictions: Vec<f64>,
+    /// For every sample, the rows behind the leaf that spoke.
+    pub counts: Vec<u64>,
 }
 
 impl Trial {
@@ -55,19 +58,48 @@ impl Trial {
         all.sort_by(f64::total_cmp);
         all
     }
+
+    /// What would have been added to the rules' utility of every sample, and how sure that was.
+    pub(super) fn contributions<'a>(&self, samples: &[Sample<'a>]) -> Contributions<'a> {
+        let square = |(s, p): (&Sample, &f64)| (s.residual - p).powi(2);
+        let variance = samples.iter().zip(&self.predictions).map(square).sum::<f64>() / samples.len().max(1) as f64;
+        let spoken = samples.iter().zip(self.predictions.iter().zip(&self.counts));
+        spoken
+            .map(|(s, (added, count))| {
+                let error = variance / (*count).max(1) as f64;
+                ((s.row.run.as_str(), s.row.strategy), Contribution { added: *added, error })
+            })
+            .collect()
+    }
 }
+
+/// What a scorer adds to the rules' utility of a strategy in a case.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Contribution {
+    /// Bits per byte.
+    pub added: f64,
+    /// Squared standard error of the expectation: the outcomes' variance over the rows behind it.
+    pub error: f64,
+}
+
+/// By run and strategy.
+pub(super) type Contributions<'a> = HashMap<(&'a str, Strategy), Contribution>;
 
 /// Grows a tree for every fold, without it, and asks it about the fold at every shrinkage.
 pub(super) fn cross_validate(samples: &[Sample], folds: &Folds, options: &GrowOptions) -> Result<Trial, LearnError> {
     // asked[k][i]: the answer for sample i at the k-th shrinkage.
     let mut asked = vec![vec![0.0; samples.len()]; options.lambdas.len()];
+    let mut counts = vec![0; samples.len()];
     for fold in 0..folds.count {
         let outside: Vec<&Sample> = samples.iter().filter(|s| folds.of(&s.row.group) != fold).collect();
         let raw = grow_tree(&outside, options)?;
         for (lambda, answers) in options.lambdas.iter().zip(&mut asked) {
             let (offset, tree) = shrink(&raw, *lambda, Situation::columns());
-            for (sample, answer) in samples.iter().zip(answers).filter(|(s, _)| folds.of(&s.row.group) == fold) {
-                *answer = offset + tree.predict(&sample.x).0;
+            let inside = samples.iter().zip(answers.iter_mut().zip(&mut counts));
+            for (sample, (answer, count)) in inside.filter(|(s, _)| folds.of(&s.row.group) == fold) {
+                let (value, path) = tree.predict(&sample.x);
+                *answer = offset + value;
+                *count = path.last().map_or(outside.len() as u64, |step| step.count);
             }
         }
     }
@@ -90,7 +122,7 @@ pub(super) fn cross_validate(samples: &[Sample], folds: &Folds, options: &GrowOp
     };
     let scores = options.lambdas.iter().enumerate().map(score).collect();
     let lambda = chosen.and_then(|k| options.lambdas.get(k).copied()).flatten();
-    Ok(Trial { lambda, scores, predictions })
+    Ok(Trial { lambda, scores, predictions, counts })
 }
 
 /// Mean squared error of a group's rows, by group: every group has one voice, however many runs it has.

@@ -5,7 +5,7 @@ use super::{PipelineError, Settings, must_be_free, now, write_whole};
 use crate::analyze::{self, ProfileInputs, TokenizerFile};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::decide::race::{self, Finish};
-use crate::decide::review::RuleReviewer;
+use crate::decide::review::{ReviewPlan, ReviewState, RuleReviewer};
 use crate::decide::rules::RuleBook;
 use crate::domain::decision::Decision;
 use crate::domain::directive::Reviewer;
@@ -243,7 +243,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let mapping = analyze::mapping(&prepared.source, &prepared.candidate);
     let mut journal = open_journal(request)?;
     let mut both = Both { first: observer, second: &mut journal };
-    let mut reviewers = |_: &str| -> Box<dyn Reviewer> { Box::new(RuleReviewer::new(&rules)) };
+    let mut reviewers = |_: &str| -> Box<dyn Reviewer> { Box::new(RuleReviewer::new(rules.review(), ReviewPlan::default(), ReviewState::default())) };
     let mut work = Work {
         base: &prepared.base,
         source: Tokens {

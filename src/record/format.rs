@@ -65,8 +65,19 @@ struct Opened<T> {
 /// is not finite, and what cannot be read again must not be stored.
 pub(super) fn encode<T: Serialize + DeserializeOwned>(form: Form, value: &T) -> Result<Vec<u8>, Flaw> {
     let bytes = serde_json::to_vec(&Sealed { hibrit: form, v: CURRENT, value })?;
-    decode::<T>(form, &bytes).map_err(|flaw| Flaw::Malformed(format!("it would not be read back ({flaw})")))?;
-    Ok(bytes)
+    match serde_json::from_slice::<Opened<T>>(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(e) => Err(Flaw::Malformed(format!("{} ({e})", culprit(&bytes, e.column())))),
+    }
+}
+
+/// Which field made a value unreadable: the last one named before the column where reading failed.
+fn culprit(line: &[u8], column: usize) -> String {
+    let before = String::from_utf8_lossy(line.get(..column).unwrap_or(line)).into_owned();
+    let field = before.rsplit_once("\":").and_then(|(head, _)| head.rsplit_once('"'));
+    let field = field.map_or_else(|| "a field".to_string(), |(_, name)| format!("its {name:?}"));
+    let last = if before.ends_with("null") { "is not a finite number" } else { "would not be read back" };
+    format!("{field} {last}")
 }
 
 /// The value in the bytes, whatever version up to [`CURRENT`] they have.
@@ -112,8 +123,10 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_finite_is_refused_when_written() {
-        let flaw = encode(Form::Profile, &vec![f64::INFINITY]).unwrap_err();
-        assert!(flaw.to_string().contains("would not be read back"), "{flaw}");
+        let value = std::collections::BTreeMap::from([("loss", 1.0), ("seconds", f64::INFINITY), ("steps", 2.0)]);
+        let value: std::collections::BTreeMap<String, f64> = value.into_iter().map(|(k, v)| (k.into(), v)).collect();
+        let flaw = encode(Form::Profile, &value).unwrap_err();
+        assert!(flaw.to_string().starts_with("its \"seconds\" is not a finite number"), "{flaw}");
     }
 
     #[test]

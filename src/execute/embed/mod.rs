@@ -5,14 +5,26 @@
 //! A method is a chain of [`Initialiser`]s: for every row the first link that has an answer gives it. Input and
 //! output matrices are moved separately; where they are tied there is one matrix, moved once.
 
+mod align;
+mod anchors;
+mod clp;
+mod focus;
 mod mean;
+mod omp;
 mod overlap;
 mod random;
+mod space;
 mod subtoken;
 
+pub use align::Align;
+pub use anchors::Anchors;
+pub use clp::Clp;
+pub use focus::Focus;
 pub use mean::Mean;
+pub use omp::Omp;
 pub use overlap::{Exact, Specials};
 pub use random::Random;
+pub use space::{Space, SpaceConfig};
 pub use subtoken::{Subtoken, Weighting};
 
 use crate::domain::vocabulary::{Mapping, Origin};
@@ -185,7 +197,7 @@ pub struct Moved {
 const UNANSWERED: &str = "mean";
 
 /// New rows, one a candidate id, on all cores; the same for the same seed whatever the number of cores.
-pub fn rows(ground: &Ground<'_>, chain: &[Box<dyn Initialiser>]) -> Moved {
+pub fn rows(ground: &Ground<'_>, chain: &[Box<dyn Initialiser + '_>]) -> Moved {
     let cols = ground.source.cols();
     let mut matrix = Matrix::zeros(ground.mapping.origins.len(), cols);
     let by_row: Vec<&'static str> = matrix

@@ -106,6 +106,33 @@ pub fn attention(
     }
 }
 
+/// Keys and values of the positions so far, for attention that goes on from them.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// Turned keys and values, each `[batch, kv_heads, positions, head_dim]`.
+    held: Option<(Tensor<4>, Tensor<4>)>,
+}
+
+impl Past {
+    /// Positions held.
+    pub fn positions(&self) -> usize {
+        self.held.as_ref().map_or(0, |(k, _)| k.dims()[2])
+    }
+}
+
+/// [`attention`] of new positions that also sees the past, which grows by them. `cos` and `sin` are those of the new
+/// positions. Without gradients; the same operations on every backend.
+pub fn attention_onwards(
+    qkv: Tensor<3>,
+    norms: Option<HeadNorms>,
+    cos: &Tensor<2>,
+    sin: &Tensor<2>,
+    heads: Heads,
+    past: &mut Past,
+) -> Tensor<3> {
+    plain::attention_onwards(qkv, norms, cos, sin, heads, past)
+}
+
 /// silu(gate) · up, the two side by side: `[batch, length, 2 d]` -> `[batch, length, d]`.
 pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
     if fused::fits(&gate_up) { fused::swiglu(gate_up) } else { plain::swiglu(gate_up) }

@@ -1,7 +1,7 @@
 //! The operations of this room written with the tensor library alone: right on every backend, and what the fused ones
 //! are tested against.
 
-use super::{Dropout, HeadNorms, Heads, Loss, Map};
+use super::{Dropout, HeadNorms, Heads, Loss, Map, Past};
 use crate::execute::ExecuteError;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
@@ -21,6 +21,17 @@ pub fn attention(
     sin: &Tensor<2>,
     heads: Heads,
 ) -> Tensor<3> {
+    attention_onwards(qkv, norms, cos, sin, heads, &mut Past::default())
+}
+
+pub fn attention_onwards(
+    qkv: Tensor<3>,
+    norms: Option<HeadNorms>,
+    cos: &Tensor<2>,
+    sin: &Tensor<2>,
+    heads: Heads,
+    past: &mut Past,
+) -> Tensor<3> {
     let [batch, length, width] = qkv.dims();
     let Heads { query, key_value, window } = heads;
     let hd = width / (query + 2 * key_value);
@@ -28,16 +39,22 @@ pub fn attention(
         |first: usize, count: usize| qkv.clone().narrow(2, first * hd, count * hd).reshape([batch, length, count, hd]);
     let (q_norm, k_norm) = norms.map(|n| ((n.query, n.epsilon), (n.key, n.epsilon))).unzip();
     let q = turned(split(0, query), q_norm, cos, sin);
-    let k = turned(split(query, key_value), k_norm, cos, sin);
-    let v = split(query + key_value, key_value).swap_dims(1, 2);
+    let mut k = turned(split(query, key_value), k_norm, cos, sin);
+    let mut v = split(query + key_value, key_value).swap_dims(1, 2);
+    if let Some((old_k, old_v)) = past.held.take() {
+        k = Tensor::cat(vec![old_k, k], 2);
+        v = Tensor::cat(vec![old_v, v], 2);
+    }
+    past.held = Some((k.clone(), v.clone()));
+    let positions = k.dims()[2];
     let shared = |t: Tensor<4>| -> Tensor<4> {
-        t.reshape([batch, key_value, 1, length * hd])
-            .expand([batch, key_value, query / key_value, length * hd])
-            .reshape([batch, query, length, hd])
+        t.reshape([batch, key_value, 1, positions * hd])
+            .expand([batch, key_value, query / key_value, positions * hd])
+            .reshape([batch, query, positions, hd])
     };
     let device = qkv.device();
     let scores = q.matmul(shared(k).swap_dims(2, 3)).div_scalar((hd as f32).sqrt());
-    let scores = scores + barrier(length, window, &device).unsqueeze();
+    let scores = scores + barrier(length, positions, window, &device).unsqueeze();
     let seen = softmax(scores, 3).matmul(shared(v));
     seen.swap_dims(1, 2).reshape([batch, length, query * hd])
 }
@@ -56,11 +73,13 @@ fn turned(mut x: Tensor<4>, norm: Option<(Tensor<1>, f32)>, cos: &Tensor<2>, sin
     Tensor::cat(vec![turned, second * cos + first * sin], 3)
 }
 
-/// 0 where a position (row) sees another (column), minus a lot where it does not: `[length, length]`.
-fn barrier(length: usize, window: Option<usize>, device: &Device) -> Tensor<2> {
+/// 0 where one of the last `length` positions (row) sees a position (column), minus a lot where it does not:
+/// `[length, positions]`.
+fn barrier(length: usize, positions: usize, window: Option<usize>, device: &Device) -> Tensor<2> {
     let sees = |from: usize, to: usize| to <= from && window.is_none_or(|w| to + w > from);
-    let cells = (0..length * length).map(|i| if sees(i / length, i % length) { 0.0 } else { -1e30f32 });
-    Tensor::from_data(TensorData::new(cells.collect(), [length, length]), device)
+    let past = positions - length;
+    let cells = (0..length * positions).map(|i| if sees(past + i / positions, i % positions) { 0.0 } else { -1e30f32 });
+    Tensor::from_data(TensorData::new(cells.collect(), [length, positions]), device)
 }
 
 pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {

@@ -2,7 +2,7 @@
 
 use super::layer::{Norm, Pass};
 use super::projection::Projection;
-use crate::execute::kernels::{self, HeadNorms, Heads};
+use crate::execute::kernels::{self, HeadNorms, Heads, Past};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -22,8 +22,14 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// `[batch, length, hidden]` -> the same, added to the residual stream.
-    pub(crate) fn forward(&self, x: Tensor<3>, residual: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
+    /// `[batch, length, hidden]` -> the same, added to the residual stream; with a past the positions go on from it.
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        residual: Tensor<3>,
+        pass: &Pass<'_>,
+        past: Option<&mut Past>,
+    ) -> Tensor<3> {
         let qkv = kernels::linears(x, vec![self.q.during(pass), self.k.during(pass), self.v.during(pass)], None);
         let norms = self.q_norm.as_ref().zip(self.k_norm.as_ref()).map(|(q, k)| HeadNorms {
             query: pass.value(&q.weight),
@@ -31,7 +37,11 @@ impl Attention {
             epsilon: q.epsilon as f32,
         });
         let heads = Heads { query: self.heads, key_value: self.kv_heads, window: self.window };
-        let seen = kernels::attention(qkv, norms, &pass.rope.cos, &pass.rope.sin, heads);
+        let (cos, sin) = (&pass.rope.cos, &pass.rope.sin);
+        let seen = match past {
+            Some(past) => kernels::attention_onwards(qkv, norms, cos, sin, heads, past),
+            None => kernels::attention(qkv, norms, cos, sin, heads),
+        };
         kernels::linears(seen, vec![self.o.during(pass)], Some(residual))
     }
 }

@@ -126,13 +126,13 @@ impl ModelConfig {
             positions: reader.count_or("max_position_embeddings", 2048)?,
             tied: reader.flag("tie_word_embeddings")?.unwrap_or(false),
         };
-        if size.heads % size.kv_heads != 0 {
+        if !size.heads.is_multiple_of(size.kv_heads) {
             return Err(reader.fault(format!(
                 "num_key_value_heads ({}) must divide num_attention_heads ({})",
                 size.kv_heads, size.heads
             )));
         }
-        if size.head_dim % 2 != 0 {
+        if !size.head_dim.is_multiple_of(2) {
             return Err(reader.fault(format!("head_dim ({}) must be even for rotary embeddings", size.head_dim)));
         }
         let activation = raw.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");

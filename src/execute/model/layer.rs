@@ -3,7 +3,7 @@
 use super::attention::Attention;
 use super::projection::Projection;
 use super::rope::RopeTable;
-use crate::execute::kernels;
+use crate::execute::kernels::{self, Past};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -64,7 +64,12 @@ pub(crate) struct Layer {
 impl Layer {
     /// `[batch, length, hidden]` -> the same.
     pub(crate) fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
-        let x = self.attention.forward(self.before_attention.forward(x.clone(), pass), x, pass);
+        self.onwards(x, pass, None)
+    }
+
+    /// The same for positions that go on from a past, where there is one.
+    pub(crate) fn onwards(&self, x: Tensor<3>, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
+        let x = self.attention.forward(self.before_attention.forward(x.clone(), pass), x, pass, past);
         self.mlp.forward(self.before_mlp.forward(x.clone(), pass), x, pass)
     }
 }

@@ -2,6 +2,7 @@
 //! and gradients. What it is trained on, by which schedule and why, is not known here.
 
 mod attention;
+mod cache;
 mod config;
 mod decoder;
 mod folder;
@@ -14,6 +15,7 @@ mod source;
 mod step;
 mod weights;
 
+pub use cache::Cache;
 pub use config::{Dimensions, Family, ModelConfig, RopeScaling, Specials};
 pub use decoder::{Decoder, Group, Parameter};
 pub use folder::ModelFolder;

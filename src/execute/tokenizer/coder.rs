@@ -57,6 +57,12 @@ impl Coder {
         Ok(Self { tokenizer, token_bytes, opener, closer: eos })
     }
 
+    /// The same, but special tokens that occur in a text are read as such: for text that a chat template laid out.
+    pub fn reading_specials(mut self) -> Self {
+        self.tokenizer.set_encode_special_tokens(false);
+        self
+    }
+
     /// The special token before a document.
     pub fn opener(&self) -> Option<u32> {
         self.opener

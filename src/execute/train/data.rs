@@ -98,6 +98,7 @@ impl Packed {
             }
             if let Some(opener) = coder.opener()
                 && stream.tokens.last() != Some(&opener)
+                && ids.first() != Some(&opener)
             {
                 stream.push(opener, 0, false);
             }
@@ -116,6 +117,14 @@ impl Packed {
             return Err(ExecuteError::Data("the training text is empty: there is nothing to learn from".into()));
         }
         Ok(packed)
+    }
+
+    /// A stream of ids as it is, one byte each.
+    #[cfg(test)]
+    pub(super) fn stream(ids: &[u32], length: usize) -> Self {
+        let mut stream = Stream::default();
+        ids.iter().for_each(|id| stream.push(*id, 1, true));
+        stream.cut(length, 0)
     }
 
     /// Sequences.
@@ -193,6 +202,27 @@ impl Stream {
     }
 }
 
+/// Several texts as one: a text of weight 1 is seen once an epoch, one of weight 0.3 in part (three documents in ten,
+/// drawn by seed), one of weight 2.5 twice and a half. Weights that are not above 0 leave a text out.
+pub fn mix<'a, S: AsRef<str>>(texts: &[(f64, &'a [S])], seed: u64) -> Vec<&'a str> {
+    let mut mixed = Vec::new();
+    for (index, (weight, documents)) in texts.iter().enumerate() {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(index as u64);
+        let whole = weight.max(0.0).floor();
+        for _ in 0..whole as u64 {
+            mixed.extend(documents.iter().map(AsRef::as_ref));
+        }
+        let part = ((weight.max(0.0) - whole) * documents.len() as f64).round() as usize;
+        let mut order: Vec<usize> = (0..documents.len()).collect();
+        order.shuffle(&mut rng);
+        order.truncate(part);
+        order.sort_unstable();
+        mixed.extend(order.iter().filter_map(|i| documents.get(*i)).map(AsRef::as_ref));
+    }
+    mixed
+}
+
 /// How long a sequence of another tokenizer must be to hold the same expected bytes: `sequence` tokens of the
 /// original, scaled by the ratio of bytes a token. At least 8, at most `limit` (the model's positions).
 pub fn equal_bytes_length(sequence: usize, source_bytes_per_token: f64, bytes_per_token: f64, limit: usize) -> usize {
@@ -263,6 +293,15 @@ mod tests {
         let coder = coder(BpeKind::ByteLevel, &["a b a b"], 300);
         assert!(Packed::text(&coder, &["", ""], 8, 0).is_err());
         assert!(Packed::text(&coder, &["a"], 0, 0).is_err());
+    }
+
+    #[test]
+    fn texts_are_mixed_by_their_weights() {
+        let (a, b, c) = (vec!["a"; 10], ["b", "B", "b", "b", "b", "b", "b", "b", "b", "b"], ["c"; 4]);
+        let mixed = mix(&[(2.5, &a[..]), (0.3, &b[..]), (0.0, &c[..])], 1);
+        let count = |x: &str| mixed.iter().filter(|d| d.eq_ignore_ascii_case(x)).count();
+        assert_eq!((count("a"), count("b"), count("c")), (25, 3, 0));
+        assert_eq!(mixed, mix(&[(2.5, &a[..]), (0.3, &b[..]), (0.0, &c[..])], 1));
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub struct Company<'a> {
 /// run before the step's update. A loss or gradient that is not finite is never applied, whatever the reviewer says.
 ///
 /// # Errors
-/// [`ExecuteError::Data`] for a plan that makes no sense; [`ExecuteError::Mismatch`] for ids the model has no rows
+/// [`ExecuteError::Data`] for a plan that makes no sense, or sequences longer than the model's positions; [`ExecuteError::Mismatch`] for ids the model has no rows
 /// for, or a model with nothing to train; [`ExecuteError::Backend`] where the device fails.
 pub fn fit(
     model: Decoder,
@@ -193,6 +193,13 @@ impl<'a> Run<'a> {
             return Err(ExecuteError::Mismatch(
                 "nothing of the model is trained: it has no adapters and is frozen".into(),
             ));
+        }
+        let positions = model.config().size.positions;
+        if data.length() > positions {
+            return Err(ExecuteError::Data(format!(
+                "sequences of {} tokens are longer than the model's {positions} positions",
+                data.length()
+            )));
         }
         let mut looks: Vec<f64> = plan.evaluate_at.iter().copied().filter(|x| *x > 0.0 && *x < 1.0).collect();
         looks.sort_by(|a, b| b.total_cmp(a));

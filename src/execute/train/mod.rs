@@ -1,8 +1,9 @@
-//! Training: text to sequences ([`data`]), the order they are seen in ([`order`]), the learning rate's course
+//! Training: text to sequences ([`data`], conversations [`chat`]), the order they are seen in ([`order`]), the learning rate's course
 //! ([`schedule`]), what a run is asked to do ([`plan`]), the update ([`adamw`]), where a run stands ([`state`], on disk
 //! `checkpoint`), and the loop that ties them ([`fit`]). What a measurement means is the reviewer's business; what is trained, the strategy's.
 
 pub mod adamw;
+pub mod chat;
 mod checkpoint;
 pub mod data;
 mod fit;

@@ -70,6 +70,15 @@ mod tests {
         }
     }
 
+    /// `tests/fixtures/order.json`: a run that is resumed under a later version must see the text in the same order.
+    #[test]
+    fn the_order_of_a_seed_is_the_same_in_every_version() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/order.json");
+        let order = Order::new(40, 11).take(0, 1600);
+        let kept: Vec<usize> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(order, kept);
+    }
+
     #[test]
     fn no_sequences_give_no_order() {
         assert!(Order::new(0, 1).take(0, 5).is_empty());

@@ -185,7 +185,7 @@ unsafe fn forward(inputs: &Inputs, (b, kv): (usize, usize), out: Shared, log_sum
                 unsafe { *log_sums.at((b * heads.query + head) * length + t) = log_sum };
             }
             let stride = heads.query * hd;
-            let ab = (rows(&weights, n), values.from_row(keys.start));
+            let ab = (rows(&weights, n), values.after(keys.start));
             // SAFETY: rows of this head's columns.
             unsafe {
                 let place = out.at((b * length + queries.start) * stride + head * hd);
@@ -254,7 +254,7 @@ unsafe fn backward(
             let dys = rows(&dy[(b * length + queries.start) * stride + head * hd..], stride);
             let square = Size { m, k: hd, n };
             product((&mut p, n), Keep::Overwrite, (qs, ks.transposed()), square, 1.0, Threads::One);
-            let dvs = (dys, values.from_row(keys.start).transposed());
+            let dvs = (dys, values.after(keys.start).transposed());
             product((&mut dp, n), Keep::Overwrite, dvs, square, 1.0, Threads::One);
             for ((t, p), dp) in queries.clone().zip(p.chunks_mut(n)).zip(dp.chunks_mut(n)) {
                 let seen = inputs.seen(t, &keys);

@@ -15,7 +15,7 @@ pub(super) fn rows(data: &[f32], stride: usize) -> View<'_> {
 
 impl<'a> View<'a> {
     /// The same matrix without its first `count` rows.
-    pub(super) fn from_row(self, count: usize) -> View<'a> {
+    pub(super) fn after(self, count: usize) -> View<'a> {
         View { data: &self.data[count * self.row..], ..self }
     }
 

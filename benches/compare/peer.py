@@ -1,0 +1,73 @@
+"""Times the training step of transformers + PEFT on random data: the other side of compare.py. f32, two threads."""
+
+import argparse
+import json
+import os
+import statistics
+import time
+
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--size", default="S")
+parser.add_argument("--embeddings", action="store_true")
+parser.add_argument("--full", action="store_true")
+parser.add_argument("--untied", action="store_true")
+parser.add_argument("--checkpointing", action="store_true")
+parser.add_argument("--steps", type=int, default=12)
+parser.add_argument("--warm", type=int, default=3)
+a = parser.parse_args()
+
+torch.set_num_threads(int(os.environ.get("THREADS", "2")))
+torch.manual_seed(0)
+# rows, hidden, intermediate, layers, heads, kv_heads, head_dim, batch, length: as in step.rs
+SIZES = {
+    "T": (1000, 64, 128, 2, 4, 2, 16, 2, 32),
+    "S": (8000, 256, 768, 4, 8, 4, 32, 8, 128),
+    "M": (32000, 512, 1536, 8, 8, 4, 64, 4, 256),
+    "Q": (151936, 1024, 3072, 28, 16, 8, 128, 1, 256),
+}
+rows, hidden, intermediate, layers, heads, kv, head_dim, batch, length = SIZES[a.size]
+config = Qwen3Config(
+    vocab_size=rows, hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=layers,
+    num_attention_heads=heads, num_key_value_heads=kv, head_dim=head_dim, max_position_embeddings=2048,
+    tie_word_embeddings=not a.untied, attn_implementation="sdpa",
+)
+model = Qwen3ForCausalLM(config).float()
+model.config.use_cache = False
+if not a.full:
+    from peft import LoraConfig, get_peft_model
+
+    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    save = (["embed_tokens"] if not a.untied else ["embed_tokens", "lm_head"]) if a.embeddings else None
+    model = get_peft_model(model, LoraConfig(
+        r=16, lora_alpha=32, target_modules=targets, modules_to_save=save,
+        **(dict(ensure_weight_tying=True) if a.embeddings and not a.untied else {}),
+    ))
+if a.checkpointing:
+    model.gradient_checkpointing_enable()
+    model.enable_input_require_grads()
+model.train()
+trained = [p for p in model.parameters() if p.requires_grad]
+optimizer = torch.optim.AdamW(trained, lr=1e-4)
+generator = torch.Generator().manual_seed(1)
+times, losses = [], []
+for step in range(a.warm + a.steps):
+    ids = torch.randint(0, rows, (batch, length + 1), generator=generator)
+    start = time.perf_counter()
+    logits = model(input_ids=ids[:, :-1]).logits
+    loss = torch.nn.functional.cross_entropy(logits.view(-1, rows), ids[:, 1:].reshape(-1))
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    if step >= a.warm:
+        times.append(time.perf_counter() - start)
+    losses.append(loss.item())
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+median = statistics.median(times)
+print(json.dumps({
+    "who": f"torch {torch.__version__}", "size": a.size, "tokens_per_second": batch * length / median,
+    "ms": median * 1e3, "ms_best": min(times) * 1e3, "peak_mb": int(peak.split()[1]) / 1024,
+    "trained": sum(p.numel() for p in trained), "losses": [losses[0], losses[-1]],
+}))

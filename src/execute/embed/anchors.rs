@@ -1,0 +1,84 @@
+//! Tokens that both vocabularies share and that a helper space knows: what a new token can be expressed by.
+
+use super::space::{Space, dot};
+use crate::domain::vocabulary::{Mapping, Origin};
+use crate::execute::model::Matrix;
+use rayon::prelude::*;
+use std::collections::HashSet;
+
+/// Shared tokens with their helper vectors side by side.
+pub struct Anchors {
+    /// Rows in the old matrix.
+    rows: Vec<u32>,
+    /// Helper vectors, one after the other.
+    vectors: Vec<f32>,
+    dimensions: usize,
+}
+
+/// A row whose norm is below this share of the mean norm was never trained.
+const UNTRAINED: f32 = 0.05;
+
+impl Anchors {
+    /// Shared tokens with a vector in the candidate's `space`. Rows of `source` that were never trained, and rows that
+    /// another anchor has already, are left out: they say nothing and make least squares singular.
+    pub fn new(space: &Space, mapping: &Mapping, source: &Matrix) -> Self {
+        let norm = |id: u32| dot(source.row(id as usize), source.row(id as usize)).sqrt();
+        let shared: Vec<(u32, u32)> = mapping
+            .origins
+            .iter()
+            .enumerate()
+            .filter_map(|(id, origin)| match origin {
+                Origin::Exact(old) if (*old as usize) < source.rows() => Some((id as u32, *old)),
+                _ => None,
+            })
+            .filter(|(id, _)| space.get(*id).is_some())
+            .collect();
+        let norms: Vec<f32> = shared.par_iter().map(|(_, old)| norm(*old)).collect();
+        let mean = norms.iter().sum::<f32>() / norms.len().max(1) as f32;
+        let mut seen: HashSet<u32> = HashSet::new();
+        let mut anchors = Self { rows: vec![], vectors: vec![], dimensions: space.dimensions() };
+        for ((id, old), norm) in shared.into_iter().zip(norms) {
+            if norm > UNTRAINED * mean
+                && seen.insert(old)
+                && let Some(vector) = space.get(id)
+            {
+                anchors.rows.push(old);
+                anchors.vectors.extend_from_slice(vector);
+            }
+        }
+        anchors
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The row of the old matrix behind anchor `i`.
+    pub(super) fn row(&self, i: usize) -> u32 {
+        self.rows[i]
+    }
+
+    /// The helper vector of anchor `i`.
+    pub(super) fn vector(&self, i: usize) -> &[f32] {
+        &self.vectors[i * self.dimensions..(i + 1) * self.dimensions]
+    }
+
+    /// Cosine of a unit vector to every anchor.
+    pub(super) fn cosines(&self, vector: &[f32]) -> Vec<f32> {
+        self.vectors.chunks_exact(self.dimensions.max(1)).map(|a| dot(a, vector)).collect()
+    }
+}
+
+/// The weighted sum of rows; weights with the rows they belong to.
+pub(super) fn combine(source: &Matrix, weights: impl Iterator<Item = (u32, f32)>, row: &mut [f32]) {
+    row.fill(0.0);
+    for (id, weight) in weights {
+        row.iter_mut().zip(source.row(id as usize)).for_each(|(x, e)| *x += weight * e);
+    }
+}

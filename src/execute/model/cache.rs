@@ -1,0 +1,59 @@
+//! Going through the decoder position by position: what earlier positions left is kept, so that a new one costs only
+//! itself. Which token comes next is not decided here.
+
+use super::decoder::Decoder;
+use super::layer::Pass;
+use super::rope::RopeTable;
+use crate::execute::ExecuteError;
+use crate::execute::kernels::{self, Map, Past};
+
+/// Positions that go through the layers at once while a prompt is read.
+const CHUNK: usize = 256;
+
+/// Keys and values of every layer for one sequence.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    layers: Vec<Past>,
+    positions: usize,
+}
+
+impl Cache {
+    /// Positions it holds.
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+}
+
+impl Decoder {
+    /// An empty cache.
+    pub fn cache(&self) -> Cache {
+        Cache { layers: vec![Past::default(); self.layers.len()], positions: 0 }
+    }
+
+    /// Takes in the next tokens of a sequence and gives the logits after the last of them, one for each row.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Mismatch`] for no ids or ids outside the table, [`ExecuteError::Backend`] where the device
+    /// fails.
+    pub fn advance(&self, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>, ExecuteError> {
+        self.check_ids(ids, [1, ids.len()])?;
+        let mut logits = Vec::new();
+        let mut left = ids.len();
+        for ids in ids.chunks(CHUNK) {
+            let rope = RopeTable::new(&self.config, cache.positions, ids.len(), &self.device());
+            let pass = Pass { rope: &rope, tape: false, dropout: None };
+            let mut x = self.embed(ids, [1, ids.len()]);
+            for (layer, past) in self.layers.iter().zip(&mut cache.layers) {
+                x = layer.onwards(x, &pass, Some(past));
+            }
+            cache.positions += ids.len();
+            left -= ids.len();
+            if left == 0 {
+                let head = Map { weight: self.output_matrix(), bias: None, side: None };
+                let x = self.norm.forward(x.narrow(1, ids.len() - 1, 1), &pass);
+                logits = kernels::numbers(kernels::linears(x, vec![head], None))?;
+            }
+        }
+        Ok(logits)
+    }
+}
