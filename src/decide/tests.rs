@@ -353,6 +353,7 @@ fn run(id: usize, profile: Profile, bits_per_byte: Option<f64>) -> crate::domain
             train_bytes: 1_000_000,
             eval: Vec::new(),
             eval_sha256: String::new(),
+            forced: None,
             out: String::new(),
             seed: 0,
             device: "cpu".into(),

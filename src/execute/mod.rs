@@ -56,9 +56,6 @@ pub enum ExecuteError {
     /// Numbers handed to the model that do not fit it: ids outside the table, lengths that do not match.
     #[error("{0}")]
     Mismatch(String),
-    /// A tokenizer that failed on a text or its tokens.
-    #[error("the tokenizer failed: {0}")]
-    Tokenizer(String),
     /// The backend failed; on a GPU, running out of memory arrives here.
     #[error("the {device} backend failed: {what}")]
     Backend { device: String, what: String },

@@ -7,7 +7,7 @@ use crate::corpus::{Corpus, CorpusOptions};
 use crate::decide::race::{self, Finish};
 use crate::decide::review::{ReviewPlan, ReviewState, RuleReviewer};
 use crate::decide::rules::RuleBook;
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Action, Decision};
 use crate::domain::directive::Reviewer;
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::{Branch, Evaluation, Outcome, Side, Status};
@@ -243,7 +243,15 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let mapping = analyze::mapping(&prepared.source, &prepared.candidate);
     let mut journal = open_journal(request)?;
     let mut both = Both { first: observer, second: &mut journal };
-    let mut reviewers = |_: &str| -> Box<dyn Reviewer> { Box::new(RuleReviewer::new(rules.review(), ReviewPlan::default(), ReviewState::default())) };
+    // A branch that is given up ends; what is done then is decided here, where all branches are known.
+    let plan = ReviewPlan {
+        switch_to: None,
+        watched: run.decision.action == Action::ExecuteWatched,
+        budget: request.resources.budget.map(|b| b / road.stages().len().max(1) as f64),
+    };
+    let mut reviewers = |_: &str| -> Box<dyn Reviewer> {
+        Box::new(RuleReviewer::with(rules.review(), plan.clone(), ReviewState::default()))
+    };
     let mut work = Work {
         base: &prepared.base,
         source: Tokens {
