@@ -7,14 +7,13 @@ use clap::{Args, Subcommand};
 /// Commands below `scorer`.
 #[derive(Debug, Subcommand)]
 pub enum Scorer {
-    /// Grow the scorer anew from the history; the next decision consults it
+    /// Grow the scorer anew from the history; it goes live if it is no worse than the live one and the rules alone
+    #[command(alias = "promote")]
     Train,
     /// How good its choices would have been on cases it had not seen, beside the rules alone and others
     Evaluate,
     /// Print the live scorer's tree and which inputs matter
     Explain,
-    /// Grow a scorer and let it go live only if it is no worse than the live one and the rules
-    Promote,
     /// What the scorer is worth in simulated worlds, where the truth is known
     Simulate(Simulate),
 }
@@ -39,8 +38,11 @@ impl Scorer {
         let settings = &session.settings;
         match self {
             Scorer::Train => {
-                let growth = pipeline::train_scorer(settings)?;
-                session.print(|| serde_json::json!({ "scorer": growth }), || pipeline::describe(&growth))
+                let (growth, promotion) = pipeline::promote_scorer(settings)?;
+                session.print(
+                    || serde_json::json!({ "scorer": growth, "promotion": promotion }),
+                    || pipeline::describe(&growth, promotion.as_ref()),
+                )
             }
             Scorer::Evaluate => {
                 let evaluated = pipeline::evaluate_scorer(settings)?;
@@ -57,19 +59,6 @@ impl Scorer {
                 session.print(
                     || serde_json::json!({ "scorer": live.as_ref().map(|l| &l.0) }),
                     || live.as_ref().map_or("No scorer is live: the rules decide alone.".into(), |l| l.1.clone()),
-                )
-            }
-            Scorer::Promote => {
-                let (growth, promotion) = pipeline::promote_scorer(settings)?;
-                session.print(
-                    || serde_json::json!({ "scorer": growth, "promotion": promotion }),
-                    || match &promotion {
-                        None => pipeline::describe(&growth),
-                        Some(p) => {
-                            let word = if p.granted { "The new scorer is live" } else { "The new scorer does not go live" };
-                            format!("{word}: {}", p.because)
-                        }
-                    },
                 )
             }
             Scorer::Simulate(args) => {

@@ -369,7 +369,8 @@ fn carry_out(
     let chosen = road.strategy();
     let base = strategy::evaluate_base(work)?;
     let mut trained = strategy::carry_out(road, work)?;
-    let yardstick_wanted = request.with_keep && !trained.iter().any(|b| is_keep(b)) && !work.stopped();
+    let stages = work.stages;
+    let yardstick_wanted = request.with_keep && !trained.iter().any(|b| is_keep(b, stages)) && !work.stopped();
     let yardstick = match yardstick_wanted {
         true => strategy::carry_out(strategy::road(Strategy::Keep)?, work)?,
         false => Vec::new(),
@@ -379,7 +380,7 @@ fn carry_out(
         trained.extend(strategy::carry_out(strategy::road(Strategy::Emergency)?, work)?);
     }
     let (winner, verdict) = race::choose(rules.tolerance(), &finishes(&trained));
-    let keep = trained.iter().chain(&yardstick).find(|b| is_keep(b)).and_then(|b| b.after.clone());
+    let keep = trained.iter().chain(&yardstick).find(|b| is_keep(b, stages)).and_then(|b| b.after.clone());
     let winner = match winner.and_then(|i| trained.get_mut(i)) {
         Some(branch) => {
             strategy::export(branch, work)?;
@@ -418,8 +419,13 @@ fn carry_out(
     })
 }
 
-fn is_keep(branch: &Branch) -> bool {
-    branch.strategy == Strategy::Keep && branch.tokenizer == Side::Source
+/// Whether a branch did what `keep` does: the safe branch of a race does, where it is configured alike.
+fn is_keep(branch: &Branch, stages: &BTreeMap<String, StageConfig>) -> bool {
+    match branch.strategy {
+        Strategy::Keep => true,
+        Strategy::Parallel => branch.tokenizer == Side::Source && stages.get("parallel.a") == stages.get("keep"),
+        _ => false,
+    }
 }
 
 fn finishes(branches: &[Branch]) -> Vec<Finish<'_>> {

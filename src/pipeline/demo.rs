@@ -117,7 +117,7 @@ impl Effort {
     /// Bytes of text the base is pretrained on.
     pub fn base_bytes(self) -> usize {
         match self {
-            Effort::Full => 3_000_000,
+            Effort::Full => 1_500_000,
             Effort::Quick => 120_000,
         }
     }
@@ -125,7 +125,7 @@ impl Effort {
     /// Bytes of text in the language to move to, held-out part included.
     pub fn target_bytes(self) -> usize {
         match self {
-            Effort::Full => 2_000_000,
+            Effort::Full => 600_000,
             Effort::Quick => 80_000,
         }
     }
@@ -141,7 +141,7 @@ impl Effort {
     /// Tokens the base is pretrained on.
     fn base_tokens(self) -> u64 {
         match self {
-            Effort::Full => 1_200_000,
+            Effort::Full => 600_000,
             Effort::Quick => 30_000,
         }
     }
@@ -149,7 +149,7 @@ impl Effort {
     /// Bytes of held-out text.
     fn eval_bytes(self) -> u64 {
         match self {
-            Effort::Full => 100_000,
+            Effort::Full => 30_000,
             Effort::Quick => 8_000,
         }
     }

@@ -22,7 +22,7 @@ pub use tables::{
     test_rules,
 };
 pub use crate::learn::Growth;
-pub use past::{describe, export, give_feedback, import, repair, run, runs, train_scorer, verify};
+pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
 
 use crate::analyze::AnalyzeError;
 use crate::corpus::CorpusError;

@@ -2,7 +2,7 @@
 
 use super::{PipelineError, Settings};
 use crate::domain::run::{Feedback, Run};
-use crate::learn::{self, Evidence, GrowOptions, Growth};
+use crate::learn::{self, Growth, Promotion};
 use crate::record::{Health, ImportReport, Repairs};
 use std::fs::File;
 use std::io::BufReader;
@@ -50,24 +50,16 @@ pub fn repair(settings: &Settings) -> Result<Repairs, PipelineError> {
     Ok(settings.history()?.repair()?)
 }
 
-/// Grows the scorer anew from the whole history and makes it the live one, if there is enough to grow one from.
-pub fn train_scorer(settings: &Settings) -> Result<Growth, PipelineError> {
-    let history = settings.history()?;
-    let evidence = Evidence::from_runs(&history.all()?, jiff::Timestamp::now());
-    let growth = learn::grow(&evidence, &GrowOptions::default())?;
-    if let Growth::Grown(grown) = &growth {
-        history.promote(&grown.scorer)?;
-    }
-    Ok(growth)
-}
-
 /// What growing came to, for a person.
-pub fn describe(growth: &Growth) -> String {
-    match growth {
-        Growth::Grown(grown) => format!(
-            "A scorer was grown and is live: the next decision consults it.\n\n{}",
-            learn::explain(&grown.scorer)
-        ),
-        Growth::TooLittle { because, .. } => format!("No scorer was grown: {because}"),
-    }
+pub fn describe(growth: &Growth, promotion: Option<&Promotion>) -> String {
+    let grown = match growth {
+        Growth::Grown(grown) => grown,
+        Growth::TooLittle { because, .. } => return format!("No scorer was grown: {because}"),
+    };
+    let word = match promotion {
+        Some(p) if p.granted => format!("A scorer was grown and is live, the next decision consults it: {}", p.because),
+        Some(p) => format!("A scorer was grown and does not go live: {}", p.because),
+        None => "A scorer was grown.".into(),
+    };
+    format!("{word}\n\n{}", learn::explain(&grown.scorer))
 }
