@@ -3,6 +3,7 @@
 //! says it all in a [`Profile`](crate::domain::profile::Profile). What follows from a profile is not known here.
 
 mod alphabet;
+mod context;
 mod counts;
 mod cut;
 mod details;
@@ -24,6 +25,7 @@ mod traps;
 pub use error::AnalyzeError;
 pub use mapping::{decompose, mapping};
 pub use profile::{ProfileInputs, profile};
+pub use similarity::{Embeddings, similarity_on_all_bases};
 pub use tokenizer::TokenizerFile;
 
 #[cfg(test)]
