@@ -9,6 +9,7 @@ mod cut;
 mod details;
 mod direct;
 mod error;
+mod listing;
 mod mapping;
 mod matches;
 mod pieces;
@@ -23,6 +24,7 @@ mod tokenizer;
 mod traps;
 
 pub use error::AnalyzeError;
+pub use listing::list_tokens;
 pub use mapping::{decompose, mapping};
 pub use profile::{ProfileInputs, profile};
 pub use similarity::{Embeddings, similarity_on_all_bases};
