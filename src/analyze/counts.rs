@@ -43,9 +43,12 @@ pub(super) struct Seen {
     pub unknown: Example,
     /// The most frequent piece that does not come back.
     pub lossy: Example,
-    /// The most frequent word with an apostrophe between letters.
+    /// The most frequent word whose suffix after an apostrophe begins like an English contraction.
     pub apostrophe: Example,
 }
+
+/// What follows an apostrophe in English, as the usual pre-tokenizers cut it.
+pub(super) const CONTRACTIONS: [&str; 7] = ["re", "ve", "ll", "s", "t", "m", "d"];
 
 /// The most frequent of its kind, with its occurrences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,10 +89,10 @@ impl Seen {
         if !text.contains(char::is_whitespace) {
             self.words += times;
             self.whole += if tokens.ids.len() == 1 { times } else { 0 };
-            let mut around = text.split(['\'', '’']);
-            let before = around.next().and_then(|t| t.chars().next_back());
-            let after = around.next().and_then(|t| t.chars().next());
-            if before.zip(after).is_some_and(|(a, b)| a.is_alphabetic() && b.is_alphabetic()) {
+            let (before, suffix) = text.split_once('\'').unwrap_or_default();
+            let contraction = CONTRACTIONS.iter().find_map(|c| suffix.strip_prefix(c));
+            let goes_on = contraction.is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+            if goes_on && before.ends_with(char::is_alphabetic) {
                 self.apostrophe.offer(times, text);
             }
         }

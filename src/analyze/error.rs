@@ -60,6 +60,14 @@ pub enum AnalyzeError {
         /// What it says.
         reason: String,
     },
+    /// A result that cannot be written.
+    #[error("{} cannot be written: {reason}", .path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The corpus cannot be read.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
@@ -72,7 +80,7 @@ impl Fault for AnalyzeError {
     fn kind(&self) -> Kind {
         match self {
             Self::Corpus(error) => error.kind(),
-            Self::Measurement(_) => Kind::Failed,
+            Self::Measurement(_) | Self::Output { .. } => Kind::Failed,
             _ => Kind::Input,
         }
     }
@@ -81,6 +89,9 @@ impl Fault for AnalyzeError {
         match self {
             Self::Corpus(error) => error.hint(),
             Self::Measurement(_) => None,
+            Self::Output { .. } => {
+                Some("give a path ending in .csv or .jsonl, in a folder that may be written to".into())
+            }
             Self::NotFound { .. } => Some("give a tokenizer.json or a folder that holds one".into()),
             Self::Io { .. } => Some("check that the file may be read".into()),
             Self::NotJson { .. } => {

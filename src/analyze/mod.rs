@@ -3,11 +3,13 @@
 //! says it all in a [`Profile`](crate::domain::profile::Profile). What follows from a profile is not known here.
 
 mod alphabet;
+mod context;
 mod counts;
 mod cut;
 mod details;
 mod direct;
 mod error;
+mod listing;
 mod mapping;
 mod matches;
 mod pieces;
@@ -22,8 +24,10 @@ mod tokenizer;
 mod traps;
 
 pub use error::AnalyzeError;
+pub use listing::list_tokens;
 pub use mapping::{decompose, mapping};
 pub use profile::{ProfileInputs, profile};
+pub use similarity::{Embeddings, similarity_on_all_bases};
 pub use tokenizer::TokenizerFile;
 
 #[cfg(test)]

@@ -55,16 +55,18 @@ fn is_split(file: &TokenizerFile, direct: &Direct, token: &Token) -> bool {
 
 /// How a tokenizer splits numbers, from numbers of one to twelve digits.
 pub(super) fn digits(file: &TokenizerFile) -> DigitPolicy {
-    let mut longest = 0;
+    let (mut longest, mut even) = (0, true);
     for number in ["7", "42", "365", "2024", "1923", "31415", "100000", "2718281", "123456789", "000000000000"] {
         let Ok(encoding) = file.tokenizer.encode_fast(format!("a {number}"), false) else { continue };
-        for token in encoding.get_ids().iter().filter_map(|id| file.vocabulary.get(*id)) {
-            longest = longest.max(token.bytes.iter().filter(|b| b.is_ascii_digit()).count());
-        }
+        let digits = |id: &u32| Some(file.vocabulary.get(*id)?.bytes.iter().filter(|b| b.is_ascii_digit()).count());
+        let groups: Vec<usize> = encoding.get_ids().iter().filter_map(digits).filter(|n| *n > 0).collect();
+        longest = groups.iter().copied().max().unwrap_or(0).max(longest);
+        // One group may be shorter: the first or the last, as the digits are counted.
+        even &= groups.iter().filter(|n| **n != 3).count() <= 1;
     }
     match longest {
         0 | 1 => DigitPolicy::Single,
-        2 | 3 => DigitPolicy::Triples,
+        3 if even => DigitPolicy::Triples,
         _ => DigitPolicy::Free,
     }
 }

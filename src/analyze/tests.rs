@@ -6,7 +6,8 @@ use super::*;
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::Silent;
 use crate::domain::fault::{Fault, Kind};
-use crate::domain::profile::{Match, Profile};
+use crate::domain::outcome::Side;
+use crate::domain::profile::{Basis, Match, Profile};
 use crate::domain::vocabulary::{Origin, Role, TokenKind};
 use std::path::{Path, PathBuf};
 
@@ -296,4 +297,60 @@ fn bad_tokenizer_files_are_told_apart_in_one_sentence() {
     assert_eq!(missing.to_string(), "there is no tokenizer at no/such/place");
     assert_eq!(missing.kind(), Kind::Input);
     assert!(missing.hint().is_some());
+}
+
+#[test]
+fn the_real_case_shows_its_known_traps_and_what_it_is_worth() {
+    let Some(p) = real_profile("qwen3", "turkish_mixtral_v3_fixed", Some("text/tr-eval.txt")) else { return };
+    let details = p.details.unwrap();
+    let trap = |name: &str, side: Option<Side>| details.traps.iter().find(|t| t.name == name && t.side == side);
+    let names: Vec<String> =
+        details.traps.iter().map(|t| format!("{:?} {}: {} {:?}", t.side, t.name, t.finding, t.example)).collect();
+    assert!(trap("no_byte_fallback", Some(Side::Candidate)).is_some(), "{names:#?}");
+    assert!(trap("unknown_characters", Some(Side::Candidate)).unwrap().example.is_some());
+    assert!(trap("unknown_characters", Some(Side::Source)).is_none());
+    assert!(trap("digit_policy", None).unwrap().finding.contains("single before"));
+    assert!(trap("sequence_marks", None).unwrap().finding.contains("candidate"));
+    assert!(trap("chat_marks", Some(Side::Candidate)).is_some());
+    assert!(trap("apostrophes", Some(Side::Source)).is_some());
+    assert!(details.traps.is_sorted_by_key(|t| t.severity));
+    let worth = details.worth.unwrap();
+    close(
+        "tokens saved",
+        worth.tokens_saved_per_million_words.unwrap(),
+        (308_284.0 - 184_000.0) / 121_627.0 * 1e6,
+        1e-6,
+    );
+    close("context gain", worth.context_gain.unwrap(), 308_284.0 / 184_000.0, 1e-12);
+    let strr = details.strr.unwrap();
+    assert!(strr.candidate.get() > strr.source.get() + 0.1, "a Turkish vocabulary keeps more Turkish words whole");
+}
+
+#[test]
+fn a_merge_that_never_happens_makes_its_token_unreachable() {
+    let json = serde_json::json!({
+        "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"},
+        "model": {"type": "BPE", "merges": ["a b", "ab c"], "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "bc": 5, "c▁a": 6, "▁": 7}},
+    });
+    let file = TokenizerFile::from_json(json.to_string().as_bytes(), None, Path::new("small")).unwrap();
+    assert_eq!(probe::unreachable(&file), [5, 6]);
+}
+
+#[test]
+fn the_three_bases_of_similarity_agree_that_an_english_base_expresses_turkish_worse_than_english() {
+    let Some(folder) = real("models/base-en") else { return };
+    let (Some(turkish), Some(english)) = (real_tokenizer("turkish_mixtral_v3_fixed"), real_tokenizer("gpt2")) else {
+        return;
+    };
+    let source = TokenizerFile::open(&folder).unwrap();
+    let scores = |candidate: &TokenizerFile, text: &str| {
+        let corpus = Corpus::open(&[real(text).unwrap()], &CorpusOptions::default()).unwrap();
+        similarity_on_all_bases(&source, candidate, Some(&corpus), None).unwrap()
+    };
+    let (to_turkish, to_english) = (scores(&turkish, "text/tr-eval.txt"), scores(&english, "text/en-eval.txt"));
+    assert_eq!((to_turkish.basis, to_turkish.all.len()), (Basis::Contextual, 2));
+    for (t, e) in to_turkish.all.iter().zip(&to_english.all) {
+        assert!(t.score.get() < e.score.get(), "{}: {} for Turkish, {} for English", t.basis, t.score, e.score);
+        assert!(t.chance.is_none_or(|chance| chance < t.score.get()), "{}: no better than chance", t.basis);
+    }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong when a model moves from one tokenizer to the other? Each trap has its severity, an example and
 //! what to do. Weighing them is not known here.
 
-use super::counts::{Counts, Seen};
+use super::counts::{CONTRACTIONS, Counts, Seen};
 use super::probe::{back, shown};
 use super::tokenizer::TokenizerFile;
 use crate::domain::details::{DigitPolicy, Severity, Trap};
@@ -100,9 +100,8 @@ fn of_text(evidence: &Evidence<'_>, side: Side, found: &mut Vec<Trap>) {
     let apostrophe = counted.and_then(|(_, seen, _)| seen.apostrophe.0.as_ref());
     let word = apostrophe.map_or("Ankara'dır", |(_, word)| word.as_str());
     let tokens = shown(file, word);
-    // A suffix cut as an English contraction: the apostrophe and one or two letters, with more to come.
-    let contraction =
-        ["'d|", "'s|", "'t|", "'m|", "'re|", "'ve|", "'ll|"].iter().any(|c| tokens.contains(&format!("|{c}")));
+    // The contraction is a token of its own although the suffix goes on.
+    let contraction = CONTRACTIONS.iter().any(|c| tokens.contains(&format!("|'{c}|")));
     if contraction {
         let finding = "suffixes after an apostrophe are cut as English contractions".into();
         let advice = "expect worse morphology after apostrophes; a pre-tokenizer without contractions avoids it";

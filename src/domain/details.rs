@@ -35,7 +35,7 @@ pub struct Details {
 pub enum DigitPolicy {
     /// Every digit is a token.
     Single,
-    /// Groups of at most three digits.
+    /// Groups of three digits, the first or last shorter.
     Triples,
     /// Whatever the merges give.
     Free,
