@@ -340,11 +340,11 @@ impl<'a> Run<'a> {
 
     /// The model is out of its place only while an update fails, which ends the run.
     fn model(&self) -> Result<&Decoder, ExecuteError> {
-        self.model.as_ref().ok_or_else(|| ExecuteError::Mismatch("training went on after an update failed".into()))
+        self.model.as_ref().ok_or_else(out_of_place)
     }
 
     fn take_model(&mut self) -> Result<Decoder, ExecuteError> {
-        self.model.take().ok_or_else(|| ExecuteError::Mismatch("training went on after an update failed".into()))
+        self.model.take().ok_or_else(out_of_place)
     }
 
     fn live(&self) -> Result<Live<'_>, ExecuteError> {
@@ -497,8 +497,9 @@ impl<'a> Run<'a> {
     }
 
     fn keep_snapshot(&mut self) -> Result<(), ExecuteError> {
-        let live = Live { model: self.model()?, trained: &self.trained, optimizer: &self.optimizer };
-        // Not through `live()`: the snapshots are another part of this run than what they are taken of.
+        // Field by field: the snapshots are another part of this run than what they are taken of.
+        let model = self.model.as_ref().ok_or_else(out_of_place)?;
+        let live = Live { model, trained: &self.trained, optimizer: &self.optimizer };
         self.snapshots.keep(self.step, &live)
     }
 
@@ -558,9 +559,8 @@ impl<'a> Run<'a> {
     fn end(self, ending: Ending, after: Option<Scores>) -> Result<Fitted, ExecuteError> {
         let seconds = self.elapsed();
         let trainable = self.trained.parameters().iter().map(|p| p.count() as u64).sum();
-        let missing = || ExecuteError::Mismatch("training went on after an update failed".into());
         Ok(Fitted {
-            model: self.model.ok_or_else(missing)?,
+            model: self.model.ok_or_else(out_of_place)?,
             ending,
             before: self.before,
             after,
@@ -573,6 +573,10 @@ impl<'a> Run<'a> {
             trainable,
         })
     }
+}
+
+fn out_of_place() -> ExecuteError {
+    ExecuteError::Mismatch("training went on after an update failed".into())
 }
 
 #[cfg(test)]
