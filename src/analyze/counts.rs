@@ -28,6 +28,72 @@ pub(super) struct Counts {
     pub words: u64,
     pub source: SideCounts,
     pub candidate: SideCounts,
+    /// What was seen of single words, for both sides.
+    pub seen: BothSides<Seen>,
+}
+
+/// What was seen of the pieces of a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Occurrences of words.
+    pub words: u64,
+    /// Those written as one token.
+    pub whole: u64,
+    /// The most frequent piece with an unknown token.
+    pub unknown: Example,
+    /// The most frequent piece that does not come back.
+    pub lossy: Example,
+    /// The most frequent word with an apostrophe between letters.
+    pub apostrophe: Example,
+}
+
+/// The most frequent of its kind, with its occurrences.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Example(pub Option<(u64, String)>);
+
+impl Example {
+    /// Keeps the more frequent; of equals, the first in order of text.
+    fn offer(&mut self, times: u64, text: &str) {
+        let better = |(n, t): &(u64, String)| times > *n || times == *n && text < t.as_str();
+        if self.0.as_ref().is_none_or(better) {
+            self.0 = Some((times, text.chars().take(60).collect()));
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        if let Some((times, text)) = other.0 {
+            self.offer(times, &text);
+        }
+    }
+}
+
+impl Seen {
+    fn merge(&mut self, other: Self) {
+        self.words += other.words;
+        self.whole += other.whole;
+        self.unknown.merge(other.unknown);
+        self.lossy.merge(other.lossy);
+        self.apostrophe.merge(other.apostrophe);
+    }
+
+    fn add(&mut self, text: &str, tokens: &Tokens, times: u64) {
+        if tokens.unknown > 0 {
+            self.unknown.offer(times, text);
+        }
+        if !tokens.comes_back {
+            self.lossy.offer(times, text);
+        }
+        if !text.contains(char::is_whitespace) {
+            self.words += times;
+            self.whole += if tokens.ids.len() == 1 { times } else { 0 };
+            let mut around = text.split(['\'', '’']);
+            let before = around.next().and_then(|t| t.chars().next_back());
+            let after = around.next().and_then(|t| t.chars().next());
+            if before.zip(after).is_some_and(|(a, b)| a.is_alphabetic() && b.is_alphabetic()) {
+                self.apostrophe.offer(times, text);
+            }
+        }
+    }
 }
 
 /// What was counted for one tokenizer.
@@ -57,6 +123,8 @@ impl Counts {
         self.words += other.words;
         self.source.merge(other.source);
         self.candidate.merge(other.candidate);
+        self.seen.source.merge(other.seen.source);
+        self.seen.candidate.merge(other.seen.candidate);
         self
     }
 }
@@ -94,6 +162,13 @@ impl SideCounts {
 
 /// Fingerprints of the pieces that do not come back.
 type Lossy = HashSet<u64, FixedState>;
+
+/// One of each for both tokenizers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct BothSides<T> {
+    pub source: T,
+    pub candidate: T,
+}
 
 /// What a worker has counted so far.
 #[derive(Default)]
@@ -186,8 +261,12 @@ impl Counting<'_> {
         let counts = &mut partial.counts;
         counts.documents += 1;
         counts.bytes += document.len() as u64;
-        for (side, sum) in [(&self.source, &mut counts.source), (&self.candidate, &mut counts.candidate)] {
-            if side.takes_whole(document) {
+        let mut whole = [false; 2];
+        for ((side, sum), whole) in
+            [(&self.source, &mut counts.source), (&self.candidate, &mut counts.candidate)].into_iter().zip(&mut whole)
+        {
+            *whole = side.takes_whole(document);
+            if *whole {
                 let tokens = side.whole(document)?;
                 sum.round_trips += u64::from(tokens.comes_back);
                 sum.add(&tokens, 1);
@@ -197,11 +276,11 @@ impl Counting<'_> {
             }
         }
         let [both, source, candidate] = &mut partial.tallies;
-        match (self.source.takes_whole(document), self.candidate.takes_whole(document)) {
-            (false, false) => both.add(document),
-            (false, true) => source.add(document),
-            (true, false) => candidate.add(document),
-            (true, true) => counts.words += document.split_whitespace().count() as u64,
+        match whole {
+            [false, false] => both.add(document),
+            [false, true] => source.add(document),
+            [true, false] => candidate.add(document),
+            [true, true] => counts.words += document.split_whitespace().count() as u64,
         }
         Ok(())
     }
@@ -236,12 +315,15 @@ impl Counting<'_> {
     /// Encodes a piece that occurs `times`.
     fn piece(&self, partial: &mut Partial, side: Side, piece: Piece<'_>, times: u64) -> Result<(), Trouble> {
         let [lossy_source, lossy_candidate] = &mut partial.lossy;
-        let (encoder, sum, lossy) = match side {
-            Side::Source => (&self.source, &mut partial.counts.source, lossy_source),
-            Side::Candidate => (&self.candidate, &mut partial.counts.candidate, lossy_candidate),
+        let counts = &mut partial.counts;
+        let (encoder, sum, seen, lossy) = match side {
+            Side::Source => (&self.source, &mut counts.source, &mut counts.seen.source, lossy_source),
+            Side::Candidate => (&self.candidate, &mut counts.candidate, &mut counts.seen.candidate, lossy_candidate),
         };
         let tokens = encoder.piece(piece)?.ok_or(Trouble::Uncuttable(side))?;
         sum.add(&tokens, times);
+        let (Piece::First(text) | Piece::Inner(text)) = piece;
+        seen.add(text, &tokens, times);
         if !tokens.comes_back {
             lossy.insert(fingerprint(piece));
         }

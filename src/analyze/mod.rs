@@ -5,10 +5,13 @@
 mod alphabet;
 mod counts;
 mod cut;
+mod details;
+mod direct;
 mod error;
 mod mapping;
 mod matches;
 mod pieces;
+mod probe;
 mod profile;
 mod regex_facts;
 mod roles;
@@ -16,6 +19,7 @@ mod side;
 mod similarity;
 mod skeleton;
 mod tokenizer;
+mod traps;
 
 pub use error::AnalyzeError;
 pub use mapping::{decompose, mapping};

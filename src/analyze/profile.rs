@@ -1,6 +1,7 @@
 //! What is said of a tokenizer pair as a whole? Measures everything once and writes the profile down.
 
 use super::counts::{Counts, SideCounts, count};
+use super::details::details;
 use super::error::AnalyzeError;
 use super::mapping::mapping;
 use super::matches::classes;
@@ -74,6 +75,7 @@ pub fn profile(inputs: &ProfileInputs<'_>, observer: &mut dyn Observer) -> Resul
         similarity: SimilarityScore { score: surface.score, basis: surface.basis, all: vec![surface] },
         model: model.clone(),
         warnings: warnings(&summaries, round_trip, unknown_bytes),
+        details: Some(details(source, candidate, counts.as_ref(), model.as_ref())),
         source: summaries.source,
         candidate: summaries.candidate,
     })

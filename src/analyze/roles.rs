@@ -56,12 +56,12 @@ pub(super) struct Specials {
 }
 
 impl Specials {
-    /// `ids` gives a token's id; `config` is tokenizer_config.json (or special_tokens_map.json), where there is one.
-    pub fn of(skeleton: &Skeleton, config: Option<&Value>, ids: &HashMap<String, u32>) -> Self {
+    /// `id` gives a token's id; `config` is tokenizer_config.json (or special_tokens_map.json), where there is one.
+    pub fn of(skeleton: &Skeleton, config: Option<&Value>, id: impl Fn(&str) -> Option<u32>) -> Self {
         let added = skeleton.added_tokens.as_deref().unwrap_or_default();
         let mut found = Self::default();
         for token in added.iter().filter(|t| t.special || is_control_name(&t.content)) {
-            found.ids.extend(ids.get(&token.content));
+            found.ids.extend(id(&token.content));
         }
         let mut settled = HashSet::new();
         for (role, key) in
@@ -71,35 +71,32 @@ impl Specials {
             // A role that the configuration leaves empty on purpose is not guessed.
             settled.insert(role.clone());
             let name = value.as_str().or_else(|| value.get("content")?.as_str());
-            if let Some(id) = name.and_then(|n| ids.get(n)) {
-                found.assign(role, *id);
+            if let Some(id) = name.and_then(&id) {
+                found.assign(role, id);
             }
         }
-        let unknown = skeleton
-            .model
-            .as_ref()
-            .and_then(|m| m.unk_id.or_else(|| m.unk_token.as_ref().and_then(|name| ids.get(name).copied())));
+        let unknown = skeleton.model.as_ref().and_then(|m| m.unk_id.or_else(|| m.unk_token.as_deref().and_then(&id)));
         if let Some(id) = unknown {
             settled.insert(Role::Unk);
             found.assign(Role::Unk, id);
         }
         let (first, last) = template(skeleton);
         for (role, name) in [(Role::Bos, first), (Role::Eos, last)] {
-            if let Some(id) = name.and_then(|n| ids.get(n)).filter(|_| !settled.contains(&role)) {
+            if let Some(id) = name.and_then(&id).filter(|_| !settled.contains(&role)) {
                 settled.insert(role.clone());
-                found.assign(role, *id);
+                found.assign(role, id);
             }
         }
         for (role, names) in WELL_KNOWN {
-            let known = names.iter().filter_map(|n| ids.get(*n)).find(|id| found.ids.contains(id));
+            let known = names.iter().filter_map(|n| id(n)).find(|id| found.ids.contains(id));
             if let Some(id) = known.filter(|_| !settled.contains(&role)) {
-                found.assign(role, *id);
+                found.assign(role, id);
             }
         }
         let with_role: HashSet<u32> = found.roles.values().copied().collect();
-        for (name, id) in ids {
-            if found.ids.contains(id) && !with_role.contains(id) {
-                found.roles.insert(Role::Other(name.clone()), *id);
+        for token in added {
+            if let Some(id) = id(&token.content).filter(|id| found.ids.contains(id) && !with_role.contains(id)) {
+                found.roles.insert(Role::Other(token.content.clone()), id);
             }
         }
         found

@@ -2,6 +2,7 @@
 
 use super::alphabet::Script;
 use super::cut::{Cut, keeps_its_ends, reaches};
+use super::direct::Direct;
 use super::error::AnalyzeError;
 use super::pieces::Piece;
 use super::skeleton::steps;
@@ -9,7 +10,7 @@ use super::tokenizer::TokenizerFile;
 use aho_corasick::AhoCorasick;
 use serde_json::Value;
 use std::collections::HashSet;
-use tokenizers::{NormalizedString, Normalizer};
+use tokenizers::{Model, NormalizedString, Normalizer};
 
 /// What a text was encoded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub(super) struct Encoder<'a> {
     anchor: (Vec<u32>, String),
     /// Whether decoding only joins what the tokens stand for.
     joins: bool,
+    direct: Direct,
 }
 
 impl<'a> Encoder<'a> {
@@ -63,6 +65,7 @@ impl<'a> Encoder<'a> {
             reaching_ids: ids,
             anchor: (anchor, anchored),
             joins: joins(file),
+            direct: Direct::of(file),
         }
     }
 
@@ -97,13 +100,26 @@ impl<'a> Encoder<'a> {
         if cut.check_ends && !self.keeps_its_ends(&spaced) {
             return Ok(None);
         }
-        let tokens = self.encode(if cut.with_space { &spaced } else { text })?;
+        let tokens = match self.direct(text) {
+            Some(tokens) => tokens,
+            None => self.encode(if cut.with_space { &spaced } else { text })?,
+        };
         let comes_back = self.joins && self.stands_for(&tokens.ids, spaced.as_bytes()) || {
             let ids = [self.anchor.0.as_slice(), &tokens.ids].concat();
             let decoded = self.file.tokenizer.decode(&ids, false).unwrap_or_default();
             decoded.strip_prefix(self.anchor.1.as_str()) == Some(spaced.as_str())
         };
         Ok(self.stays_apart(&tokens.ids).then_some(Tokens { comes_back, ..tokens }))
+    }
+
+    /// The tokens of an inner piece by the short way, where there is one and nothing is unknown.
+    fn direct(&self, piece: &str) -> Option<Tokens> {
+        let mut ids = Vec::new();
+        for input in self.direct.inputs(self.file, piece)?.iter().filter(|i| !i.is_empty()) {
+            ids.extend(self.file.tokenizer.get_model().tokenize(input).ok()?.iter().map(|t| t.id));
+        }
+        let unknown = self.file.unknown().is_some_and(|unknown| ids.contains(&unknown));
+        (!unknown).then_some(Tokens { ids, unknown: 0, unknown_bytes: 0, comes_back: false })
     }
 
     /// The tokens of a text, with what is unknown in it; whether it comes back is left open.

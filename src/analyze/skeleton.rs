@@ -2,10 +2,16 @@
 //! encoded is not known here.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use tokenizers::AddedToken;
 
-/// A tokenizer.json without its vocabulary.
+/// No real tokenizer has more tokens; a file that claims more is refused before anything is built from it.
+pub(super) const MOST_TOKENS: usize = 4_000_000;
+/// The same for merges.
+const MOST_MERGES: usize = 8_000_000;
+
+/// A tokenizer.json.
 #[derive(Debug, Deserialize)]
 pub(super) struct Skeleton {
     #[serde(default)]
@@ -34,6 +40,19 @@ pub(super) struct Added {
     pub lstrip: bool,
     #[serde(default)]
     pub rstrip: bool,
+    #[serde(default)]
+    pub single_word: bool,
+}
+
+impl Added {
+    /// As the library knows it.
+    pub fn token(&self) -> AddedToken {
+        AddedToken::from(self.content.clone(), self.special)
+            .normalized(self.normalized)
+            .lstrip(self.lstrip)
+            .rstrip(self.rstrip)
+            .single_word(self.single_word)
+    }
 }
 
 /// The model's small fields.
@@ -58,17 +77,34 @@ pub(super) struct Model {
     #[serde(default)]
     pub ignore_merges: Option<bool>,
     #[serde(default)]
-    pub vocab: Option<Entries>,
+    pub fuse_unk: Option<bool>,
     #[serde(default)]
-    pub merges: Option<Entries>,
+    pub vocab: Option<Vocab>,
+    #[serde(default)]
+    pub merges: Option<Merges>,
 }
 
-/// How long a list or an object is; what stands in it is passed over.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entries {
-    pub count: u64,
-    pub list: bool,
+/// A vocabulary as it stands in the file.
+#[derive(Debug)]
+pub(super) enum Vocab {
+    /// Tokens with their ids, in the order of the file.
+    Ids(Vec<(String, u32)>),
+    /// A list whose order gives the ids (Unigram): how many.
+    List(usize),
 }
+
+impl Vocab {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::List(count) => *count,
+        }
+    }
+}
+
+/// Merges in order of rank.
+#[derive(Debug)]
+pub(super) struct Merges(pub Vec<(String, String)>);
 
 /// What kind of tokenizer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +138,7 @@ impl Model {
             Some("WordPiece") => ModelKind::WordPiece,
             Some("WordLevel") => ModelKind::WordLevel,
             Some(other) => return Err(other.to_owned()),
-            None if self.vocab.is_some_and(|v| v.list) => ModelKind::Unigram,
+            None if matches!(self.vocab, Some(Vocab::List(_))) => ModelKind::Unigram,
             None if self.merges.is_some() => ModelKind::Bpe,
             None if self.continuing_subword_prefix.is_some() || self.max_input_chars_per_word.is_some() => {
                 ModelKind::WordPiece
@@ -136,34 +172,108 @@ pub(super) fn has_step(part: Option<&Value>, kind: &str) -> bool {
     steps(part).iter().any(|s| s.get("type").and_then(Value::as_str) == Some(kind))
 }
 
-impl<'de> Deserialize<'de> for Entries {
+impl<'de> Deserialize<'de> for Vocab {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EntriesVisitor)
+        deserializer.deserialize_any(VocabVisitor)
     }
 }
 
-struct EntriesVisitor;
+struct VocabVisitor;
 
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries;
+impl<'de> Visitor<'de> for VocabVisitor {
+    type Value = Vocab;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list or an object")
+        f.write_str("a vocabulary")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vocab, A::Error> {
+        let mut ids = Vec::new();
+        while let Some((token, id)) = map.next_entry::<String, u32>()? {
+            if ids.len() == MOST_TOKENS || id as usize > MOST_TOKENS {
+                return Err(A::Error::custom(format!("token {token:?} with id {id} is more than any tokenizer has")));
+            }
+            ids.push((token, id));
+        }
+        Ok(Vocab::Ids(ids))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vocab, A::Error> {
         let mut count = 0;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             count += 1;
+            if count > MOST_TOKENS {
+                return Err(A::Error::custom(format!(
+                    "more than {MOST_TOKENS} tokens are more than any tokenizer has"
+                )));
+            }
         }
-        Ok(Entries { count, list: true })
+        Ok(Vocab::List(count))
+    }
+}
+
+impl<'de> Deserialize<'de> for Merges {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(MergesVisitor)
+    }
+}
+
+struct MergesVisitor;
+
+impl<'de> Visitor<'de> for MergesVisitor {
+    type Value = Merges;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of merges")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-        let mut count = 0;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            count += 1;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Merges, A::Error> {
+        let mut merges = Vec::new();
+        while let Some(Merge(pair)) = seq.next_element()? {
+            if merges.len() == MOST_MERGES {
+                return Err(A::Error::custom(format!(
+                    "more than {MOST_MERGES} merges are more than any tokenizer has"
+                )));
+            }
+            merges.extend(pair);
         }
-        Ok(Entries { count, list: false })
+        Ok(Merges(merges))
+    }
+}
+
+/// A merge, written as a string with a space or as a pair; `None` for a version line.
+struct Merge(Option<(String, String)>);
+
+impl<'de> Deserialize<'de> for Merge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MergeVisitor)
+    }
+}
+
+struct MergeVisitor;
+
+impl<'de> Visitor<'de> for MergeVisitor {
+    type Value = Merge;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a merge of two tokens")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Merge, E> {
+        if text.starts_with("#version") {
+            return Ok(Merge(None));
+        }
+        match text.split_once(' ') {
+            Some((a, b)) if !b.contains(' ') => Ok(Merge(Some((a.to_owned(), b.to_owned())))),
+            _ => Err(E::custom(format!("{text:?} is not a merge of two tokens"))),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Merge, A::Error> {
+        let pair = seq.next_element::<String>()?.zip(seq.next_element::<String>()?);
+        match (pair, seq.next_element::<IgnoredAny>()?) {
+            (Some(pair), None) => Ok(Merge(Some(pair))),
+            _ => Err(A::Error::custom("a merge that is not of two tokens")),
+        }
     }
 }

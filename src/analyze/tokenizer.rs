@@ -4,21 +4,17 @@
 use super::alphabet::{Alphabet, Script};
 use super::error::AnalyzeError;
 use super::roles::Specials;
-use super::skeleton::{ModelKind, Skeleton};
+use super::skeleton::{Added, Merges, Model, ModelKind, Skeleton, Vocab};
 use crate::domain::profile::TokenizerSummary;
 use crate::domain::vocabulary::{Role, Token, TokenKind, Vocabulary};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use tokenizers::Tokenizer;
+use tokenizers::models::bpe::{self, BPE};
+use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer};
 
-/// No real tokenizer has more tokens; a file that claims more is refused before anything is built from it.
-const MOST_TOKENS: u64 = 4_000_000;
-/// The same for merges.
-const MOST_MERGES: u64 = 8_000_000;
-/// The same for the file itself, in bytes.
-const MOST_BYTES: u64 = 1 << 30;
+/// No real tokenizer's file has more bytes.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// A tokenizer, opened.
 pub struct TokenizerFile {
@@ -71,44 +67,30 @@ impl TokenizerFile {
     /// As [`TokenizerFile::open`].
     pub fn from_json(json: &[u8], config: Option<&Value>, path: &Path) -> Result<Self, AnalyzeError> {
         let path = path.to_owned();
-        let skeleton: Skeleton = match serde_json::from_slice(json) {
+        let (skeleton, sha256) = rayon::join(|| serde_json::from_slice::<Skeleton>(json), || Sha256::digest(json));
+        let mut skeleton = match skeleton {
             Ok(skeleton) => skeleton,
             Err(e) if e.is_data() => return Err(AnalyzeError::Malformed { path, reason: e.to_string() }),
             Err(e) => return Err(AnalyzeError::NotJson { path, reason: e.to_string() }),
         };
-        let Some((model, vocab)) = skeleton.model.as_ref().and_then(|m| Some((m, m.vocab?))) else {
+        let Some(model) = skeleton.model.as_mut().filter(|m| m.vocab.as_ref().is_some_and(|v| v.len() > 0)) else {
             return Err(AnalyzeError::NoVocabulary { path });
         };
         let kind = match model.kind() {
             Ok(kind) => kind,
             Err(model) => return Err(AnalyzeError::UnknownModel { path, model }),
         };
-        let merges = model.merges.map_or(0, |m| m.count);
-        if vocab.count == 0 {
-            return Err(AnalyzeError::NoVocabulary { path });
-        }
-        if vocab.count > MOST_TOKENS || merges > MOST_MERGES {
-            let reason = format!("{} tokens and {merges} merges are more than any tokenizer has", vocab.count);
-            return Err(AnalyzeError::Malformed { path, reason });
-        }
-        let tokenizer = match encoder(json) {
-            Ok(tokenizer) => tokenizer,
+        let (vocab, merges) = (model.vocab.take(), model.merges.take());
+        let (tokenizer, ids) = match encoder(json, &skeleton, kind, vocab, merges) {
+            Ok(encoder) => encoder,
             Err(reason) => return Err(AnalyzeError::Malformed { path, reason }),
         };
         let alphabet = Alphabet::of(&skeleton, kind);
-        let ids = tokenizer.get_vocab(true);
-        let Some(highest) = ids.values().max().copied() else {
-            return Err(AnalyzeError::NoVocabulary { path });
-        };
-        if u64::from(highest) > MOST_TOKENS {
-            let reason = format!("token id {highest} is higher than any tokenizer has");
-            return Err(AnalyzeError::Malformed { path, reason });
-        }
-        let specials = Specials::of(&skeleton, config, &ids);
-        let vocabulary = vocabulary(ids, highest, &tokenizer, &alphabet, specials);
+        let specials = Specials::of(&skeleton, config, |name| tokenizer.token_to_id(name));
+        let vocabulary = vocabulary(ids, &tokenizer, &alphabet, specials);
         Ok(Self {
             name: path.display().to_string(),
-            sha256: Sha256::digest(json).iter().map(|b| format!("{b:02x}")).collect(),
+            sha256: sha256.iter().map(|b| format!("{b:02x}")).collect(),
             path,
             vocabulary,
             tokenizer,
@@ -140,37 +122,103 @@ impl TokenizerFile {
     }
 }
 
-/// The encoder of a tokenizer.json, with truncation and padding off.
-fn encoder(json: &[u8]) -> Result<Tokenizer, String> {
-    let mut tokenizer = Tokenizer::from_bytes(json).map_err(|e| e.to_string())?;
+/// The encoder of a tokenizer.json, with truncation and padding off, and the model's tokens with their ids.
+///
+/// A BPE is built from the lists that were read already: reading a large file a second time, the library's way, takes
+/// longer than all the rest.
+fn encoder(
+    json: &[u8],
+    skeleton: &Skeleton,
+    kind: ModelKind,
+    vocab: Option<Vocab>,
+    merges: Option<Merges>,
+) -> Result<(Tokenizer, Vec<(String, u32)>), String> {
+    // The library panics on some contradictions (a merge shorter than its prefix); a panic there is the file's fault.
+    let guarded = std::panic::AssertUnwindSafe(|| match (kind, vocab, merges, &skeleton.model) {
+        (ModelKind::Bpe, Some(Vocab::Ids(ids)), Some(Merges(merges)), Some(model)) => {
+            let bpe = byte_pairs(model, &ids, merges).map_err(|e| e.to_string())?;
+            Ok((assemble(skeleton, bpe)?, ids))
+        }
+        _ => {
+            let tokenizer = Tokenizer::from_bytes(json).map_err(|e| e.to_string())?;
+            let ids: Vec<(String, u32)> = tokenizer.get_vocab(false).into_iter().collect();
+            Ok::<_, String>((tokenizer, ids))
+        }
+    });
+    let (mut tokenizer, ids) =
+        std::panic::catch_unwind(guarded).unwrap_or_else(|_| Err("its parts contradict each other".into()))?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
+    Ok((tokenizer, ids))
+}
+
+/// The BPE of these lists and the model's small fields.
+fn byte_pairs(model: &Model, ids: &[(String, u32)], merges: Vec<(String, String)>) -> tokenizers::Result<BPE> {
+    let vocab: bpe::Vocab = ids.iter().cloned().collect();
+    let mut builder = BPE::builder()
+        .vocab_and_merges(vocab, merges)
+        .fuse_unk(model.fuse_unk.unwrap_or(false))
+        .byte_fallback(model.byte_fallback.unwrap_or(false))
+        .ignore_merges(model.ignore_merges.unwrap_or(false));
+    if let Some(dropout) = model.dropout {
+        builder = builder.dropout(dropout as f32);
+    }
+    if let Some(unknown) = &model.unk_token {
+        builder = builder.unk_token(unknown.clone());
+    }
+    if let Some(prefix) = &model.continuing_subword_prefix {
+        builder = builder.continuing_subword_prefix(prefix.clone());
+    }
+    if let Some(suffix) = &model.end_of_word_suffix {
+        builder = builder.end_of_word_suffix(suffix.clone());
+    }
+    builder.build()
+}
+
+/// A tokenizer of this model and the file's steps and added tokens.
+fn assemble(skeleton: &Skeleton, model: BPE) -> Result<Tokenizer, String> {
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer
+        .with_normalizer(step::<NormalizerWrapper>(skeleton.normalizer.as_ref())?)
+        .with_pre_tokenizer(step::<PreTokenizerWrapper>(skeleton.pre_tokenizer.as_ref())?)
+        .with_post_processor(step::<PostProcessorWrapper>(skeleton.post_processor.as_ref())?)
+        .with_decoder(step::<DecoderWrapper>(skeleton.decoder.as_ref())?);
+    let added: Vec<AddedToken> = skeleton.added_tokens.iter().flatten().map(Added::token).collect();
+    tokenizer.add_tokens(&added);
     Ok(tokenizer)
 }
 
+/// A step of the file as the library knows it.
+fn step<T: serde::de::DeserializeOwned>(step: Option<&Value>) -> Result<Option<T>, String> {
+    step.filter(|s| !s.is_null()).map(T::deserialize).transpose().map_err(|e| e.to_string())
+}
+
 /// Tokens by id, each with its bytes and kind.
-fn vocabulary(
-    ids: HashMap<String, u32>,
-    highest: u32,
-    tokenizer: &Tokenizer,
-    alphabet: &Alphabet,
-    specials: Specials,
-) -> Vocabulary {
+fn vocabulary(ids: Vec<(String, u32)>, tokenizer: &Tokenizer, alphabet: &Alphabet, specials: Specials) -> Vocabulary {
     let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder();
-    let mut tokens = vec![None; highest as usize + 1];
+    let rows = ids.iter().map(|(_, id)| *id).chain(added.keys().copied()).max().map_or(0, |id| id as usize + 1);
+    let mut tokens = vec![None; rows];
     for (raw, id) in ids {
-        let (bytes, kind) = if specials.ids.contains(&id) {
-            (Vec::new(), TokenKind::Special)
-        } else if let Some(byte) = alphabet.fallback_byte(&raw) {
+        let (bytes, kind) = if let Some(byte) = alphabet.fallback_byte(&raw) {
             (vec![byte], TokenKind::Byte)
-        } else if added.get(&id).is_some_and(|t| t.content == raw) {
-            // An added token is found in the text as it is written.
-            (raw.clone().into_bytes(), TokenKind::Text)
         } else {
             (alphabet.bytes(&raw), TokenKind::Text)
         };
         if let Some(place) = tokens.get_mut(id as usize) {
             *place = Some(Token { raw, bytes, kind });
+        }
+    }
+    for (id, token) in added {
+        // An added token is found in the text as it is written.
+        let (raw, bytes) = (token.content.clone(), token.content.clone().into_bytes());
+        if let Some(place) = tokens.get_mut(*id as usize) {
+            *place = Some(Token { raw, bytes, kind: TokenKind::Text });
+        }
+    }
+    for id in &specials.ids {
+        if let Some(Some(token)) = tokens.get_mut(*id as usize) {
+            token.bytes = Vec::new();
+            token.kind = TokenKind::Special;
         }
     }
     Vocabulary::new(tokens, specials.roles)

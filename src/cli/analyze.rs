@@ -18,6 +18,6 @@ impl Analyze {
         let mut progress = session.progress();
         let profile = pipeline::analyze(&self.inputs.inputs(), &mut progress)?;
         drop(progress);
-        session.print(|| report::json::profile(&profile), |style| report::text::profile(&profile, style))
+        session.report(|form, style| report::profile(&profile, form, style))
     }
 }

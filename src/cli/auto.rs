@@ -89,7 +89,7 @@ impl Auto {
         let mut progress = session.progress();
         let run = pipeline::auto(&session.settings, &request, &mut progress)?;
         drop(progress);
-        session.print(|| report::json::run(&run), |style| report::text::run(&run, style))
+        session.report(|form, style| report::run(&run, form, style))
     }
 
     /// Decides, executes, records and prints.

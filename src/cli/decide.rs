@@ -18,12 +18,10 @@ impl Decide {
     /// Measures, decides and prints.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         let mut progress = session.progress();
-        let (profile, decision) =
+        let advice =
             pipeline::decide(&session.settings, &self.inputs.inputs(), &self.resources.resources(), &mut progress)?;
         drop(progress);
-        session.print(
-            || report::json::decision(&profile, &decision),
-            |style| report::text::decision(&profile, &decision, style),
-        )
+        let background = report::Background { seed: &advice.seed, runs: &advice.past };
+        session.report(|form, style| report::decision(&advice.profile, &advice.decision, background, form, style))
     }
 }

@@ -38,7 +38,7 @@ impl Demo {
         let run =
             pipeline::demo(&session.settings, &sample, effort, &out, self.seed, &session.stop, &mut progress)?;
         drop(progress);
-        session.print(|| report::json::run(&run), |style| report::text::run(&run, style))
+        session.report(|form, style| report::run(&run, form, style))
     }
 }
 

@@ -79,11 +79,11 @@ impl History {
         match self {
             History::List => {
                 let runs = pipeline::runs(settings)?;
-                session.print(|| report::json::history(&runs), |style| report::text::history(&runs, style))
+                session.report(|form, style| report::history(&runs, form, style))
             }
             History::Show(show) => {
                 let run = pipeline::run(settings, &show.run)?;
-                session.print(|| report::json::run(&run), |style| report::text::run(&run, style))
+                session.report(|form, style| report::run(&run, form, style))
             }
             History::Feedback(args) => {
                 let feedback =
@@ -91,7 +91,7 @@ impl History {
                 let run = pipeline::give_feedback(settings, &args.run, feedback)?;
                 session.print(
                     || report::json::run(&run),
-                    |_| {
+                    || {
                         format!(
                             "Noted: {} now has {} of feedback; `hibrit scorer train` learns from it.",
                             run.id,
@@ -104,14 +104,14 @@ impl History {
                 let count = pipeline::export(settings, &to.file)?;
                 session.print(
                     || serde_json::json!({ "exported": count, "file": to.file }),
-                    |_| format!("{} written to {}.", counted(count, "run"), to.file.display()),
+                    || format!("{} written to {}.", counted(count, "run"), to.file.display()),
                 )
             }
             History::Import(from) => {
                 let done = pipeline::import(settings, &from.file)?;
                 session.print(
                     || serde_json::json!({ "import": done }),
-                    |_| {
+                    || {
                         let left_out = done.left_out.iter().map(|l| format!("\n  line {}: {}", l.line, l.why));
                         format!(
                             "{} added from {}, {} the same already, {} extended by feedback, {} left out{}",
@@ -129,7 +129,7 @@ impl History {
                 let health = pipeline::verify(settings)?;
                 session.print(
                     || serde_json::json!({ "health": health, "well": health.is_well() }),
-                    |_| {
+                    || {
                         let problems = health.problems.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
                         let pages = if health.pages { "every page is in order" } else { "PAGES ARE DAMAGED" };
                         format!("{} read back, {pages}{}", counted(health.records, "record"), problems.collect::<String>())
@@ -141,7 +141,7 @@ impl History {
                 let repairs = pipeline::repair(settings)?;
                 session.print(
                     || serde_json::json!({ "repairs": repairs }),
-                    |_| {
+                    || {
                         let aside = repairs.quarantined.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
                         format!("{} put aside{}", counted(repairs.quarantined.len() as u64, "record"), aside.collect::<String>())
                     },

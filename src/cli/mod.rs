@@ -8,13 +8,16 @@ mod demo;
 mod failure;
 mod history;
 mod inputs;
+mod model;
 mod pretrain;
 mod progress;
+mod rules;
 mod scorer;
 
 use crate::domain::fault::Kind;
 use crate::pipeline::Settings;
 use crate::report::text::Style;
+use crate::report::{Form, Lang};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use progress::Progress;
@@ -41,9 +44,15 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad inp
 /// Options of every command.
 #[derive(Debug, Args)]
 struct Common {
-    /// Print the result as JSON on stdout
-    #[arg(long, global = true)]
+    /// Print the result as JSON on stdout: the same as --format json
+    #[arg(long, global = true, conflicts_with = "format")]
     json: bool,
+    /// What reports are written as: text, json, markdown or html
+    #[arg(long, global = true, value_name = "FORM", value_parser = form)]
+    format: Option<Form>,
+    /// Language of reports: en or tr
+    #[arg(long, global = true, value_name = "LANG", value_parser = language, default_value = "en")]
+    lang: Lang,
     /// Say nothing on stderr but errors
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -85,13 +94,28 @@ enum Command {
     /// The learned scorer
     #[command(subcommand)]
     Scorer(scorer::Scorer),
+    /// The tables that decide
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Move a model's embeddings to another tokenizer, without training
+    Transplant(model::Transplant),
+    /// Measure a model on a text: bits per byte and equivalent loss
+    Eval(model::Eval),
+    /// Let a model go on from a prompt
+    Generate(model::Generate),
+    /// Merge an adapter into its base
+    Merge(model::Merge),
+    /// Make a tokenizer
+    #[command(subcommand)]
+    Tokenizer(model::Tokenizer),
 }
 
 /// What every command needs to do its work and to show it.
 struct Session {
-    json: bool,
+    form: Form,
     quiet: bool,
     style: Style,
+    colour: bool,
     settings: Settings,
     /// Set by SIGINT or SIGTERM: what runs saves its state and stops. A second signal ends the program at once.
     stop: Arc<AtomicBool>,
@@ -105,9 +129,10 @@ impl Session {
             Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         };
         Self {
-            json: common.json,
+            form: if common.json { Form::Json } else { common.format.unwrap_or_default() },
             quiet: common.quiet,
-            style: Style::for_terminal(colour),
+            style: Style::for_terminal(colour).in_language(common.lang),
+            colour,
             settings: Settings::new(common.rules.clone(), common.history.clone()),
             stop: stop_flag(),
         }
@@ -117,13 +142,17 @@ impl Session {
         Progress::new(self.quiet)
     }
 
-    /// Prints a result: JSON if it was asked for, else text.
-    fn print(
-        &self,
-        json: impl FnOnce() -> serde_json::Value,
-        text: impl FnOnce(&Style) -> String,
-    ) -> Result<(), Failure> {
-        let mut result = if self.json { format!("{:#}", json()) } else { text(&self.style) };
+    /// Prints a result that has two forms: JSON if that was asked for, else text.
+    fn print(&self, json: impl FnOnce() -> serde_json::Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        self.write(if self.form == Form::Json { format!("{:#}", json()) } else { text() })
+    }
+
+    /// Prints a report in the form that was asked for.
+    fn report(&self, report: impl FnOnce(Form, &Style) -> String) -> Result<(), Failure> {
+        self.write(report(self.form, &self.style))
+    }
+
+    fn write(&self, mut result: String) -> Result<(), Failure> {
         if !result.ends_with('\n') {
             result.push('\n');
         }
@@ -134,6 +163,14 @@ impl Session {
             Ok(()) => Ok(()),
         }
     }
+}
+
+fn form(text: &str) -> Result<Form, String> {
+    text.parse().map_err(|_| "one of text, json, markdown, html".to_string())
+}
+
+fn language(text: &str) -> Result<Lang, String> {
+    text.parse().map_err(|_| "one of en, tr".to_string())
 }
 
 /// A flag that the first SIGINT or SIGTERM sets; the second one ends the program.
@@ -162,6 +199,12 @@ pub fn main() -> ExitCode {
         Command::Pretrain(c) => c.call(&session),
         Command::History(c) => c.call(&session),
         Command::Scorer(c) => c.call(&session),
+        Command::Rules(c) => c.call(&session),
+        Command::Transplant(c) => c.call(&session),
+        Command::Eval(c) => c.call(&session),
+        Command::Generate(c) => c.call(&session),
+        Command::Merge(c) => c.call(&session),
+        Command::Tokenizer(c) => c.call(&session),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

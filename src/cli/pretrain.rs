@@ -69,7 +69,7 @@ impl Pretrain {
         drop(progress);
         session.print(
             || serde_json::json!({ "pretrained": done }),
-            |_| {
+            || {
                 format!(
                     "Pretrained on {} tokens in {:.0} s: {:.3} bits per byte on its last steps. The model is in {}.",
                     done.tokens,

@@ -2,22 +2,81 @@
 
 use super::{Failure, Session};
 use crate::pipeline;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// Commands below `scorer`.
 #[derive(Debug, Subcommand)]
 pub enum Scorer {
     /// Grow the scorer anew from the history; the next decision consults it
     Train,
+    /// How good its choices would have been on cases it had not seen, beside the rules alone and others
+    Evaluate,
+    /// Print the live scorer's tree and which inputs matter
+    Explain,
+    /// Grow a scorer and let it go live only if it is no worse than the live one and the rules
+    Promote,
+    /// What the scorer is worth in simulated worlds, where the truth is known
+    Simulate(Simulate),
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Worlds a cell [default: 60]
+    #[arg(long, value_name = "N")]
+    worlds: Option<usize>,
+    /// Past runs [default: 20 100 300 1000]
+    #[arg(long, value_name = "N", num_args = 1..)]
+    runs: Vec<usize>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
 }
 
 impl Scorer {
     /// Does what was asked.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
+        let settings = &session.settings;
         match self {
             Scorer::Train => {
-                let growth = pipeline::train_scorer(&session.settings)?;
-                session.print(|| serde_json::json!({ "scorer": growth }), |_| pipeline::describe(&growth))
+                let growth = pipeline::train_scorer(settings)?;
+                session.print(|| serde_json::json!({ "scorer": growth }), || pipeline::describe(&growth))
+            }
+            Scorer::Evaluate => {
+                let evaluated = pipeline::evaluate_scorer(settings)?;
+                session.print(
+                    || serde_json::json!({ "evaluation": evaluated }),
+                    || match &evaluated {
+                        Some(evaluated) => evaluated.table(),
+                        None => "There is too little history to judge choices by: no cases with a choice.".into(),
+                    },
+                )
+            }
+            Scorer::Explain => {
+                let live = pipeline::explain_scorer(settings)?;
+                session.print(
+                    || serde_json::json!({ "scorer": live.as_ref().map(|l| &l.0) }),
+                    || live.as_ref().map_or("No scorer is live: the rules decide alone.".into(), |l| l.1.clone()),
+                )
+            }
+            Scorer::Promote => {
+                let (growth, promotion) = pipeline::promote_scorer(settings)?;
+                session.print(
+                    || serde_json::json!({ "scorer": growth, "promotion": promotion }),
+                    || match &promotion {
+                        None => pipeline::describe(&growth),
+                        Some(p) => {
+                            let word = if p.granted { "The new scorer is live" } else { "The new scorer does not go live" };
+                            format!("{word}: {}", p.because)
+                        }
+                    },
+                )
+            }
+            Scorer::Simulate(args) => {
+                let mut progress = session.progress();
+                let simulation = pipeline::simulate_scorer(args.worlds, &args.runs, args.seed, &mut progress)?;
+                drop(progress);
+                session.print(|| serde_json::json!({ "simulation": simulation }), || simulation.table())
             }
         }
     }

@@ -52,6 +52,7 @@ pub(super) fn profile(vocabulary: f64, corpus: Option<f64>, similarity: f64) -> 
         },
         model: None,
         warnings: Vec::new(),
+        details: None,
     }
 }
 

@@ -65,6 +65,7 @@ pub fn profile() -> Profile {
             tied: true,
         }),
         warnings: Vec::new(),
+        details: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! no stage is known here.
 
 pub mod decision;
+pub mod details;
 pub mod directive;
 pub mod event;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What two tokenizers have in common and what moving between them would mean for a text: the evidence a
 //! decision rests on. How it is measured is the analyzer's business; what follows from it, the decider's.
 
+use super::details::Details;
 use super::metric::{BytesPerToken, Coverage, Fertility, Pair, Share, Similarity, TokenRatio};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct Profile {
     pub model: Option<ModelSummary>,
     /// What a person should know before going on.
     pub warnings: Vec<String>,
+    /// What an expert would look at besides; `None` in profiles of before it was measured.
+    #[serde(default)]
+    pub details: Option<Details>,
 }
 
 /// A tokenizer in short.

@@ -96,10 +96,18 @@ impl StageConfig {
     /// The first value that cannot, in a sentence with its range.
     pub fn check(&self) -> Result<(), String> {
         let positive = |name: &str, v: f64| {
-            if v.is_finite() && v > 0.0 { Ok(()) } else { Err(format!("{name} must be a finite number above 0, not {v}")) }
+            if v.is_finite() && v > 0.0 {
+                Ok(())
+            } else {
+                Err(format!("{name} must be a finite number above 0, not {v}"))
+            }
         };
         let share = |name: &str, v: f64| {
-            if (0.0..1.0).contains(&v) { Ok(()) } else { Err(format!("{name} must be at least 0 and below 1, not {v}")) }
+            if (0.0..1.0).contains(&v) {
+                Ok(())
+            } else {
+                Err(format!("{name} must be at least 0 and below 1, not {v}"))
+            }
         };
         let count = |name: &str, v: usize| {
             if v > 0 { Ok(()) } else { Err(format!("{name} must be at least 1")) }

@@ -127,3 +127,6 @@ pub mod evaluate;
 pub mod pretrain;
 pub mod tokenizer;
 pub mod train;
+
+#[cfg(test)]
+mod live_tests;

@@ -5,7 +5,7 @@
 //! held-out text, the same base, the same training text, so that what is hard about a case drops out. `keep` itself
 //! saves 0 by definition.
 
-use crate::domain::outcome::{Branch, Outcome, Status};
+use crate::domain::outcome::{Branch, Outcome, Side, Status};
 use crate::domain::run::Run;
 use crate::domain::scorer::Situation;
 use crate::domain::strategy::Strategy;
@@ -86,7 +86,7 @@ impl Evidence {
     /// From past runs, as seen at `now`.
     ///
     /// A row stands for a strategy in a run. Where several branches of a run stand for the same strategy (stages), the
-    /// winner counts, else the last. `keep` is looked for in the same run, then in runs of the same case (the median),
+    /// winner counts, else the last; the two branches of a race stand for `keep` and `direct` as well. `keep` is looked for in the same run, then in runs of the same case (the median),
     /// then in what the run itself says it saved. Branches that are running or were interrupted say nothing.
     pub fn from_runs(runs: &[Run], now: jiff::Timestamp) -> Self {
         let mut evidence = Self { runs: runs.len() as u64, ..Self::default() };
@@ -103,11 +103,14 @@ impl Evidence {
         evidence
     }
 
-    /// From rows that were made elsewhere (a simulation).
-    pub fn from_rows(mut rows: Vec<Row>) -> Self {
-        rows.sort_by(order);
+    /// From rows that were made elsewhere (a simulation). Rows that are not finite are left out.
+    pub fn from_rows(rows: Vec<Row>) -> Self {
         let runs = rows.iter().map(|r| r.run.as_str()).collect::<HashSet<_>>().len() as u64;
-        Self { rows, runs, ..Self::default() }
+        let (mut rows, bad): (Vec<Row>, Vec<Row>) =
+            rows.into_iter().partition(|r| r.prior.is_finite() && r.saved.is_finite());
+        rows.sort_by(order);
+        let notice = |r: Row| Notice { run: r.run, what: format!("{} is not finite", r.strategy) };
+        Self { rows, runs, left_out: bad.into_iter().map(notice).collect(), ..Self::default() }
     }
 
     /// The rows a tree can learn from. `keep` is the yardstick: there is nothing to learn about it.
@@ -126,7 +129,8 @@ impl Evidence {
         let mut sound = Vec::new();
         for run in runs {
             let Some(outcome) = &run.outcome else {
-                self.leave_out(run, "it has no outcome");
+                let why = if run.ended.is_some() { "it broke off without an outcome" } else { "it has not ended" };
+                self.leave_out(run, why);
                 continue;
             };
             let ends: Vec<_> = outcome.branches.iter().map(|b| (b.strategy, b.seconds.to_bits(), bits(b))).collect();
@@ -148,31 +152,35 @@ impl Evidence {
     /// The rows of one run.
     fn add(&mut self, run: &Run, outcome: &Outcome, keeps: &HashMap<Case, f64>) {
         let mut rows = Vec::new();
-        let own = last_of(outcome, Strategy::Keep).and_then(measured);
+        let own = standing_for(outcome, Strategy::Keep).and_then(measured);
         let keep = own.or_else(|| keeps.get(&case(run)).copied());
         for strategy in Strategy::iter() {
-            let Some(branch) = last_of(outcome, strategy) else { continue };
-            let won = outcome.winner.as_deref() == Some(branch.name.as_str());
-            let claimed = outcome.saved_against_keep.filter(|_| won);
-            let (saved, failed) = match (branch.status, measured(branch)) {
-                (Status::Interrupted, _) => {
-                    self.leave_out(run, &format!("{strategy} was interrupted"));
+            let end = match standing_for(outcome, strategy) {
+                Some(branch) => {
+                    let won = outcome.winner.as_deref() == Some(branch.name.as_str());
+                    let claimed = outcome.saved_against_keep.filter(|_| won);
+                    end_of(branch, strategy, keep, claimed)
+                }
+                // A way of going about it: it has no branch of its own and earns what came out of it.
+                None if strategy == Strategy::Adaptive && outcome.strategy == strategy => {
+                    match (outcome.status, outcome.saved_against_keep) {
+                        (Status::Done | Status::Stopped, Some(saved)) => Ok((saved, false)),
+                        (Status::Failed, _) => Ok((FAILURE, true)),
+                        (Status::Done | Status::Stopped | Status::Interrupted, _) => continue,
+                    }
+                }
+                None => continue,
+            };
+            let (saved, failed) = match end {
+                Ok((saved, failed)) if saved.is_finite() => (saved, failed),
+                Ok(_) => {
+                    self.leave_out(run, &format!("what {strategy} saved is not a finite number"));
                     continue;
                 }
-                (Status::Failed, _) => (FAILURE, true),
-                (Status::Done | Status::Stopped, None) => (FAILURE, true),
-                (Status::Done | Status::Stopped, Some(_)) if strategy == Strategy::Keep => (0.0, false),
-                (Status::Done | Status::Stopped, Some(b)) => match keep.map(|k| k - b).or(claimed) {
-                    Some(saved) if saved.is_finite() => (saved, false),
-                    Some(_) => {
-                        self.leave_out(run, &format!("what {strategy} saved is not a finite number"));
-                        continue;
-                    }
-                    None => {
-                        self.leave_out(run, &format!("there is no keep to compare {strategy} with"));
-                        continue;
-                    }
-                },
+                Err(why) => {
+                    self.leave_out(run, &why);
+                    continue;
+                }
             };
             let prior = run.decision.alternatives.iter().find(|a| a.strategy == strategy).map(|a| a.prior);
             let Some(prior) = prior.filter(|p| p.is_finite()) else {
@@ -287,7 +295,7 @@ fn case(run: &Run) -> Case {
 fn keeps(runs: &[(&Run, &Outcome)]) -> HashMap<Case, f64> {
     let mut all: HashMap<Case, Vec<f64>> = HashMap::new();
     for (run, outcome) in runs {
-        if let Some(b) = last_of(outcome, Strategy::Keep).and_then(measured) {
+        if let Some(b) = standing_for(outcome, Strategy::Keep).and_then(measured) {
             all.entry(case(run)).or_default().push(b);
         }
     }
@@ -299,11 +307,35 @@ fn keeps(runs: &[(&Run, &Outcome)]) -> HashMap<Case, f64> {
         .collect()
 }
 
-/// The branch that stands for a strategy in a run: the winner, else the last.
-fn last_of(outcome: &Outcome, strategy: Strategy) -> Option<&Branch> {
-    let mut of_it = outcome.branches.iter().filter(|b| b.strategy == strategy);
-    let won = of_it.clone().find(|b| outcome.winner.as_deref() == Some(b.name.as_str()));
-    won.or_else(|| of_it.next_back())
+/// The branch that stands for a strategy in a run: of its own branches the winner, else the last. The branches of a race
+/// are configured as `keep` and `direct`, and stand for them where these did not run themselves: a race gives true pairs.
+fn standing_for(outcome: &Outcome, strategy: Strategy) -> Option<&Branch> {
+    let mut own = outcome.branches.iter().filter(|b| b.strategy == strategy);
+    let won = own.clone().find(|b| outcome.winner.as_deref() == Some(b.name.as_str()));
+    let racer = |side| outcome.branches.iter().find(|b| b.strategy == Strategy::Parallel && b.tokenizer == side);
+    won.or_else(|| own.next_back()).or_else(|| match strategy {
+        Strategy::Keep => racer(Side::Source),
+        Strategy::Direct => racer(Side::Candidate),
+        Strategy::Sequential
+        | Strategy::Parallel
+        | Strategy::Structural
+        | Strategy::Extend
+        | Strategy::Adaptive
+        | Strategy::Emergency => None,
+    })
+}
+
+/// What a branch saved and whether it failed, or why it says nothing.
+fn end_of(branch: &Branch, strategy: Strategy, keep: Option<f64>, claimed: Option<f64>) -> Result<(f64, bool), String> {
+    match (branch.status, measured(branch)) {
+        (Status::Interrupted, _) => Err(format!("{strategy} was interrupted")),
+        (Status::Failed, _) | (Status::Done | Status::Stopped, None) => Ok((FAILURE, true)),
+        (Status::Done | Status::Stopped, Some(_)) if strategy == Strategy::Keep => Ok((0.0, false)),
+        (Status::Done | Status::Stopped, Some(bits)) => match keep.map(|k| k - bits).or(claimed) {
+            Some(saved) => Ok((saved, false)),
+            None => Err(format!("there is no keep to compare {strategy} with")),
+        },
+    }
 }
 
 /// Bits per byte at the end, where the branch gave a usable model.

@@ -11,10 +11,10 @@
 use super::error::LearnError;
 use super::evaluate::{self, Evaluated};
 use super::evidence::{Evidence, Row};
-use super::shrink::{RawNode, RawTree, shrink};
+use super::shrink::{Monotone, RawNode, RawTree, respect, shrink};
 use super::validate::{self, Folds};
-use crate::domain::scorer::{Scorer, Situation};
-use crate::domain::tree::Split;
+use crate::domain::scorer::{FEATURES, Scorer, Situation};
+use crate::domain::tree::{Split, Tree};
 use linfa::DatasetBase;
 use linfa::prelude::*;
 use linfa_trees::DecisionTree;
@@ -46,6 +46,9 @@ pub struct GrowOptions {
     pub folds: usize,
     /// Seed of the folds. Default 0.
     pub seed: u64,
+    /// Directions that the correction must respect. Default none: where the rules promise too much, the correction has to
+    /// go the other way.
+    pub monotone: Vec<Monotone>,
     /// What the scorer must show before it moves the rules' choice, where choices are judged: by so many standard errors
     /// of the two expectations its choice must be ahead. Default 1, as in `rules/weighing.toml`.
     pub standard_errors: f64,
@@ -54,7 +57,7 @@ pub struct GrowOptions {
 impl Default for GrowOptions {
     fn default() -> Self {
         let lambdas = vec![Some(3.0), Some(10.0), Some(30.0), Some(100.0), None];
-        Self { lambdas, depth: 4, leaf: 2, folds: 10, seed: 0, standard_errors: 1.0 }
+        Self { lambdas, depth: 4, leaf: 2, folds: 10, seed: 0, monotone: Vec::new(), standard_errors: 1.0 }
     }
 }
 
@@ -75,6 +78,9 @@ impl GrowOptions {
         }
         if !(self.standard_errors.is_finite() && self.standard_errors >= 0.0) {
             return fault("standard_errors", "a finite number of at least 0", self.standard_errors.to_string());
+        }
+        if let Some(unknown) = self.monotone.iter().find(|m| !FEATURES.contains(&m.feature.as_str())) {
+            return fault("monotone", "the name of a feature", unknown.feature.clone());
         }
         match self.lambdas.iter().flatten().find(|l| !(l.is_finite() && **l > 0.0)) {
             Some(bad) => fault("lambda", "a finite number above 0, or infinity", bad.to_string()),
@@ -164,7 +170,7 @@ pub fn grow(evidence: &Evidence, options: &GrowOptions) -> Result<Growth, LearnE
     let folds = Folds::new(evidence, options);
     let trial = validate::cross_validate(&samples, &folds, options)?;
     let raw = grow_tree(&samples.iter().collect::<Vec<_>>(), options)?;
-    let (offset, tree) = shrink(&raw, trial.lambda, Situation::columns());
+    let (offset, tree) = believe(&raw, trial.lambda, options);
     let evaluated = evaluate::evaluate_with(evidence, &folds, options, &trial.contributions(&samples))?;
     let grown_from = fingerprint(evidence);
     let scorer = Scorer {
@@ -179,6 +185,13 @@ pub fn grow(evidence: &Evidence, options: &GrowOptions) -> Result<Growth, LearnE
         closed_gap: evaluated.as_ref().and_then(|e| e.cautious.closed_gap),
     };
     Ok(Growth::Grown(Box::new(Grown { scorer, lambdas: trial.scores, evaluated })))
+}
+
+/// The common correction and the tree as they are consulted: shrunken, with declared directions respected.
+pub(super) fn believe(raw: &RawTree, lambda: Option<f64>, options: &GrowOptions) -> (f64, Tree) {
+    let (offset, mut tree) = shrink(raw, lambda, Situation::columns());
+    respect(&mut tree, &options.monotone);
+    (offset, tree)
 }
 
 fn too_little(evidence: &Evidence, lessons: usize, groups: usize) -> Growth {

@@ -33,6 +33,7 @@ pub use explain::{Importance, explain, importance};
 pub use grow::{GrowOptions, Grown, Growth, LambdaScore, MIN_GROUPS, MIN_ROWS, grow};
 pub use promote::{Promotion, gate};
 pub use replay::{LEAST_EFFECTIVE, OffPolicy, Replayed, off_policy, propensity};
+pub use shrink::{Direction, Monotone};
 pub use simulate::{RulesQuality, SimulateOptions, SimulatedRow, Simulation, simulate};
 
 #[cfg(test)]

@@ -8,6 +8,26 @@
 //! ```
 
 use crate::domain::tree::{Node, Split, Tree};
+use serde::{Deserialize, Serialize};
+
+/// Which way the correction may go as a feature grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Never down.
+    Rising,
+    /// Never up.
+    Falling,
+}
+
+/// A declared direction: a feature by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monotone {
+    /// The feature's name, as in [`FEATURES`](crate::domain::scorer::FEATURES).
+    pub feature: String,
+    /// Which way.
+    pub direction: Direction,
+}
 
 /// A node before shrinkage.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +64,35 @@ pub(super) fn shrink(raw: &RawTree, lambda: Option<f64>, features: Vec<String>) 
     let node = |(raw, value): (&RawNode, f64)| Node { value, count: raw.count, split: raw.split.clone() };
     let nodes = raw.nodes.iter().zip(values).map(node).collect();
     (root.mean * weight(root.count), Tree { features, nodes })
+}
+
+/// Bends the tree's values so that declared directions hold everywhere: at a split on such a feature both sides get a
+/// common bound half-way between their values, and nothing below may pass it. Other values stay.
+pub(super) fn respect(tree: &mut Tree, declared: &[Monotone]) {
+    if declared.is_empty() {
+        return;
+    }
+    // Parents come before children: bounds are handed down in one pass.
+    let mut bounds = vec![(f64::NEG_INFINITY, f64::INFINITY); tree.nodes.len()];
+    for i in 0..tree.nodes.len() {
+        let (Some((low, high)), Some(node)) = (bounds.get(i).copied(), tree.nodes.get_mut(i)) else { continue };
+        node.value = node.value.clamp(low, high);
+        let Some(Split { feature, left, right, .. }) = node.split.clone() else { continue };
+        let name = tree.features.get(feature);
+        let direction = declared.iter().find(|d| Some(&d.feature) == name).map(|d| d.direction);
+        let value = |n: usize| tree.nodes.get(n).map_or(0.0, |n| n.value.clamp(low, high));
+        let middle = (value(left) + value(right)) / 2.0;
+        let (below, above) = match direction {
+            None => ((low, high), (low, high)),
+            Some(Direction::Rising) => ((low, middle), (middle, high)),
+            Some(Direction::Falling) => ((middle, high), (low, middle)),
+        };
+        for (child, bound) in [(left, below), (right, above)] {
+            if let Some(b) = bounds.get_mut(child) {
+                *b = bound;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,5 +139,22 @@ mod tests {
     fn with_hardly_any_shrinkage_a_leaf_answers_with_its_mean() {
         let (offset, tree) = shrink(&example(), Some(1e-12), vec!["x".into()]);
         assert!((offset + tree.predict(&[0.1]).0 - -0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_declared_direction_holds_everywhere_and_what_agrees_with_it_stays() {
+        let declare = |direction| [Monotone { feature: "x".into(), direction }];
+        let tree = shrink(&example(), Some(30.0), vec!["x".into()]).1;
+        let at = |tree: &Tree| [0.1, 0.3, 0.9].map(|x| tree.predict(&[x]).0);
+        let mut rising = tree.clone();
+        respect(&mut rising, &declare(Direction::Rising));
+        assert_eq!(rising, tree, "it rises already");
+        let mut falling = tree.clone();
+        respect(&mut falling, &declare(Direction::Falling));
+        let [a, b, c] = at(&falling);
+        assert!(a >= b && b >= c, "{a} {b} {c}");
+        let mut other = tree.clone();
+        respect(&mut other, &[Monotone { feature: "y".into(), direction: Direction::Falling }]);
+        assert_eq!(other, tree);
     }
 }

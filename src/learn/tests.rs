@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::event::Silent;
 use crate::domain::example;
-use crate::domain::outcome::{Branch, Status};
+use crate::domain::outcome::{Branch, Side, Status};
 use crate::domain::run::{Feedback, Run};
 use crate::domain::scorer::{FEATURES, Situation};
 use crate::domain::strategy::Strategy;
@@ -83,6 +83,31 @@ fn of_several_stages_of_a_strategy_the_winner_counts_else_the_last() {
     assert_eq!(saved_of(&evidence(&[run.clone()]), Strategy::Direct), [0.2]);
     run.outcome.as_mut().unwrap().winner = None;
     assert_eq!(saved_of(&evidence(&[run]), Strategy::Direct), [0.3]);
+}
+
+#[test]
+fn a_race_gives_a_row_for_itself_and_for_what_raced() {
+    let racer = |name: &str, tokenizer, bits| Branch {
+        name: name.into(),
+        strategy: Strategy::Parallel,
+        tokenizer,
+        ..example::branch(Strategy::Direct, bits)
+    };
+    let mut run = with_branches("a", vec![racer("a", Side::Source, 3.0), racer("b", Side::Candidate, 3.4)]);
+    let outcome = run.outcome.as_mut().unwrap();
+    (outcome.strategy, outcome.winner) = (Strategy::Parallel, Some("a".into()));
+    let evidence = evidence(&[run]);
+    assert_eq!(saved_of(&evidence, Strategy::Keep), [0.0]);
+    assert_eq!(saved_of(&evidence, Strategy::Direct), [-0.4]);
+    assert_eq!(saved_of(&evidence, Strategy::Parallel), [0.0], "the race ends with the safe branch");
+}
+
+#[test]
+fn adaptive_has_no_branch_of_its_own_and_earns_what_came_out_of_it() {
+    let mut run = with_branches("a", vec![keep(), direct(0.3)]);
+    let outcome = run.outcome.as_mut().unwrap();
+    (outcome.strategy, outcome.saved_against_keep) = (Strategy::Adaptive, Some(0.3));
+    assert_eq!(saved_of(&evidence(&[run]), Strategy::Adaptive), [0.3]);
 }
 
 #[test]
@@ -252,6 +277,10 @@ fn intervals_cover_what_they_promise_on_cases_not_seen() {
     assert!((covered - 0.9).abs() < 0.085, "{covered}");
 }
 
+fn falling(feature: &str) -> Monotone {
+    Monotone { feature: feature.into(), direction: Direction::Falling }
+}
+
 #[test]
 fn options_outside_their_range_are_refused_by_name() {
     let base = GrowOptions::default();
@@ -260,6 +289,7 @@ fn options_outside_their_range_are_refused_by_name() {
         (GrowOptions { leaf: 1, ..base.clone() }, "leaf"),
         (GrowOptions { folds: 1, ..base.clone() }, "folds"),
         (GrowOptions { lambdas: Vec::new(), ..base.clone() }, "lambdas"),
+        (GrowOptions { monotone: vec![falling("coverge")], ..base.clone() }, "monotone"),
         (GrowOptions { standard_errors: f64::NAN, ..base.clone() }, "standard_errors"),
         (GrowOptions { lambdas: vec![Some(-1.0)], ..base.clone() }, "lambda"),
     ] {
@@ -312,6 +342,17 @@ proptest! {
         let (a, b) = (grown(&Evidence::from_rows(rows), &options), grown(&Evidence::from_rows(other), &options));
         prop_assert_eq!(a.scorer, b.scorer);
         prop_assert_eq!(a.lambdas, b.lambdas);
+    }
+
+    #[test]
+    fn a_declared_direction_is_respected_whatever_the_evidence(rows in any_rows()) {
+        let monotone = vec![falling("coverage_vocabulary")];
+        let options = GrowOptions { monotone, lambdas: vec![Some(3.0)], ..GrowOptions::default() };
+        let scorer = grown(&Evidence::from_rows(rows), &options).scorer;
+        for strategy in [Strategy::Direct, Strategy::Extend, Strategy::Sequential] {
+            let at = |i: u32| scorer.residual(&row(0, f64::from(i) / 50.0, strategy, 0.0, 0.0).situation, strategy).0;
+            prop_assert!((0..50).all(|i| at(i) >= at(i + 1)));
+        }
     }
 
     #[test]

@@ -3,9 +3,7 @@
 
 use super::error::LearnError;
 use super::evidence::Evidence;
-use super::grow::{GrowOptions, LambdaScore, Sample, grow_tree};
-use super::shrink::shrink;
-use crate::domain::scorer::Situation;
+use super::grow::{GrowOptions, LambdaScore, Sample, believe, grow_tree};
 use crate::domain::strategy::Strategy;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -94,7 +92,7 @@ pub(super) fn cross_validate(samples: &[Sample], folds: &Folds, options: &GrowOp
         let outside: Vec<&Sample> = samples.iter().filter(|s| folds.of(&s.row.group) != fold).collect();
         let raw = grow_tree(&outside, options)?;
         for (lambda, answers) in options.lambdas.iter().zip(&mut asked) {
-            let (offset, tree) = shrink(&raw, *lambda, Situation::columns());
+            let (offset, tree) = believe(&raw, *lambda, options);
             let inside = samples.iter().zip(answers.iter_mut().zip(&mut counts));
             for (sample, (answer, count)) in inside.filter(|(s, _)| folds.of(&s.row.group) == fold) {
                 let (value, path) = tree.predict(&sample.x);

@@ -379,11 +379,14 @@ fn carry_out(
         trained.extend(strategy::carry_out(strategy::road(Strategy::Emergency)?, work)?);
     }
     let (winner, verdict) = race::choose(rules.tolerance(), &finishes(&trained));
-    let winner = winner.and_then(|i| trained.get(i)).cloned();
     let keep = trained.iter().chain(&yardstick).find(|b| is_keep(b)).and_then(|b| b.after.clone());
-    if let Some(branch) = &winner {
-        strategy::export(branch, work)?;
-    }
+    let winner = match winner.and_then(|i| trained.get_mut(i)) {
+        Some(branch) => {
+            strategy::export(branch, work)?;
+            Some(branch.clone())
+        }
+        None => None,
+    };
     let after: Option<Evaluation> = winner.as_ref().and_then(|b| b.after.clone());
     let saved = match (&keep, &after) {
         (Some(keep), Some(after)) => Some(keep.bits_per_byte.get() - after.bits_per_byte.get()),

@@ -8,8 +8,10 @@ use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Costs, Resources};
-use crate::domain::strategy::Strategy;
+use crate::domain::run::Run;
+use crate::domain::strategy::{SeedExpectation, Strategy};
 use crate::execute::model::ModelFolder;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use strum::IntoEnumIterator;
 
@@ -53,13 +55,30 @@ pub fn decide(
     inputs: &Inputs,
     resources: &Resources,
     observer: &mut dyn Observer,
-) -> Result<(Profile, Decision), PipelineError> {
+) -> Result<Advice, PipelineError> {
     // Rules are read before anything that takes long, so that a mistake in them is told at once.
     let rules = settings.rules()?;
     let profile = analyze(inputs, observer)?;
     let all: Vec<Strategy> = Strategy::iter().collect();
     let decision = decide_on(settings, &rules, &profile, resources, None, &all, None)?;
-    Ok((profile, decision))
+    let seed = Strategy::iter().filter_map(|s| Some((s, rules.seed(s)?.clone()))).collect();
+    let past = match settings.existing_history()? {
+        Some(history) => history.all()?,
+        None => Vec::new(),
+    };
+    Ok(Advice { profile, decision, seed, past })
+}
+
+/// A recommendation with what it is shown beside.
+pub struct Advice {
+    /// The evidence.
+    pub profile: Profile,
+    /// What is recommended.
+    pub decision: Decision,
+    /// What the seed expects of each strategy.
+    pub seed: BTreeMap<Strategy, SeedExpectation>,
+    /// Past runs.
+    pub past: Vec<Run>,
 }
 
 /// A decision on a profile that is there already.

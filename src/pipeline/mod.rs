@@ -4,12 +4,23 @@
 mod auto;
 mod demo;
 mod evidence;
+mod model;
 mod past;
+mod tables;
 
 pub use crate::corpus::CorpusOptions;
 pub use auto::{AutoRequest, auto};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
-pub use evidence::{Inputs, analyze, decide};
+pub use crate::decide::rules::inspect::Grid;
+pub use evidence::{Advice, Inputs, analyze, decide};
+pub use model::{
+    EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge, methods, train_tokenizer,
+    transplant,
+};
+pub use tables::{
+    check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
+    test_rules,
+};
 pub use crate::learn::Growth;
 pub use past::{describe, export, give_feedback, import, repair, run, runs, train_scorer, verify};
 
@@ -96,6 +107,9 @@ pub enum PipelineError {
     /// A signal came before there was anything worth keeping.
     #[error("stopped by a signal before anything was written")]
     Interrupted,
+    /// A table that is not there.
+    #[error("there is no table `{name}`")]
+    NoTable { name: String, known: String },
     /// An override names nothing.
     #[error("`{name}` is no value of a strategy's configuration")]
     Override { name: String, known: String },
@@ -113,7 +127,7 @@ impl Fault for PipelineError {
             Self::Execute(e) => e.kind(),
             Self::Record(e) => e.kind(),
             Self::Learn(e) => e.kind(),
-            Self::Occupied { .. } | Self::Override { .. } | Self::OverrideValue { .. } => Kind::Usage,
+            Self::Occupied { .. } | Self::NoTable { .. } | Self::Override { .. } | Self::OverrideValue { .. } => Kind::Usage,
             Self::TooFewRows { .. } => Kind::Input,
             Self::Interrupted => Kind::Interrupted,
             Self::File { verb, .. } => {
@@ -138,6 +152,7 @@ impl Fault for PipelineError {
             Self::File { .. } => Some("check that the path is right and may be written".into()),
             Self::TooFewRows { .. } => Some("give the tokenizer that the model was trained with, with --source".into()),
             Self::Override { known, .. } => Some(format!("write STAGE.FIELD=VALUE or FIELD=VALUE; known: {known}")),
+            Self::NoTable { known, .. } => Some(format!("the tables are {known}")),
             Self::Interrupted => None,
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
         }

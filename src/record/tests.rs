@@ -186,6 +186,23 @@ fn a_profile_is_found_by_the_hash_of_its_inputs() {
 }
 
 #[test]
+fn of_two_that_make_the_same_history_at_once_neither_loses_anything() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("new/history.redb");
+    let makers: Vec<_> = (0..4)
+        .map(|i| {
+            let path = path.clone();
+            std::thread::spawn(move || History::open(path)?.begin(&example::run(&format!("run-{i}"))))
+        })
+        .collect();
+    for maker in makers {
+        maker.join().unwrap().unwrap();
+    }
+    assert_eq!(History::open(&path).unwrap().all().unwrap().len(), 4);
+    assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1, "nothing half-made lies about");
+}
+
+#[test]
 fn an_id_says_when_and_sorts_by_time() {
     let now: jiff::Timestamp = "2026-11-22T10:18:36.5Z".parse().unwrap();
     assert_eq!(run_id(now, 0xab), "20261122T101836Z-000000ab");

@@ -104,6 +104,7 @@ pub(super) fn profile() -> Profile {
             tied: false,
         }),
         warnings: vec!["1.70% of the lines do not come back from the candidate as they were".into()],
+        details: None,
     }
 }
 

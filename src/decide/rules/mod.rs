@@ -19,7 +19,7 @@ pub use feature::{Band, Domain, Feature, Features, MEASURED};
 pub use lint::{TestResult, run_tests};
 pub use live::LiveRules;
 pub use plain::{
-    Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, SeedExpectation, Spike, Strategies, Weighing,
+    Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, Spike, Strategies, Weighing,
 };
 pub use raw::Hit;
 pub use space::{Part, Space, representatives, words};
@@ -29,7 +29,7 @@ pub use value::Value;
 use super::error::DecideError;
 use crate::domain::metric::EquivalentLoss;
 use crate::domain::outcome::Level;
-use crate::domain::strategy::{StageConfig, Strategy};
+use crate::domain::strategy::{SeedExpectation, StageConfig, Strategy};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::path::Path;

@@ -2,7 +2,7 @@
 //! expectations; each with the checks that its numbers make sense.
 
 use super::diagnostic::{Code, Diagnostic, Source};
-use crate::domain::strategy::{StageConfig, Strategy};
+use crate::domain::strategy::{SeedExpectation, StageConfig, Strategy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -139,22 +139,6 @@ pub struct Strategies {
     /// What the seed expects.
     #[serde(default)]
     pub seed: BTreeMap<Strategy, SeedExpectation>,
-}
-
-/// What the seed expects of a strategy.
-#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SeedExpectation {
-    /// Success rate, from and to, in 0..=1.
-    pub success: Option<[f64; 2]>,
-    /// Equivalent loss, from and to.
-    pub loss: Option<[f64; 2]>,
-    /// Hours on the seed's hardware, from and to.
-    pub hours: Option<[f64; 2]>,
-    /// 1 simple .. 5 very complex.
-    pub complexity: Option<u8>,
-    /// What it needs.
-    pub resources: String,
 }
 
 /// The stages that must be there.

@@ -25,6 +25,12 @@ pub fn save(folder: &Path, decoder: &Decoder, base: &str) -> Result<(), ExecuteE
             modules.push(if group == Group::Head { "lm_head" } else { "embed_tokens" });
         }
         tensors.push((format!("{PREFIX}{name}"), held_tensor(held)));
+        // PEFT keeps modules to save apart from each other: a tied matrix is written for both of its places, or the
+        // head would stay what it was in the base.
+        if in_full && group == Group::Embedding && decoder.config().size.tied {
+            modules.push("lm_head");
+            tensors.push((format!("{PREFIX}lm_head.weight"), held_tensor(held)));
+        }
     });
     let config = json!({
         "base_model_name_or_path": base,

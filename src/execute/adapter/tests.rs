@@ -94,3 +94,20 @@ fn adapters_of_other_kinds_are_refused() {
     }
     assert!(save(folder.path(), &base("qwen3-tied"), "b").is_err());
 }
+
+#[test]
+fn an_adapter_that_peft_made_gives_the_logits_it_gives_there() {
+    // tests/fixtures/make_logits.py made both; f32, the same sums in another order.
+    let path = fixture("qwen3-untied-adapter");
+    let reference = Weights::open(&path, "reference").expect("the fixture is committed");
+    let ids: Vec<u32> = reference.read("ids").expect("it has ids").iter().map(|x| *x as u32).collect();
+    let want = reference.read("logits_f32").expect("it has logits");
+    let off = |decoder: &Decoder| {
+        let own = numbers(decoder.logits(&ids, [2, 12]).expect("ids fit")).expect("Flex can be read");
+        own.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    let adapted = load(&path, base("qwen3-untied")).expect("its own base");
+    assert!(off(&adapted) <= 1e-5, "{}", off(&adapted));
+    assert!(off(&adapted.clone().merged()) <= 1e-5);
+    assert!(off(&base("qwen3-untied")) > 1e-3);
+}

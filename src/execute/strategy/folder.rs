@@ -2,7 +2,7 @@
 //! branches on the original tokenizer), and the winner's at the top. The winner is read back from the disk and must
 //! reproduce its loss.
 
-use super::{Work, held_out};
+use super::{Tokens, Work, held_out};
 use crate::domain::event::Event;
 use crate::domain::outcome::{Branch, Side};
 use crate::domain::vocabulary::{Role, Vocabulary};
@@ -48,25 +48,40 @@ pub(super) fn write_adapter(model: &Decoder, name: &str, work: &Work<'_>) -> Res
 /// The branch's model, complete; its folder relative to the run's.
 pub(super) fn write_model(model: &Decoder, side: Side, name: &str, work: &Work<'_>) -> Result<String, ExecuteError> {
     let relative = Path::new("branches").join(name).join("model");
-    let folder = work.out.join(&relative);
-    let config = match side {
-        Side::Source => work.base.config().clone(),
-        Side::Candidate => with_specials(work.base.config().clone(), work.candidate.vocabulary),
+    write_complete(&work.out.join(&relative), model, work.base, work.tokens(side), side == Side::Candidate)?;
+    Ok(relative.to_string_lossy().into_owned())
+}
+
+/// A complete Hugging Face folder: weights in 32 bits, configuration, generation settings, tokenizer. `moved` says that
+/// the tokenizer is not the base's: special tokens are then named anew.
+///
+/// # Errors
+/// As [`save_model`]; where a tokenizer's file cannot be read.
+pub fn write_complete(
+    folder: &Path,
+    model: &Decoder,
+    base: &ModelFolder,
+    tokens: &Tokens<'_>,
+    moved: bool,
+) -> Result<(), ExecuteError> {
+    let config = match moved {
+        false => base.config().clone(),
+        true => with_specials(base.config().clone(), tokens.vocabulary),
     };
-    save_model(&folder, model, &config, Dtype::F32)?;
-    for (name, from) in &work.tokens(side).files.0 {
+    save_model(folder, model, &config, Dtype::F32)?;
+    for (name, from) in &tokens.files.0 {
         let contents = fs::read(from).map_err(ExecuteError::reading(from))?;
         write_atomically(&folder.join(name), |to| to.write_all(&contents))?;
     }
-    if !work.tokens(side).files.has("tokenizer_config.json") {
-        let text = tokenizer_config(work.tokens(side).vocabulary, config.size.positions);
+    if !tokens.files.has("tokenizer_config.json") {
+        let text = tokenizer_config(tokens.vocabulary, config.size.positions);
         write_atomically(&folder.join("tokenizer_config.json"), |to| to.write_all(text.as_bytes()))?;
     }
-    let generation = work.base.path().join("generation_config.json");
-    if generation.is_file() || side == Side::Candidate {
-        write_generation_config(&generation, &folder, side, &config)?;
+    let generation = base.path().join("generation_config.json");
+    if generation.is_file() || moved {
+        write_generation_config(&generation, folder, moved, &config)?;
     }
-    Ok(relative.to_string_lossy().into_owned())
+    Ok(())
 }
 
 /// The least that other tools need to open a tokenizer.json: its class and its special tokens by role.
@@ -90,14 +105,14 @@ fn with_specials(config: ModelConfig, vocabulary: &Vocabulary) -> ModelConfig {
 }
 
 /// The base's generation settings; with another tokenizer the special tokens are that tokenizer's.
-fn write_generation_config(from: &Path, folder: &Path, side: Side, config: &ModelConfig) -> Result<(), ExecuteError> {
+fn write_generation_config(from: &Path, folder: &Path, moved: bool, config: &ModelConfig) -> Result<(), ExecuteError> {
     let mut settings: serde_json::Map<String, serde_json::Value> = match fs::read(from) {
         Ok(text) => {
             serde_json::from_slice(&text).map_err(|source| ExecuteError::Json { path: from.to_path_buf(), source })?
         }
         Err(_) => serde_json::Map::new(),
     };
-    if side == Side::Candidate {
+    if moved {
         let specials = config.specials();
         for (name, id) in [("bos_token_id", specials.bos), ("eos_token_id", specials.eos), ("pad_token_id", specials.pad)] {
             settings.remove(name);
@@ -115,7 +130,7 @@ fn write_generation_config(from: &Path, folder: &Path, side: Side, config: &Mode
 /// # Errors
 /// [`ExecuteError::Write`] where a folder cannot be moved; [`ExecuteError::Mismatch`] where the model that was read
 /// back does not give the loss it had.
-pub fn export(branch: &Branch, work: &mut Work<'_>) -> Result<(), ExecuteError> {
+pub fn export(branch: &mut Branch, work: &mut Work<'_>) -> Result<(), ExecuteError> {
     let from = branch_folder(&branch.name, work);
     for part in ["model", "adapter"] {
         let (from, to) = (from.join(part), work.out.join(part));
@@ -123,6 +138,7 @@ pub fn export(branch: &Branch, work: &mut Work<'_>) -> Result<(), ExecuteError> 
             fs::rename(&from, &to).map_err(ExecuteError::writing(&to))?;
         }
     }
+    branch.folder = Some("model".into());
     let Some(after) = &branch.after else { return Ok(()) };
     work.observer.observe(&Event::Note { text: "Reading the exported model back".into() });
     let folder = ModelFolder::open(&work.out.join("model"))?;

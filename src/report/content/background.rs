@@ -116,7 +116,7 @@ fn matrix(background: Background<'_>, words: &Words) -> Table {
             .and_then(|s| s.hours)
             .map_or_else(unknown, |s| say!(words, "background-hours", hours = range(s, |v| exact(v, words.lang))));
         let complexity = seed.and_then(|s| s.complexity).map_or_else(unknown, |c| format!("{c}/5"));
-        let needs = seed.map_or_else(unknown, |s| s.resources.clone());
+        let needs = seed.map_or_else(unknown, |s| words.of_engine(&s.resources));
         let lost = ends(&got.losses).map_or_else(unknown, |e| range(e, |v| fixed(v, 2, words.lang)));
         let took = ends(&got.seconds).map_or_else(unknown, |e| range(e, |v| duration(v, words)));
         let strong = |text: String| Cell::toned(text, if got.tries > 0 { Tone::Strong } else { Tone::Plain });

@@ -139,5 +139,11 @@ mod tests {
             known += 1;
         }
         assert!(known > 30, "{known}");
+        let strategies = include_str!("../../../rules/strategies.toml");
+        for needs in strategies.lines().filter_map(|l| l.strip_prefix("resources = \"")) {
+            let needs = needs.trim_end_matches('"');
+            // "1 GPU" reads the same in both languages.
+            assert!(needs == "1 GPU" || engine.translate(needs) != needs, "{needs}");
+        }
     }
 }

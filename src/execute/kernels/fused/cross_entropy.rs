@@ -9,8 +9,8 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-/// Numbers of logits that exist at once, about: 32 MiB. More rows at once use the head's matrix more often per read.
-const ROOM: usize = 1 << 23;
+/// Numbers of logits that exist at once, about: 128 MiB. More rows at once use the head's matrix more often per read.
+const ROOM: usize = 1 << 25;
 
 /// See [`super::super::linear_cross_entropy`].
 pub fn linear_cross_entropy(

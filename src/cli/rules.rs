@@ -1,0 +1,110 @@
+//! `hibrit rules`: the tables that decide.
+
+use super::{Failure, Session};
+use crate::pipeline;
+use clap::{Args, Subcommand};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use std::path::PathBuf;
+
+/// Commands below `rules`.
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Gaps, overlaps, unreachable rows, contradictions: every finding with an input that shows it
+    Check,
+    /// Run the tests that stand in the tables
+    Test,
+    /// Print a table, or all
+    Show(Show),
+    /// Inputs on which two sets of rules differ
+    Diff(Diff),
+    /// Past decisions under the rules of today: which would be others
+    Replay,
+}
+
+/// A table by its name.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The table's name, such as decision or vetoes
+    table: Option<String>,
+}
+
+/// Two folders of rules.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// A folder of rules
+    a: PathBuf,
+    /// Another one [default: the built-in rules]
+    b: Option<PathBuf>,
+}
+
+impl Rules {
+    /// Does what was asked.
+    pub fn call(self, session: &Session) -> Result<(), Failure> {
+        let settings = &session.settings;
+        match self {
+            Rules::Check => {
+                let report = pipeline::check_rules(settings)?;
+                session.print(|| serde_json::json!({ "check": report }), || report.text(session.colour))?;
+                sound(report.usable, "the rules cannot be used", "each finding above says what to change")
+            }
+            Rules::Test => {
+                let results = pipeline::test_rules(settings)?;
+                let failed = results.iter().filter(|r| r.got != r.wanted).count();
+                session.print(
+                    || serde_json::json!({ "tests": results }),
+                    || {
+                        let lines = results.iter().map(|r| {
+                            let mark = if r.got == r.wanted { "ok" } else { "FAILED" };
+                            let rows = if r.got == r.wanted { String::new() } else { format!(": wanted {:?}, got {:?}", r.wanted, r.got) };
+                            format!("{mark:>6}  {}: {}{rows}\n", r.table, r.name)
+                        });
+                        format!("{}{} passed, {failed} failed", lines.collect::<String>(), results.len() - failed)
+                    },
+                )?;
+                sound(failed == 0, "tests of the rules failed", "a failed test shows what was expected and what came")
+            }
+            Rules::Show(show) => {
+                let grids = pipeline::show_rules(settings, show.table.as_deref())?;
+                session.print(
+                    || serde_json::json!({ "tables": grids }),
+                    || {
+                        let one = |grid: &pipeline::Grid| {
+                            let mut table = Table::new();
+                            table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+                            table.set_width(u16::try_from(session.style.width).unwrap_or(100));
+                            table.set_header(&grid.headings);
+                            for row in &grid.rows {
+                                table.add_row(row);
+                            }
+                            format!("{}: {}\n{table}\n", grid.table, grid.about)
+                        };
+                        grids.iter().map(one).collect::<Vec<_>>().join("\n")
+                    },
+                )
+            }
+            Rules::Diff(diff) => {
+                let report = pipeline::diff_rules(Some(&diff.a), diff.b.as_deref())?;
+                session.print(|| serde_json::json!({ "diff": report }), || report.text())
+            }
+            Rules::Replay => {
+                let replayed = pipeline::replay(settings)?;
+                let flips = replayed.iter().filter(|r| r.flips).count();
+                session.print(
+                    || serde_json::json!({ "replay": replayed }),
+                    || {
+                        let lines = replayed.iter().filter(|r| r.flips).map(|r| {
+                            let now = r.now.map_or("nothing".to_string(), |s| s.to_string());
+                            format!("{}: {} -> {now}: {}\n", r.run, r.was, r.because)
+                        });
+                        format!("{}{flips} of {} decisions would be others.", lines.collect::<String>(), replayed.len())
+                    },
+                )
+            }
+        }
+    }
+}
+
+fn sound(ok: bool, message: &str, hint: &str) -> Result<(), Failure> {
+    if ok { Ok(()) } else { Err(Failure::unsound(message, hint)) }
+}

@@ -1,0 +1,103 @@
+//! What the user does with rules and the scorer: check, test, show, compare, replay, evaluate, explain, promote,
+//! simulate.
+
+use super::{PipelineError, Settings};
+use crate::decide::rules::inspect::{self, CheckReport, DiffReport, Grid};
+use crate::decide::rules::{RuleBook, TestResult};
+use crate::decide::Replayed;
+use crate::domain::event::Observer;
+use crate::domain::scorer::Scorer;
+use crate::learn::{self, Evaluated, Evidence, GrowOptions, Growth, Promotion, SimulateOptions, Simulation};
+use std::path::Path;
+
+/// Every finding about the rules.
+pub fn check_rules(settings: &Settings) -> Result<CheckReport, PipelineError> {
+    Ok(inspect::check(settings.rules.as_deref())?)
+}
+
+/// The tables' own tests.
+pub fn test_rules(settings: &Settings) -> Result<Vec<TestResult>, PipelineError> {
+    Ok(inspect::test(&settings.rules()?))
+}
+
+/// Tables as grids: the named one, or all.
+pub fn show_rules(settings: &Settings, table: Option<&str>) -> Result<Vec<Grid>, PipelineError> {
+    let book = settings.rules()?;
+    let wanted: Vec<Grid> = book
+        .tables()
+        .iter()
+        .filter(|t| table.is_none_or(|name| t.name == name))
+        .map(|t| inspect::show(&book, t))
+        .collect();
+    match table {
+        Some(name) if wanted.is_empty() => Err(PipelineError::NoTable {
+            name: name.into(),
+            known: book.tables().iter().map(|t| t.name.as_str()).collect::<Vec<_>>().join(", "),
+        }),
+        _ => Ok(wanted),
+    }
+}
+
+/// Where two sets of rules answer differently; `None` stands for the built-in ones.
+pub fn diff_rules(a: Option<&Path>, b: Option<&Path>) -> Result<DiffReport, PipelineError> {
+    Ok(inspect::diff(&RuleBook::load(a)?, &RuleBook::load(b)?))
+}
+
+/// Past decisions under today's rules and scorer.
+pub fn replay(settings: &Settings) -> Result<Vec<Replayed>, PipelineError> {
+    let book = settings.rules()?;
+    let Some(history) = settings.existing_history()? else { return Ok(Vec::new()) };
+    Ok(crate::decide::replay(&book, &history.all()?, history.live_scorer()?.as_ref()))
+}
+
+fn evidence(settings: &Settings) -> Result<Evidence, PipelineError> {
+    let runs = match settings.existing_history()? {
+        Some(history) => history.all()?,
+        None => Vec::new(),
+    };
+    Ok(Evidence::from_runs(&runs, jiff::Timestamp::now()))
+}
+
+/// How good choices would have been; `None` where there is too little history to say.
+pub fn evaluate_scorer(settings: &Settings) -> Result<Option<Evaluated>, PipelineError> {
+    Ok(learn::evaluate(&evidence(settings)?, &GrowOptions::default())?)
+}
+
+/// The live scorer and its explanation; `None` where there is none.
+pub fn explain_scorer(settings: &Settings) -> Result<Option<(Scorer, String)>, PipelineError> {
+    let Some(history) = settings.existing_history()? else { return Ok(None) };
+    Ok(history.live_scorer()?.map(|scorer| {
+        let text = learn::explain(&scorer);
+        (scorer, text)
+    }))
+}
+
+/// Grows a scorer from the whole history and puts it to the gate; it goes live if the gate lets it.
+pub fn promote_scorer(settings: &Settings) -> Result<(Growth, Option<Promotion>), PipelineError> {
+    let evidence = evidence(settings)?;
+    let options = GrowOptions::default();
+    let growth = learn::grow(&evidence, &options)?;
+    let Growth::Grown(grown) = &growth else { return Ok((growth, None)) };
+    let history = settings.history()?;
+    let promotion = learn::gate(grown, history.live_scorer()?.as_ref(), &evidence, &options)?;
+    history.keep_scorer(&grown.scorer)?;
+    if promotion.granted {
+        history.promote(&grown.scorer)?;
+    }
+    Ok((growth, Some(promotion)))
+}
+
+/// What the scorer is worth where the truth is known.
+pub fn simulate_scorer(
+    worlds: Option<usize>,
+    runs: &[usize],
+    seed: u64,
+    observer: &mut dyn Observer,
+) -> Result<Simulation, PipelineError> {
+    let mut options = SimulateOptions { seed, ..SimulateOptions::default() };
+    options.worlds = worlds.unwrap_or(options.worlds);
+    if !runs.is_empty() {
+        options.runs = runs.to_vec();
+    }
+    Ok(learn::simulate(&options, observer)?)
+}
