@@ -75,9 +75,18 @@ impl Trained {
     /// # Errors
     /// [`ExecuteError::Backend`] where they cannot be read back.
     pub fn values(&self, model: &Decoder) -> Result<Vec<Vec<f32>>, ExecuteError> {
-        let mut read = Read { trained: self, values: vec![Vec::new(); self.parameters.len()], fault: None };
+        (0..self.parameters.len()).map(|index| self.value(model, index)).collect()
+    }
+
+    /// The numbers of one of them as they are now; none where there is no such parameter.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where they cannot be read back.
+    pub fn value(&self, model: &Decoder, index: usize) -> Result<Vec<f32>, ExecuteError> {
+        let Some(parameter) = self.parameters.get(index) else { return Ok(vec![]) };
+        let mut read = Read { wanted: parameter.id, found: Ok(vec![]) };
         model.visit(&mut read);
-        read.fault.map_or(Ok(read.values), Err)
+        read.found
     }
 
     /// The decoder with every trained parameter passed through `change`: its index and its numbers, to be changed in
@@ -96,19 +105,15 @@ impl Trained {
     }
 }
 
-struct Read<'a> {
-    trained: &'a Trained,
-    values: Vec<Vec<f32>>,
-    fault: Option<ExecuteError>,
+struct Read {
+    wanted: ParamId,
+    found: Result<Vec<f32>, ExecuteError>,
 }
 
-impl ModuleVisitor for Read<'_> {
+impl ModuleVisitor for Read {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(slot) = self.trained.index.get(&param.id).and_then(|i| self.values.get_mut(*i)) {
-            match numbers(param.val().inner()) {
-                Ok(values) => *slot = values,
-                Err(e) => self.fault = Some(e),
-            }
+        if param.id == self.wanted {
+            self.found = numbers(param.val().inner());
         }
     }
 }

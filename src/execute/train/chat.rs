@@ -350,7 +350,7 @@ mod tests {
         let (marked, coder) = (template(&reference, "marked"), coder(&reference));
         let messages = &reference["cases"][0]["messages"];
         let said: u64 = marked.lay_out(messages).unwrap().said.iter().map(|s| s.len() as u64).sum();
-        let documents = documents(&coder, &marked, &[messages.clone()]).unwrap();
+        let documents = documents(&coder, &marked, std::slice::from_ref(messages)).unwrap();
         let packed = Packed::documents(&coder, documents, 512, 0).unwrap();
         assert_eq!(packed.batch(&[0]).bytes, said);
     }

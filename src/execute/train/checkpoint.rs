@@ -1,16 +1,15 @@
 //! A run on disk: everything needed to go on as if nothing had happened. When to save is the loop's business.
 //!
 //! Layout of the folder it is given: one folder a checkpoint, `step-NNNNNNNN`, with `state.json` (where the run stands,
-//! and the length and sha256 of the other file) and `tensors.safetensors` (`value.NAME`, `first.NAME`, `second.NAME`
-//! of every trained parameter, f32; where only the touched rows have moments, `rows.NAME` says which, u32). A checkpoint is written under a temporary name, synced, then renamed: it is there
+//! and the length and sha256 of the other file) and `tensors.safetensors` (its numbers). A checkpoint is written under a temporary name, synced, then renamed: it is there
 //! whole or not at all. The last two are kept; a damaged one is passed over for the one before it.
 
-use super::adamw::{History, Moments, Trained};
+use super::adamw::Trained;
 use super::state::Snapshot;
+use super::tensors::{self, Live};
 use crate::domain::outcome::{CurvePoint, Incident};
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::Scores;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -53,28 +52,23 @@ struct State {
 ///
 /// # Errors
 /// [`ExecuteError::Write`] where the disk refuses; what was there before is intact then.
-pub(super) fn save(
-    folder: &Path,
-    progress: &Progress,
-    snapshot: &Snapshot,
-    trained: &Trained,
-) -> Result<(), ExecuteError> {
+pub(super) fn save(folder: &Path, progress: &Progress, live: &Live<'_>) -> Result<(), ExecuteError> {
     fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
     let place = folder.join(format!("step-{:08}", progress.step));
-    let attempt = || -> std::io::Result<()> {
-        let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(folder)?;
-        let tensors = temporary.path().join("tensors.safetensors");
-        write_tensors(&tensors, snapshot, trained)?;
-        let bytes = fs::metadata(&tensors)?.len();
+    let failed = || ExecuteError::writing(&place);
+    let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(folder).map_err(failed())?;
+    let tensors_path = temporary.path().join("tensors.safetensors");
+    live.write(&tensors_path)?;
+    let finish = || -> std::io::Result<()> {
         let state = State {
             version: VERSION,
-            tensors_bytes: bytes,
-            tensors_sha256: sha256(&tensors)?,
+            tensors_bytes: fs::metadata(&tensors_path)?.len(),
+            tensors_sha256: sha256(&tensors_path)?,
             progress: progress.clone(),
         };
         let state_path = temporary.path().join("state.json");
         fs::write(&state_path, serde_json::to_vec(&state)?)?;
-        for path in [tensors.as_path(), &state_path, temporary.path()] {
+        for path in [&state_path, temporary.path()] {
             File::open(path)?.sync_all()?;
         }
         if place.exists() {
@@ -84,7 +78,7 @@ pub(super) fn save(
         fs::rename(temporary.path(), &place)?;
         File::open(folder)?.sync_all()
     };
-    attempt().map_err(ExecuteError::writing(&place))?;
+    finish().map_err(failed())?;
     let all = found(folder)?;
     let young = |path: &PathBuf| *path > place;
     // After a rewind there may be checkpoints of a future that will not come.
@@ -142,92 +136,18 @@ fn found(folder: &Path) -> Result<Vec<PathBuf>, ExecuteError> {
 
 fn read(path: &Path, trained: &Trained) -> Result<(Progress, Snapshot), ExecuteError> {
     let damaged = |what: String| ExecuteError::Checkpoint { path: path.into(), what };
-    let (state_path, tensors) = (path.join("state.json"), path.join("tensors.safetensors"));
+    let (state_path, tensors_path) = (path.join("state.json"), path.join("tensors.safetensors"));
     let text = fs::read(&state_path).map_err(ExecuteError::reading(&state_path))?;
     let state: State = serde_json::from_slice(&text).map_err(|e| damaged(format!("has a damaged state: {e}")))?;
     if state.version != VERSION {
         return Err(damaged(format!("has layout {}, this program knows {VERSION}", state.version)));
     }
-    let bytes = fs::read(&tensors).map_err(ExecuteError::reading(&tensors))?;
+    let bytes = fs::read(&tensors_path).map_err(ExecuteError::reading(&tensors_path))?;
     if bytes.len() as u64 != state.tensors_bytes || hex(&Sha256::digest(&bytes)) != state.tensors_sha256 {
         return Err(damaged("was cut short or changed after it was written".into()));
     }
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(format!("has damaged tensors: {e}")))?;
-    let raw = |kind: &str, name: &str| file.tensor(&format!("{kind}.{name}")).ok().map(|view| words(view.data()));
-    let numbers = |kind: &str, name: &str, count: usize| -> Result<Vec<f32>, ExecuteError> {
-        let found: Vec<f32> = raw(kind, name).unwrap_or_default().into_iter().map(f32::from_bits).collect();
-        if found.len() == count { Ok(found) } else { Err(damaged(format!("holds another {name} than the model"))) }
-    };
-    let mut snapshot =
-        Snapshot { step: state.progress.step, updates: state.progress.updates, values: vec![], moments: vec![] };
-    for p in trained.parameters() {
-        snapshot.values.push(numbers("value", &p.name, p.count())?);
-        let blank = trained.blank(p);
-        snapshot.moments.push(match (blank, raw("rows", &p.name), raw("first", &p.name)) {
-            (blank, None, None) => blank,
-            (History::Rows(mut rows), Some(touched), _) => {
-                let width = p.count() / rows.len().max(1);
-                let count = touched.len() * width;
-                let (first, second) = (numbers("first", &p.name, count)?, numbers("second", &p.name, count)?);
-                for (i, row) in touched.iter().enumerate() {
-                    let place = rows.get_mut(*row as usize);
-                    let place = place.ok_or_else(|| damaged(format!("has a row {row} that {} has not", p.name)))?;
-                    let range = i * width..(i + 1) * width;
-                    *place = Some(Moments { first: first[range.clone()].to_vec(), second: second[range].to_vec() });
-                }
-                History::Rows(rows)
-            }
-            (History::Whole(_), None, Some(_)) => History::Whole(Moments {
-                first: numbers("first", &p.name, p.count())?,
-                second: numbers("second", &p.name, p.count())?,
-            }),
-            _ => return Err(damaged(format!("keeps the moments of {} in another form", p.name))),
-        });
-    }
+    let snapshot = tensors::read(&bytes, trained, state.progress.step, state.progress.updates).map_err(damaged)?;
     Ok((state.progress, snapshot))
-}
-
-/// Little-endian words of a tensor's data.
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-}
-
-fn write_tensors(path: &Path, snapshot: &Snapshot, trained: &Trained) -> std::io::Result<()> {
-    let mut parts: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-    let mut add = |kind: &str, name: &str, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>| {
-        if !bytes.is_empty() {
-            parts.push((format!("{kind}.{name}"), dtype, shape, bytes));
-        }
-    };
-    let plain = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-    for ((p, values), history) in trained.parameters().iter().zip(&snapshot.values).zip(&snapshot.moments) {
-        add("value", &p.name, Dtype::F32, p.shape.clone(), plain(values));
-        match history {
-            History::Whole(moments) => {
-                add("first", &p.name, Dtype::F32, p.shape.clone(), plain(&moments.first));
-                add("second", &p.name, Dtype::F32, p.shape.clone(), plain(&moments.second));
-            }
-            History::Rows(rows) => {
-                let touched = || rows.iter().enumerate().filter_map(|(i, row)| Some((i as u32, row.as_ref()?)));
-                let count = touched().count();
-                let shape = vec![count, p.count() / rows.len().max(1)];
-                let ids = touched().flat_map(|(i, _)| i.to_le_bytes()).collect();
-                add("rows", &p.name, Dtype::U32, vec![count], ids);
-                let first = touched().flat_map(|(_, m)| plain(&m.first)).collect();
-                add("first", &p.name, Dtype::F32, shape.clone(), first);
-                let second = touched().flat_map(|(_, m)| plain(&m.second)).collect();
-                add("second", &p.name, Dtype::F32, shape, second);
-            }
-        }
-    }
-    let mut views: Vec<(&str, TensorView<'_>)> = Vec::with_capacity(parts.len());
-    for (name, dtype, shape, bytes) in &parts {
-        views.push((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(std::io::Error::other)?));
-    }
-    safetensors::serialize_to_file(views, None, path).map_err(|e| match e {
-        safetensors::SafeTensorError::IoError(e) => e,
-        other => std::io::Error::other(other),
-    })
 }
 
 fn sha256(path: &Path) -> std::io::Result<String> {

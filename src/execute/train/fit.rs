@@ -7,7 +7,8 @@ use super::data::Packed;
 use super::memory;
 use super::order::Order;
 use super::plan::{Checkpoints, Plan};
-use super::state::{Snapshot, Snapshots};
+use super::state::Snapshots;
+use super::tensors::Live;
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::{CurvePoint, Evaluation, Incident};
@@ -24,6 +25,9 @@ pub const MAX_NORM: f64 = 1.0;
 
 /// Points of the learning curve, about, besides those with an evaluation.
 const CURVE_POINTS: u64 = 200;
+
+/// Bytes of a snapshot up to which it is kept in memory rather than on disk.
+const SMALL: usize = 32 << 20;
 
 /// Steps over which the speed is taken.
 const SPEED_STEPS: usize = 16;
@@ -145,7 +149,14 @@ pub fn fit(
         run.log(&measurement, company)?;
         run.checkpoint(company);
     };
-    let after = if ending == Ending::Interrupted { None } else { run.evaluate(company)? };
+    let after = match ending {
+        Ending::Interrupted => None,
+        Ending::Done | Ending::TimeUp => run.evaluate(company)?,
+        // What was given up may be beyond evaluation; that it was given up still counts.
+        Ending::StoppedEarly { .. } | Ending::Switch { .. } | Ending::FallBack { .. } => {
+            run.evaluate(company).ok().flatten()
+        }
+    };
     company.observer.observe(&Event::Finished { name: "train".into() });
     run.end(ending, after)
 }
@@ -242,7 +253,7 @@ impl<'a> Run<'a> {
             held_out,
             plan,
             order: Order::new(data.len(), plan.seed),
-            snapshots: Snapshots::default(),
+            snapshots: Snapshots::new(SMALL),
             began: Instant::now(),
             steps_planned: plan.steps(data.len(), data.bytes()),
             step: 0,
@@ -312,8 +323,7 @@ impl<'a> Run<'a> {
             looks: self.looks.clone(),
             before: self.before.clone(),
         };
-        let snapshot = Snapshot::take(self.step, self.model()?, &self.trained, &self.optimizer)?;
-        checkpoint::save(&place.folder, &progress, &snapshot, &self.trained)
+        checkpoint::save(&place.folder, &progress, &self.live()?)
     }
 
     /// Saves the run where that is due. A disk that refuses costs the checkpoint, not the run.
@@ -330,11 +340,15 @@ impl<'a> Run<'a> {
 
     /// The model is out of its place only while an update fails, which ends the run.
     fn model(&self) -> Result<&Decoder, ExecuteError> {
-        self.model.as_ref().ok_or_else(|| ExecuteError::Mismatch("training went on after an update failed".into()))
+        self.model.as_ref().ok_or_else(out_of_place)
     }
 
     fn take_model(&mut self) -> Result<Decoder, ExecuteError> {
-        self.model.take().ok_or_else(|| ExecuteError::Mismatch("training went on after an update failed".into()))
+        self.model.take().ok_or_else(out_of_place)
+    }
+
+    fn live(&self) -> Result<Live<'_>, ExecuteError> {
+        Ok(Live { model: self.model()?, trained: &self.trained, optimizer: &self.optimizer })
     }
 
     fn elapsed(&self) -> f64 {
@@ -483,16 +497,17 @@ impl<'a> Run<'a> {
     }
 
     fn keep_snapshot(&mut self) -> Result<(), ExecuteError> {
-        let snapshot = Snapshot::take(self.step, self.model()?, &self.trained, &self.optimizer)?;
-        self.snapshots.keep(snapshot);
-        Ok(())
+        // Field by field: the snapshots are another part of this run than what they are taken of.
+        let model = self.model.as_ref().ok_or_else(out_of_place)?;
+        let live = Live { model, trained: &self.trained, optimizer: &self.optimizer };
+        self.snapshots.keep(self.step, &live)
     }
 
     /// Parameters, moments and step as they were; the place in the text stays, so that the batches that led here are
     /// passed over.
     fn rewind(&mut self, steps: u64) -> Result<(), ExecuteError> {
         let model = self.take_model()?;
-        let model = match self.snapshots.back(self.step, steps) {
+        let model = match self.snapshots.back(self.step, steps, &self.trained)? {
             Some(snapshot) => {
                 self.step = snapshot.step;
                 snapshot.put_back(model, &self.trained, &mut self.optimizer)?
@@ -544,9 +559,8 @@ impl<'a> Run<'a> {
     fn end(self, ending: Ending, after: Option<Scores>) -> Result<Fitted, ExecuteError> {
         let seconds = self.elapsed();
         let trainable = self.trained.parameters().iter().map(|p| p.count() as u64).sum();
-        let missing = || ExecuteError::Mismatch("training went on after an update failed".into());
         Ok(Fitted {
-            model: self.model.ok_or_else(missing)?,
+            model: self.model.ok_or_else(out_of_place)?,
             ending,
             before: self.before,
             after,
@@ -559,6 +573,10 @@ impl<'a> Run<'a> {
             trainable,
         })
     }
+}
+
+fn out_of_place() -> ExecuteError {
+    ExecuteError::Mismatch("training went on after an update failed".into())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod order;
 pub mod plan;
 pub mod schedule;
 pub mod state;
+mod tensors;
 
 pub use data::Packed;
 pub use fit::{Company, Ending, Fitted, MAX_NORM, Trusting, fit};

@@ -1,9 +1,11 @@
 //! Where a run stands: everything that must be put back to go on from there, and nothing else.
 
-use super::adamw::{AdamW, History, Moments, Trained};
+use super::adamw::{AdamW, History, Trained};
+use super::tensors::{self, Live};
 use crate::execute::ExecuteError;
-use crate::execute::model::Decoder;
+use crate::execute::model::{Decoder, Parameter};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 /// A run at a step: what is trained, the optimiser's moments, the place in the text.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,65 +45,154 @@ impl Snapshot {
             _ => Err(ExecuteError::Mismatch("a snapshot of another model cannot be put back".into())),
         })
     }
+}
 
-    fn bytes(&self) -> usize {
-        let of = |m: &Moments| m.first.len() + m.second.len();
-        let kept = |h: &History| match h {
-            History::Whole(moments) => of(moments),
-            History::Rows(rows) => rows.iter().flatten().map(of).sum(),
-        };
-        let moments: usize = self.moments.iter().map(kept).sum();
-        4 * (moments + self.values.iter().map(Vec::len).sum::<usize>())
+/// The last snapshots of a run. Small ones are kept in memory, large ones in files that go when the run does.
+#[derive(Debug)]
+pub struct Snapshots {
+    kept: VecDeque<Kept>,
+    /// Bytes of a snapshot up to which it is kept in memory.
+    small: usize,
+    folder: Option<tempfile::TempDir>,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Held(Snapshot),
+    Spilled { step: u64, updates: u64, path: PathBuf },
+}
+
+impl Kept {
+    fn step(&self) -> u64 {
+        match self {
+            Kept::Held(snapshot) => snapshot.step,
+            Kept::Spilled { step, .. } => *step,
+        }
+    }
+
+    fn forget(self) {
+        if let Kept::Spilled { path, .. } = self {
+            // Left over at worst until the run ends: its folder goes with it.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
-/// The last snapshots of a run, as many as memory allows, two at least.
-#[derive(Debug, Default)]
-pub struct Snapshots {
-    kept: VecDeque<Snapshot>,
-}
-
-/// Memory that snapshots beyond the second may take in all.
-const MEMORY: usize = 256 << 20;
+/// Snapshots beyond these are forgotten, the oldest first.
+const MOST: usize = 4;
 
 impl Snapshots {
-    /// Keeps one more; the oldest go.
-    pub fn keep(&mut self, snapshot: Snapshot) {
-        self.kept.push_back(snapshot);
-        while self.kept.len() > 2 && self.kept.iter().map(Snapshot::bytes).sum::<usize>() > MEMORY {
-            self.kept.pop_front();
+    /// None yet; those above `small` bytes go to disk.
+    pub fn new(small: usize) -> Self {
+        Self { kept: VecDeque::new(), small, folder: None }
+    }
+
+    /// Keeps a run as it stands. Where the disk refuses, memory has to do.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where parameters cannot be read back.
+    pub(super) fn keep(&mut self, step: u64, live: &Live<'_>) -> Result<(), ExecuteError> {
+        let numbers: usize = live.trained.parameters().iter().map(Parameter::count).sum();
+        // Values and two moments, four bytes each.
+        let spilled = if 12 * numbers > self.small { self.spill(step, live) } else { None };
+        let kept = match spilled {
+            Some(kept) => kept,
+            None => Kept::Held(Snapshot::take(step, live.model, live.trained, live.optimizer)?),
+        };
+        self.add(kept);
+        Ok(())
+    }
+
+    fn spill(&mut self, step: u64, live: &Live<'_>) -> Option<Kept> {
+        if self.folder.is_none() {
+            self.folder = tempfile::Builder::new().prefix("hibrit-").tempdir().ok();
+        }
+        let path = self.folder.as_ref()?.path().join(format!("{step:08}.safetensors"));
+        live.write(&path).ok()?;
+        Some(Kept::Spilled { step, updates: live.optimizer.updates, path })
+    }
+
+    fn add(&mut self, kept: Kept) {
+        self.kept.push_back(kept);
+        while self.kept.len() > MOST {
+            self.kept.pop_front().into_iter().for_each(Kept::forget);
         }
     }
 
     /// The youngest that is at least `steps` before `step`, or the oldest there is. Younger ones are forgotten.
-    pub fn back(&mut self, step: u64, steps: u64) -> Option<&Snapshot> {
-        while self.kept.len() > 1 && self.kept.back().is_some_and(|s| s.step + steps > step) {
-            self.kept.pop_back();
+    ///
+    /// # Errors
+    /// [`ExecuteError::Read`] or [`ExecuteError::Checkpoint`] where a file of it is gone or damaged.
+    pub(super) fn back(&mut self, step: u64, steps: u64, trained: &Trained) -> Result<Option<Snapshot>, ExecuteError> {
+        while self.kept.len() > 1 && self.kept.back().is_some_and(|kept| kept.step() + steps > step) {
+            self.kept.pop_back().into_iter().for_each(Kept::forget);
         }
-        self.kept.back()
+        match self.kept.back() {
+            None => Ok(None),
+            Some(Kept::Held(snapshot)) => Ok(Some(snapshot.clone())),
+            Some(Kept::Spilled { step, updates, path }) => {
+                let bytes = std::fs::read(path).map_err(ExecuteError::reading(path))?;
+                let damaged = |what| ExecuteError::Checkpoint { path: path.clone(), what };
+                tensors::read(&bytes, trained, *step, *updates).map(Some).map_err(damaged)
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execute::device;
+    use crate::execute::model::{Dimensions, ModelConfig};
 
-    fn snapshots(steps: &[u64]) -> Snapshots {
-        let mut all = Snapshots::default();
+    fn untied() -> (Decoder, Trained) {
+        let sizes = (8, 4, 8, 1, 1, 1, 4, 8);
+        let (rows, hidden, intermediate, layers, heads, kv_heads, head_dim, positions) = sizes;
+        let size = Dimensions { rows, hidden, intermediate, layers, heads, kv_heads, head_dim, positions, tied: false };
+        let config = ModelConfig::qwen3(size).unwrap();
+        let model = Decoder::init(&config, &device::cpu("a test").device, 1).unwrap().train_embeddings(true);
+        let trained = Trained::of(&model);
+        (model, trained)
+    }
+
+    fn step_back(steps: &[u64], now: u64, back: u64) -> Option<u64> {
+        let (_, trained) = untied();
+        let mut all = Snapshots::new(usize::MAX);
         for &step in steps {
-            all.keep(Snapshot { step, updates: step, values: vec![], moments: vec![] });
+            all.add(Kept::Held(Snapshot { step, updates: step, values: vec![], moments: vec![] }));
         }
-        all
+        all.back(now, back, &trained).unwrap().map(|s| s.step)
     }
 
     #[test]
     fn a_rewind_goes_back_at_least_as_far_as_asked_or_to_the_oldest() {
-        let step = |all: &mut Snapshots, now, back| all.back(now, back).map(|s| s.step);
-        assert_eq!(step(&mut snapshots(&[0, 50, 100, 150]), 170, 100), Some(50));
-        assert_eq!(step(&mut snapshots(&[0, 50, 100]), 120, 20), Some(100));
-        assert_eq!(step(&mut snapshots(&[50, 100]), 120, 500), Some(50));
-        assert_eq!(step(&mut snapshots(&[]), 120, 500), None);
-        let mut all = snapshots(&[0, 50, 100, 150]);
-        assert_eq!((step(&mut all, 170, 100), step(&mut all, 60, 0)), (Some(50), Some(50)));
+        assert_eq!(step_back(&[0, 50, 100, 150], 170, 100), Some(50));
+        assert_eq!(step_back(&[0, 50, 100], 120, 20), Some(100));
+        assert_eq!(step_back(&[50, 100], 120, 500), Some(50));
+        assert_eq!(step_back(&[0, 50, 100, 150, 200], 201, 500), Some(50), "the oldest was forgotten");
+        assert_eq!(step_back(&[], 120, 500), None);
+    }
+
+    #[test]
+    fn a_snapshot_on_disk_is_the_one_in_memory() {
+        use super::super::adamw::{AdamWConfig, Moments};
+        let (model, trained) = untied();
+        let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &trained);
+        for history in &mut optimizer.moments {
+            let some = |n: usize| Moments { first: vec![0.5; n], second: vec![0.25; n] };
+            match history {
+                History::Whole(moments) => *moments = some(32),
+                History::Rows(rows) => rows[3] = Some(some(4)),
+            }
+        }
+        optimizer.updates = 9;
+        let live = Live { model: &model, trained: &trained, optimizer: &optimizer };
+        let (mut memory, mut disk) = (Snapshots::new(usize::MAX), Snapshots::new(0));
+        memory.keep(7, &live).unwrap();
+        disk.keep(7, &live).unwrap();
+        assert!(matches!(disk.kept[0], Kept::Spilled { .. }) && matches!(memory.kept[0], Kept::Held(_)));
+        let (a, b) = (memory.back(7, 0, &trained).unwrap(), disk.back(7, 0, &trained).unwrap());
+        assert_eq!(a, b);
+        assert_eq!(a.map(|s| (s.step, s.updates)), Some((7, 9)));
     }
 }
