@@ -143,7 +143,7 @@ fn every_kind_of_mistake_is_named_with_its_place() {
         (
             "bands upside down",
             "features.toml",
-            ("medium = 0.40\nhigh = 0.70", "medium = 0.70\nhigh = 0.40"),
+            ("medium = 0.72\nhigh = 0.83", "medium = 0.83\nhigh = 0.72"),
             BadNumber,
             "surface",
         ),
