@@ -192,6 +192,12 @@ pub(super) fn decision() -> Decision {
                 "sequential",
                 "the seed: enough is shared to carry the language over in stages",
             ),
+            row(
+                "expectations",
+                "half-better",
+                "keep +0 ± 0, sequential +0.05 ± 0.06",
+                "the seed's cell for sequential",
+            ),
             row("confidence", "fairly-sure", "execute_watched", "fairly sure: execute, and review twice as often"),
         ],
         near_rows: vec![NearRow {

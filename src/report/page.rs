@@ -41,6 +41,22 @@ pub(super) struct Table {
     pub(super) rows: Vec<Vec<Cell>>,
 }
 
+impl Table {
+    /// Without the columns that say the same `nothing` in every row.
+    pub(super) fn without_columns_of(mut self, nothing: &str) -> Self {
+        let says = |i: usize| self.rows.iter().any(|row| row.get(i).is_none_or(|cell| cell.text != nothing));
+        let kept: Vec<bool> = (0..self.columns.len()).map(|i| self.rows.is_empty() || says(i)).collect();
+        let keep = |i: usize| kept.get(i).copied().unwrap_or(true);
+        let mut i = 0..;
+        self.columns.retain(|_| i.next().is_none_or(keep));
+        for row in &mut self.rows {
+            let mut i = 0..;
+            row.retain(|_| i.next().is_none_or(keep));
+        }
+        self
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Column {
     pub(super) title: String,
@@ -134,5 +150,20 @@ impl From<String> for Cell {
 impl Cell {
     pub(super) fn toned(text: String, tone: Tone) -> Self {
         Self { text, tone }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_that_says_nothing_in_any_row_is_left_out() {
+        let cells = |texts: [&str; 3]| texts.map(|t| Cell::from(t.to_string())).to_vec();
+        let columns = ["a", "b", "c"].map(|t| left(t.into())).to_vec();
+        let table = Table { columns, rows: vec![cells(["1", "-", "-"]), cells(["2", "-", "3"])] };
+        let table = table.without_columns_of("-");
+        assert_eq!(table.columns.iter().map(|c| c.title.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert!(table.rows.iter().all(|row| row.len() == 2));
     }
 }

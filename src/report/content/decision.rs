@@ -2,7 +2,7 @@
 //! that fired and nearly did, what would change the decision, what past runs contributed; last the evidence.
 
 use super::{label, number, profile, saving};
-use crate::domain::decision::{Alternative, Decision, Flip, NearRow};
+use crate::domain::decision::{Alternative, Decision, Flip, MatchedRow, NearRow};
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Cost, Resources};
 use crate::domain::strategy::Strategy;
@@ -94,7 +94,8 @@ fn weighed(decision: &Decision, words: &Words) -> Vec<Block> {
         ]
     };
     let mut blocks = vec![Block::Heading(say!(words, "weighed"))];
-    blocks.push(Block::Table(Table { columns, rows: decision.alternatives.iter().map(row).collect() }));
+    let table = Table { columns, rows: decision.alternatives.iter().map(row).collect() };
+    blocks.push(Block::Table(table.without_columns_of(&say!(words, "unknown"))));
     blocks.push(Block::Note(say!(words, "utility-note")));
     blocks.push(Block::Chart(utilities(decision, words)));
     let reasons = why_not(decision, words);
@@ -138,17 +139,17 @@ fn without_stop(sentence: &str) -> String {
 
 fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
     let mut blocks = Vec::new();
-    if !decision.matched_rows.is_empty() {
+    // Vetoes are told where the strategies they forbid are told.
+    let fired: Vec<&MatchedRow> = decision.matched_rows.iter().filter(|r| r.table != "vetoes").collect();
+    if !fired.is_empty() {
         let columns = vec![left(say!(words, "rule")), left(say!(words, "says")), left(say!(words, "because"))];
-        let rows = decision.matched_rows.iter().map(|r| {
-            vec![
-                format!("{} / {}", r.table, r.row).into(),
-                words.of_engine(&r.output).into(),
-                words.of_engine(&r.because).into(),
-            ]
-        });
+        let row = |r: &&MatchedRow| {
+            // What a row says of all strategies at once stands in the table of strategies already.
+            let says = if r.output.contains(',') { say!(words, "says-above") } else { words.of_engine(&r.output) };
+            vec![format!("{} / {}", r.table, r.row).into(), says.into(), words.of_engine(&r.because).into()]
+        };
         blocks.push(Block::Heading(say!(words, "fired")));
-        blocks.push(Block::Table(Table { columns, rows: rows.collect() }));
+        blocks.push(Block::Table(Table { columns, rows: fired.iter().map(row).collect() }));
     }
     blocks.extend(position(decision, words).map(Block::Chart));
     if !decision.near_rows.is_empty() {

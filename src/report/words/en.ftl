@@ -133,6 +133,7 @@ vetoed-by = { $strategy }: vetoed by { $row } ({ $because })
 fired = Rules that decided
 rule = rule
 says = says
+says-above = the utilities above
 because = because
 input = input
 nearly = Rules that nearly did
@@ -162,7 +163,7 @@ resources = What there is to work with
 resources-line = { $n ->
     [one] { $count } device
    *[other] { $count } devices
-} with { $memory }; { $budget }; priority: { $priority }.
+}, { $memory }; { $budget }; priority: { $priority }.
 memory-unknown = memory not known
 budget-none = no time limit
 budget-some = at most { $time }

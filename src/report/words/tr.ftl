@@ -128,6 +128,7 @@ vetoed-by = { $strategy }: { $row } satırı veto etti ({ $because })
 fired = Karar veren kurallar
 rule = kural
 says = dediği
+says-above = yukarıdaki yararlar
 because = gerekçe
 input = girdi
 nearly = Karar vermesine az kalan kurallar
