@@ -11,10 +11,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 fn analysis(c: &mut Criterion) {
-    let data = std::env::var_os("HIBRIT_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")),
-        PathBuf::from,
-    );
+    let data = std::env::var_os("HIBRIT_DATA")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
     let text = std::env::var("HIBRIT_TEXT").unwrap_or_else(|_| "text/tr-train.txt".into());
     let open = |name: &str| TokenizerFile::open(&data.join("tokenizers").join(name));
     let corpus = Corpus::open(&[data.join(&text)], &CorpusOptions::default());

@@ -35,8 +35,7 @@ impl Demo {
             target_eval: target.held_out,
         };
         let mut progress = session.progress();
-        let run =
-            pipeline::demo(&session.settings, &sample, effort, &out, self.seed, &session.stop, &mut progress)?;
+        let run = pipeline::demo(&session.settings, &sample, effort, &out, self.seed, &session.stop, &mut progress)?;
         drop(progress);
         session.report(|form, style| report::run(&run, form, style))
     }

@@ -132,10 +132,18 @@ impl History {
                     || {
                         let problems = health.problems.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
                         let pages = if health.pages { "every page is in order" } else { "PAGES ARE DAMAGED" };
-                        format!("{} read back, {pages}{}", counted(health.records, "record"), problems.collect::<String>())
+                        format!(
+                            "{} read back, {pages}{}",
+                            counted(health.records, "record"),
+                            problems.collect::<String>()
+                        )
                     },
                 )?;
-                if health.is_well() { Ok(()) } else { Err(Failure::unsound("the history is damaged", "run `hibrit history repair`")) }
+                if health.is_well() {
+                    Ok(())
+                } else {
+                    Err(Failure::unsound("the history is damaged", "run `hibrit history repair`"))
+                }
             }
             History::Repair => {
                 let repairs = pipeline::repair(settings)?;
@@ -143,7 +151,11 @@ impl History {
                     || serde_json::json!({ "repairs": repairs }),
                     || {
                         let aside = repairs.quarantined.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
-                        format!("{} put aside{}", counted(repairs.quarantined.len() as u64, "record"), aside.collect::<String>())
+                        format!(
+                            "{} put aside{}",
+                            counted(repairs.quarantined.len() as u64, "record"),
+                            aside.collect::<String>()
+                        )
                     },
                 )
             }

@@ -56,7 +56,11 @@ impl Rules {
                     || {
                         let lines = results.iter().map(|r| {
                             let mark = if r.got == r.wanted { "ok" } else { "FAILED" };
-                            let rows = if r.got == r.wanted { String::new() } else { format!(": wanted {:?}, got {:?}", r.wanted, r.got) };
+                            let rows = if r.got == r.wanted {
+                                String::new()
+                            } else {
+                                format!(": wanted {:?}, got {:?}", r.wanted, r.got)
+                            };
                             format!("{mark:>6}  {}: {}{rows}\n", r.table, r.name)
                         });
                         format!("{}{} passed, {failed} failed", lines.collect::<String>(), results.len() - failed)

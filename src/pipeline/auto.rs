@@ -317,8 +317,11 @@ impl Observer for Both<'_> {
 
 /// The run's journal: every event as a line of JSON, from which every curve can be redrawn.
 fn open_journal(request: &AutoRequest) -> Result<Journal, PipelineError> {
-    std::fs::create_dir_all(&request.out)
-        .map_err(|source| PipelineError::File { verb: "make", path: request.out.clone(), source })?;
+    std::fs::create_dir_all(&request.out).map_err(|source| PipelineError::File {
+        verb: "make",
+        path: request.out.clone(),
+        source,
+    })?;
     let began = Instant::now();
     Ok(Journal::open(request.out.join("journal.jsonl"), record::Sync::default(), move || {
         Some(began.elapsed().as_secs_f64())
@@ -439,4 +442,3 @@ fn finishes(branches: &[Branch]) -> Vec<Finish<'_>> {
         })
         .collect()
 }
-

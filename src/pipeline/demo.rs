@@ -7,11 +7,11 @@ use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
 use crate::domain::resources::Resources;
 use crate::domain::run::Run;
+use crate::execute;
 use crate::execute::model::ModelConfig;
 use crate::execute::pretrain::{PretrainConfig, Surroundings, save_base};
 use crate::execute::tokenizer::{self, Coder};
 use crate::execute::train::{Ending, Trusting};
-use crate::execute;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -78,19 +78,14 @@ pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Resul
         seed: request.seed,
         ..PretrainConfig::default()
     };
-    let mut around =
-        Surroundings { device: &device.device, reviewer: &mut Trusting, observer, stop: &request.stop };
+    let mut around = Surroundings { device: &device.device, reviewer: &mut Trusting, observer, stop: &request.stop };
     let fitted = execute::pretrain::pretrain(&recipe, &coder, &documents, None, &mut around)?;
     if fitted.ending == Ending::Interrupted {
         return Err(PipelineError::Interrupted);
     }
     save_base(&request.out, &fitted.model, &coder, &read(&source.path)?, recipe.dtype)?;
     let last = fitted.curve.iter().rev().find_map(|p| p.train_bits_per_byte);
-    Ok(Pretrained {
-        tokens: fitted.tokens_seen,
-        seconds: fitted.seconds,
-        bits_per_byte: last.unwrap_or(f64::NAN),
-    })
+    Ok(Pretrained { tokens: fitted.tokens_seen, seconds: fitted.seconds, bits_per_byte: last.unwrap_or(f64::NAN) })
 }
 
 /// The sample's text: lines are documents, no line stands in both parts.

@@ -95,6 +95,7 @@ pub(super) fn decide_on(
         Some(history) => (history.all()?, history.live_scorer()?),
         None => (Vec::new(), None),
     };
-    let case = Case { profile, resources, costs, executable, past: &Past::of(&past), scorer: scorer.as_ref(), train_bytes };
+    let case =
+        Case { profile, resources, costs, executable, past: &Past::of(&past), scorer: scorer.as_ref(), train_bytes };
     Ok(decide::decide(rules, &case)?)
 }

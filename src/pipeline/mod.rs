@@ -9,20 +9,20 @@ mod past;
 mod tables;
 
 pub use crate::corpus::CorpusOptions;
+pub use crate::decide::rules::inspect::Grid;
+pub use crate::learn::Growth;
 pub use auto::{AutoRequest, auto};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
-pub use crate::decide::rules::inspect::Grid;
 pub use evidence::{Advice, Inputs, analyze, decide};
 pub use model::{
-    EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge, methods, train_tokenizer,
-    transplant,
+    EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge,
+    methods, train_tokenizer, transplant,
 };
+pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
 };
-pub use crate::learn::Growth;
-pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
 
 use crate::analyze::AnalyzeError;
 use crate::corpus::CorpusError;
@@ -127,7 +127,9 @@ impl Fault for PipelineError {
             Self::Execute(e) => e.kind(),
             Self::Record(e) => e.kind(),
             Self::Learn(e) => e.kind(),
-            Self::Occupied { .. } | Self::NoTable { .. } | Self::Override { .. } | Self::OverrideValue { .. } => Kind::Usage,
+            Self::Occupied { .. } | Self::NoTable { .. } | Self::Override { .. } | Self::OverrideValue { .. } => {
+                Kind::Usage
+            }
             Self::TooFewRows { .. } => Kind::Input,
             Self::Interrupted => Kind::Interrupted,
             Self::File { verb, .. } => {

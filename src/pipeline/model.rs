@@ -9,7 +9,7 @@ use crate::execute::embed::{Named, Norms, Request, Texts, transplant as move_row
 use crate::execute::evaluate::HeldOut;
 use crate::execute::generate::{self, Choice};
 use crate::execute::model::{Decoder, ModelFolder};
-use crate::execute::strategy::{Tokens, TokenizerFiles, write_complete};
+use crate::execute::strategy::{TokenizerFiles, Tokens, write_complete};
 use crate::execute::tokenizer::{self, BpeConfig, BpeKind, Coder};
 use crate::execute::{adapter, device};
 use std::collections::BTreeMap;
@@ -106,8 +106,7 @@ pub fn generate(request: &GenerateRequest, listen: &mut dyn FnMut(&str)) -> Resu
     };
     let stop = [Role::Eos, Role::TurnEnd].iter().filter_map(|r| vocabulary.role(r)).collect();
     let wanted = generate::Request { choice, limit: request.tokens, stop, rows: Some(vocabulary.rows()) };
-    let (text, _) =
-        generate::text(&model.decoder, &model.tokenizer.tokenizer, &request.prompt, &wanted, listen)?;
+    let (text, _) = generate::text(&model.decoder, &model.tokenizer.tokenizer, &request.prompt, &wanted, listen)?;
     Ok(text)
 }
 
@@ -215,8 +214,11 @@ pub fn transplant(
 
 /// Lines of two words with a tab between.
 fn dictionary(path: &Path) -> Result<Vec<(String, String)>, PipelineError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| PipelineError::File { verb: "read", path: path.into(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| PipelineError::File {
+        verb: "read",
+        path: path.into(),
+        source,
+    })?;
     let pair = |line: &str| line.split_once('\t').map(|(a, b)| (a.trim().to_string(), b.trim().to_string()));
     Ok(text.lines().filter_map(pair).collect())
 }

@@ -2,9 +2,9 @@
 //! simulate.
 
 use super::{PipelineError, Settings};
+use crate::decide::Replayed;
 use crate::decide::rules::inspect::{self, CheckReport, DiffReport, Grid};
 use crate::decide::rules::{RuleBook, TestResult};
-use crate::decide::Replayed;
 use crate::domain::event::Observer;
 use crate::domain::scorer::Scorer;
 use crate::learn::{self, Evaluated, Evidence, GrowOptions, Growth, Promotion, SimulateOptions, Simulation};

@@ -86,7 +86,8 @@ pub fn write_complete(
 
 /// The least that other tools need to open a tokenizer.json: its class and its special tokens by role.
 fn tokenizer_config(vocabulary: &Vocabulary, positions: usize) -> String {
-    let roles = [("bos_token", Role::Bos), ("eos_token", Role::Eos), ("pad_token", Role::Pad), ("unk_token", Role::Unk)];
+    let roles =
+        [("bos_token", Role::Bos), ("eos_token", Role::Eos), ("pad_token", Role::Pad), ("unk_token", Role::Unk)];
     let mut config = serde_json::json!({
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": positions,
         "clean_up_tokenization_spaces": false,
@@ -114,7 +115,9 @@ fn write_generation_config(from: &Path, folder: &Path, moved: bool, config: &Mod
     };
     if moved {
         let specials = config.specials();
-        for (name, id) in [("bos_token_id", specials.bos), ("eos_token_id", specials.eos), ("pad_token_id", specials.pad)] {
+        for (name, id) in
+            [("bos_token_id", specials.bos), ("eos_token_id", specials.eos), ("pad_token_id", specials.pad)]
+        {
             settings.remove(name);
             if let Some(id) = id {
                 settings.insert(name.into(), id.into());

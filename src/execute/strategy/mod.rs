@@ -179,9 +179,11 @@ fn transplanted(model: Decoder, work: &mut Work<'_>) -> Result<Decoder, ExecuteE
 
 /// Trains one stage from `start`, or from the base.
 fn stage(work: &mut Work<'_>, plan: &Plan, start: Option<Decoder>) -> Result<Staged, ExecuteError> {
-    let config = work.stages.get(plan.stage).cloned().ok_or_else(|| {
-        ExecuteError::Mismatch(format!("the rules hold no configuration named `{}`", plan.stage))
-    })?;
+    let config = work
+        .stages
+        .get(plan.stage)
+        .cloned()
+        .ok_or_else(|| ExecuteError::Mismatch(format!("the rules hold no configuration named `{}`", plan.stage)))?;
     let clock = Instant::now();
     let mut branch = Branch {
         name: plan.name.into(),
@@ -242,7 +244,9 @@ fn attempt(
     branch.trainable_parameters = fitted.trainable;
     branch.status = match fitted.ending {
         Ending::Done => Status::Done,
-        Ending::TimeUp | Ending::StoppedEarly { .. } | Ending::Switch { .. } | Ending::FallBack { .. } => Status::Stopped,
+        Ending::TimeUp | Ending::StoppedEarly { .. } | Ending::Switch { .. } | Ending::FallBack { .. } => {
+            Status::Stopped
+        }
         Ending::Interrupted => Status::Interrupted,
     };
     if let Ending::Switch { because, .. } | Ending::FallBack { because } = &fitted.ending {
