@@ -230,10 +230,10 @@ fn weighted(values: &[f64], weights: &[f64]) -> f64 {
     if weight > 0.0 { values.iter().zip(weights).map(|(v, w)| v * w).sum::<f64>() / weight } else { 0.0 }
 }
 
-/// The mean cosine when every rebuilt vector is compared with that of another token: the one half the list away.
+/// The mean cosine when every rebuilt vector is compared with that of another token: the one after half the list, so
+/// that neighbours, and pairs of a list that is built in two equal halves, do not meet.
 fn by_chance(rebuilt: &[Vec<f32>], wanted: &[&[f32]], weights: &[f64]) -> f64 {
-    let half = wanted.len() / 2;
-    let others = wanted.iter().cycle().skip(half);
+    let others = wanted.iter().cycle().skip(wanted.len() / 2 + 1);
     let cosines: Vec<f64> = rebuilt.iter().zip(others).map(|(r, w)| cosine(r, w)).collect();
     weighted(&cosines, weights)
 }
