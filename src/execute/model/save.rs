@@ -2,7 +2,8 @@
 //! then renamed.
 
 use super::config::ModelConfig;
-use super::decoder::{Decoder, Group, Held};
+use super::decoder::Decoder;
+use super::parameters::{Group, Held};
 use crate::execute::ExecuteError;
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
