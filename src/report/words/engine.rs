@@ -104,6 +104,15 @@ mod tests {
     }
 
     #[test]
+    fn the_choice_of_a_branch_is_told_in_turkish() {
+        check(
+            "b wins: the candidate's loss 2.9482 is at most 1.2 x the safe branch's 6.2335",
+            "kazanan b: adayın kaybı 2,9482, güvenli kola tanınan 1,2 kat payın içinde; güvenli kolun kaybı 6,2335",
+        );
+        check("a is what was trained; b failed", "eğitilen kol: a; başarısız olan: b");
+    }
+
+    #[test]
     fn a_sentence_that_is_not_known_is_left_as_it_is() {
         check("a rule of the user's own", "a rule of the user's own");
         assert_eq!(Engine::new(Lang::En).translate("0.5"), "0.5");
