@@ -51,6 +51,7 @@ fn profile(random: &mut ChaCha8Rng) -> Option<Profile> {
         similarity: SimilarityScore { score: Similarity::new(share()).ok()?, basis: Basis::Surface, all: Vec::new() },
         model: None,
         warnings: Vec::new(),
+        details: None,
     })
 }
 
