@@ -68,7 +68,7 @@ pub struct ResourceArgs {
     /// Devices that can train at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     devices: u32,
-    /// Memory of one device, such as 24GiB [default: this machine's]
+    /// Memory of one device, such as 24GiB [default: this machine's where something is executed, else not known]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     memory: Option<u64>,
 }

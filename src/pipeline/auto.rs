@@ -18,6 +18,7 @@ use crate::domain::strategy::{StageConfig, Strategy};
 use crate::execute::model::ModelFolder;
 use crate::execute::strategy::{self, Road, TokenizerFiles, Tokens, Work};
 use crate::execute::tokenizer::Coder;
+use crate::execute::train::memory;
 use crate::execute::{cost, device};
 use crate::record::{self, Journal, run_id};
 use sha2::{Digest, Sha256};
@@ -211,15 +212,9 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let speed = cost::measure(&device.device, &device.name)?;
     let costs = costs(&prepared, eval_tokens, speed);
     let executable: Vec<Strategy> = strategy::ROADS.iter().map(|r| r.strategy()).collect();
-    let decision = decide_on(
-        settings,
-        &rules,
-        &prepared.profile,
-        &request.resources,
-        Some(&costs),
-        &executable,
-        Some(train_bytes),
-    )?;
+    let resources = Resources { memory: request.resources.memory.or_else(memory::total), ..request.resources.clone() };
+    let decision =
+        decide_on(settings, &rules, &prepared.profile, &resources, Some(&costs), &executable, Some(train_bytes))?;
     let chosen = request.strategy.unwrap_or(decision.strategy);
     let road = strategy::road(chosen)?;
     say_decision(&decision, chosen, observer);

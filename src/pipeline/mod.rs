@@ -64,6 +64,11 @@ impl Settings {
         if self.history.exists() { Ok(Some(self.history()?)) } else { Ok(None) }
     }
 
+    /// The history, which must be there.
+    fn known_history(&self) -> Result<History, PipelineError> {
+        self.existing_history()?.ok_or_else(|| PipelineError::NoHistory { path: self.history.clone() })
+    }
+
     fn history(&self) -> Result<History, PipelineError> {
         Ok(History::open(&self.history)?)
     }
@@ -107,6 +112,9 @@ pub enum PipelineError {
     /// A signal came before there was anything worth keeping.
     #[error("stopped by a signal before anything was written")]
     Interrupted,
+    /// There are no past runs.
+    #[error("there is no history at {} yet", path.display())]
+    NoHistory { path: PathBuf },
     /// A table that is not there.
     #[error("there is no table `{name}`")]
     NoTable { name: String, known: String },
@@ -130,7 +138,7 @@ impl Fault for PipelineError {
             Self::Occupied { .. } | Self::NoTable { .. } | Self::Override { .. } | Self::OverrideValue { .. } => {
                 Kind::Usage
             }
-            Self::TooFewRows { .. } => Kind::Input,
+            Self::TooFewRows { .. } | Self::NoHistory { .. } => Kind::Input,
             Self::Interrupted => Kind::Interrupted,
             Self::File { verb, .. } => {
                 if *verb == "read" {
@@ -154,6 +162,9 @@ impl Fault for PipelineError {
             Self::File { .. } => Some("check that the path is right and may be written".into()),
             Self::TooFewRows { .. } => Some("give the tokenizer that the model was trained with, with --source".into()),
             Self::Override { known, .. } => Some(format!("write STAGE.FIELD=VALUE or FIELD=VALUE; known: {known}")),
+            Self::NoHistory { .. } => {
+                Some("run `hibrit demo` or `hibrit auto` first, or name another with --history".into())
+            }
             Self::NoTable { known, .. } => Some(format!("the tables are {known}")),
             Self::Interrupted => None,
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),

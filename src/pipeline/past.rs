@@ -18,18 +18,18 @@ pub fn runs(settings: &Settings) -> Result<Vec<Run>, PipelineError> {
 
 /// A run by its id, or by the beginning of it where that is unique.
 pub fn run(settings: &Settings, id: &str) -> Result<Run, PipelineError> {
-    Ok(settings.history()?.get(id)?)
+    Ok(settings.known_history()?.get(id)?)
 }
 
 /// Adds a verdict or an outside metric to a run.
 pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Result<Run, PipelineError> {
-    Ok(settings.history()?.feedback(id, feedback)?)
+    Ok(settings.known_history()?.feedback(id, feedback)?)
 }
 
 /// Writes every record as JSON lines; how many there were.
 pub fn export(settings: &Settings, to: &Path) -> Result<u64, PipelineError> {
     let mut lines = Vec::new();
-    let count = settings.history()?.export(&mut lines)?;
+    let count = settings.known_history()?.export(&mut lines)?;
     super::write_whole(to, &lines)?;
     Ok(count)
 }
@@ -42,12 +42,12 @@ pub fn import(settings: &Settings, from: &Path) -> Result<ImportReport, Pipeline
 
 /// Reads every page and every record back.
 pub fn verify(settings: &Settings) -> Result<Health, PipelineError> {
-    Ok(settings.history()?.verify()?)
+    Ok(settings.known_history()?.verify()?)
 }
 
 /// Puts records that cannot be read aside.
 pub fn repair(settings: &Settings) -> Result<Repairs, PipelineError> {
-    Ok(settings.history()?.repair()?)
+    Ok(settings.known_history()?.repair()?)
 }
 
 /// What growing came to, for a person.

@@ -122,5 +122,9 @@ fn a_history_that_is_no_database_is_refused_and_kept() {
 #[test]
 fn a_run_that_is_not_in_the_history_is_named() {
     let p = Program::new();
-    p.refuses(&["history", "show", "20990101"], 3, &["20990101"]);
+    p.refuses(&["history", "show", "20990101"], 3, &["past.redb", "--history"]);
+    assert!(!p.path("past.redb").exists(), "looking must not make a history");
+    let nothing = p.file("nothing.jsonl", "");
+    assert_eq!(p.run(&["history", "import", &nothing]).code, 0);
+    p.refuses(&["history", "show", "20990101"], 2, &["20990101"]);
 }

@@ -37,7 +37,7 @@ fn keep_and_direct_lower_bits_per_byte_and_the_next_decision_knows_of_it() {
     }
 
     let list = p.json(&["history", "list"]);
-    assert_eq!(list.pointer("/history").and_then(Value::as_array).map(Vec::len), Some(2));
+    assert_eq!(list.pointer("/runs").and_then(Value::as_array).map(Vec::len), Some(2));
     let id = direct.pointer("/run/id").and_then(Value::as_str).expect("an id");
     let judged = p.json(&["history", "feedback", id, "--verdict", "0.5", "--note", "reads well"]);
     assert_eq!(judged.pointer("/run/feedback/0/note").and_then(Value::as_str), Some("reads well"));
@@ -72,6 +72,6 @@ fn the_small_demo_runs_from_an_empty_folder_and_shows_keep_beside_the_choice() {
     assert_eq!(answer.code, 0, "{}", answer.stderr);
     assert!(answer.stdout.contains("bits per byte"), "{}", answer.stdout);
     let run = p.json(&["history", "list"]);
-    assert_eq!(run.pointer("/history").and_then(Value::as_array).map(Vec::len), Some(1));
+    assert_eq!(run.pointer("/runs").and_then(Value::as_array).map(Vec::len), Some(1));
     assert!(p.path("hibrit-demo/run/model/config.json").is_file());
 }

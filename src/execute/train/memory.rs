@@ -2,8 +2,18 @@
 
 /// Peak resident memory of the process so far, in bytes; `None` where the system does not tell.
 pub fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    told("/proc/self/status", "VmHWM:")
+}
+
+/// Memory of this machine, in bytes; `None` where the system does not tell.
+pub fn total() -> Option<u64> {
+    told("/proc/meminfo", "MemTotal:")
+}
+
+/// A line such as `VmHWM:   1234 kB`, in bytes.
+fn told(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
