@@ -76,7 +76,7 @@ impl Rules {
                         let one = |grid: &pipeline::Grid| {
                             let mut table = Table::new();
                             table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-                            table.set_width(u16::try_from(session.style.width).unwrap_or(100));
+                            table.set_width(session.style.width);
                             table.set_header(&grid.headings);
                             for row in &grid.rows {
                                 table.add_row(row);
