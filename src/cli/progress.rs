@@ -22,6 +22,8 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     phase: String,
     total: u64,
+    /// What the last step said; progress without a step leaves it standing.
+    message: String,
     last_line: Instant,
 }
 
@@ -33,7 +35,7 @@ impl Progress {
             (false, true) => Manner::Bar,
             (false, false) => Manner::Lines,
         };
-        Self { manner, bar: None, phase: String::new(), total: 0, last_line: Instant::now() }
+        Self { manner, bar: None, phase: String::new(), total: 0, message: String::new(), last_line: Instant::now() }
     }
 
     fn say(&self, text: &str) {
@@ -48,6 +50,7 @@ impl Progress {
         self.end();
         self.phase = name.to_string();
         self.total = total;
+        self.message.clear();
         self.last_line = Instant::now();
         match self.manner {
             Manner::Quiet => {}
@@ -68,19 +71,19 @@ impl Progress {
         }
     }
 
-    fn advance(&mut self, done: u64, message: impl FnOnce() -> String) {
+    fn advance(&mut self, done: u64) {
         match self.manner {
             Manner::Quiet => {}
             Manner::Bar => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(done);
-                    bar.set_message(message());
+                    bar.set_message(self.message.clone());
                 }
             }
             Manner::Lines if self.last_line.elapsed() >= PLAIN_INTERVAL => {
                 self.last_line = Instant::now();
                 let percent = 100.0 * done as f64 / self.total.max(1) as f64;
-                eprintln!("  {} {percent:.0}% {}", self.phase, message());
+                eprintln!("  {} {percent:.0}% {}", self.phase, self.message);
             }
             Manner::Lines => {}
         }
@@ -97,13 +100,14 @@ impl Observer for Progress {
     fn observe(&mut self, event: &Event) {
         match event {
             Event::Phase { name, total, unit } => self.begin(name, *total, unit),
-            Event::Progress { done } => self.advance(*done, String::new),
-            Event::Step(m) => self.advance(m.step, || {
-                format!(
+            Event::Progress { done } => self.advance(*done),
+            Event::Step(m) => {
+                self.message = format!(
                     "loss {:.3}, {:.3} bits/byte, norm {:.2}, {:.0} tokens/s",
                     m.loss, m.bits_per_byte, m.gradient_norm, m.tokens_per_second
-                )
-            }),
+                );
+                self.advance(m.step);
+            }
             Event::Evaluated { at, evaluation } => self.say(&format!(
                 "  held-out after step {}: {:.4} bits per byte, equivalent loss {:.4}",
                 at.step,

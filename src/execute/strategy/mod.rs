@@ -185,6 +185,8 @@ fn stage(work: &mut Work<'_>, plan: &Plan, start: Option<Decoder>) -> Result<Sta
         .cloned()
         .ok_or_else(|| ExecuteError::Mismatch(format!("the rules hold no configuration named `{}`", plan.stage)))?;
     let clock = Instant::now();
+    let text = format!("Branch {}: {} on the {} tokenizer", plan.name, plan.strategy, plan.side);
+    work.observer.observe(&Event::Note { text });
     let mut branch = Branch {
         name: plan.name.into(),
         strategy: plan.strategy,
