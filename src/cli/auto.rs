@@ -3,7 +3,7 @@
 use super::inputs::{ReadingArgs, ResourceArgs, bytes, overrides};
 use super::{Failure, Session};
 use crate::domain::strategy::Strategy;
-use crate::{pipeline, report};
+use crate::pipeline;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -89,7 +89,7 @@ impl Auto {
         let mut progress = session.progress();
         let run = pipeline::auto(&session.settings, &request, &mut progress)?;
         drop(progress);
-        session.report(|form, style| report::run(&run, form, style))
+        session.report_run(&run, &self.out)
     }
 
     /// Decides, executes, records and prints.

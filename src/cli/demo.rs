@@ -2,7 +2,7 @@
 
 use super::{Failure, Session};
 use crate::pipeline::{self, Effort};
-use crate::{report, sample};
+use crate::sample;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ impl Demo {
         let mut progress = session.progress();
         let run = pipeline::demo(&session.settings, &sample, effort, &out, self.seed, &session.stop, &mut progress)?;
         drop(progress);
-        session.report(|form, style| report::run(&run, form, style))
+        session.report_run(&run, &out.join("run"))
     }
 }
 

@@ -18,6 +18,16 @@ impl Failure {
         Self { message: message.into(), causes: Vec::new(), hint: Some(hint.into()), kind: Kind::Usage }
     }
 
+    /// A signal ended a run before it was done.
+    pub fn interrupted(folder: &std::path::Path) -> Self {
+        Self {
+            message: "stopped by a signal before the run was done".into(),
+            causes: Vec::new(),
+            hint: Some(format!("what was learnt so far is below {}", folder.join("branches").display())),
+            kind: Kind::Interrupted,
+        }
+    }
+
     /// Something that was checked is not sound.
     pub fn unsound(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), hint: Some(hint.into()), kind: Kind::Input }

@@ -15,15 +15,17 @@ mod rules;
 mod scorer;
 
 use crate::domain::fault::Kind;
+use crate::domain::outcome::Status;
+use crate::domain::run::Run;
 use crate::pipeline::Settings;
 use crate::report::text::Style;
-use crate::report::{Form, Lang};
+use crate::report::{self, Form, Lang};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use progress::Progress;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -150,6 +152,12 @@ impl Session {
     /// Prints a report in the form that was asked for.
     fn report(&self, report: impl FnOnce(Form, &Style) -> String) -> Result<(), Failure> {
         self.write(report(self.form, &self.style))
+    }
+
+    /// Prints how a run went; one that a signal ended is not a success.
+    fn report_run(&self, run: &Run, folder: &Path) -> Result<(), Failure> {
+        self.report(|form, style| report::run(run, form, style))?;
+        if run.status == Some(Status::Interrupted) { Err(Failure::interrupted(folder)) } else { Ok(()) }
     }
 
     fn write(&self, mut result: String) -> Result<(), Failure> {
