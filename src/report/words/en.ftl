@@ -243,7 +243,7 @@ run-answer = { $strategy } { $change ->
 run-answer-after = { $strategy } ended at { $after } bits per byte (equivalent loss { $loss-after }).
 run-answer-failed = { $strategy } gave no usable model.
 run-answer-open = The run has not ended yet.
-run-answer-interrupted = The run was interrupted; its state is saved, and --resume goes on from there.
+run-answer-interrupted = The run was interrupted; what was learnt so far is in the folder of its branches.
 run-level = Level: { $level }.
 run-against-keep = That is { $amount } bits per byte { $change ->
     [better] better

@@ -223,7 +223,7 @@ run-answer = { $strategy }: bayt başına bit { $change ->
 run-answer-after = { $strategy }: sonunda bayt başına bit { $after } (eşdeğer kayıp { $loss-after }).
 run-answer-failed = { $strategy } kullanılabilir bir model vermedi.
 run-answer-open = Çalışma henüz bitmedi.
-run-answer-interrupted = Çalışma yarıda kesildi; durumu saklandı, --resume ile kaldığı yerden sürer.
+run-answer-interrupted = Çalışma yarıda kesildi; o ana dek öğrenilenler dalların klasöründe duruyor.
 run-level = Düzey: { $level }.
 run-against-keep = Aynı metin ve bütçeyle keep yöntemine göre bayt başına { $amount } bit { $change ->
     [better] daha iyi
