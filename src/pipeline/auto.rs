@@ -213,7 +213,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let costs = costs(&prepared, eval_tokens, speed);
     let executable: Vec<Strategy> = strategy::ROADS.iter().map(|r| r.strategy()).collect();
     let resources = Resources { memory: request.resources.memory.or_else(memory::total), ..request.resources.clone() };
-    let decision =
+    let (decision, _) =
         decide_on(settings, &rules, &prepared.profile, &resources, Some(&costs), &executable, Some(train_bytes))?;
     let chosen = request.strategy.unwrap_or(decision.strategy);
     let road = strategy::road(chosen)?;
@@ -366,16 +366,16 @@ fn carry_out(
 ) -> Result<Outcome, PipelineError> {
     let chosen = road.strategy();
     let base = strategy::evaluate_base(work)?;
-    let mut trained = strategy::carry_out(road, work)?;
+    let mut trained = road.carry_out(work)?;
     let stages = work.stages;
     let yardstick_wanted = request.with_keep && !trained.iter().any(|b| is_keep(b, stages)) && !work.stopped();
     let yardstick = match yardstick_wanted {
-        true => strategy::carry_out(strategy::road(Strategy::Keep)?, work)?,
+        true => strategy::road(Strategy::Keep)?.carry_out(work)?,
         false => Vec::new(),
     };
     if trained.iter().all(|b| b.after.is_none()) && chosen != Strategy::Emergency && !work.stopped() {
         work.observer.observe(&Event::Note { text: "Nothing usable came out; falling back to emergency.".into() });
-        trained.extend(strategy::carry_out(strategy::road(Strategy::Emergency)?, work)?);
+        trained.extend(strategy::road(Strategy::Emergency)?.carry_out(work)?);
     }
     let (winner, verdict) = race::choose(rules.tolerance(), &finishes(&trained));
     let keep = trained.iter().chain(&yardstick).find(|b| is_keep(b, stages)).and_then(|b| b.after.clone());

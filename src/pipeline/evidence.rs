@@ -60,12 +60,8 @@ pub fn decide(
     let rules = settings.rules()?;
     let profile = analyze(inputs, observer)?;
     let all: Vec<Strategy> = Strategy::iter().collect();
-    let decision = decide_on(settings, &rules, &profile, resources, None, &all, None)?;
+    let (decision, past) = decide_on(settings, &rules, &profile, resources, None, &all, None)?;
     let seed = Strategy::iter().filter_map(|s| Some((s, rules.seed(s)?.clone()))).collect();
-    let past = match settings.existing_history()? {
-        Some(history) => history.all()?,
-        None => Vec::new(),
-    };
     Ok(Advice { profile, decision, seed, past })
 }
 
@@ -81,7 +77,7 @@ pub struct Advice {
     pub past: Vec<Run>,
 }
 
-/// A decision on a profile that is there already.
+/// A decision on a profile that is there already, and the past runs it was made with.
 pub(super) fn decide_on(
     settings: &Settings,
     rules: &decide::rules::RuleBook,
@@ -90,12 +86,13 @@ pub(super) fn decide_on(
     costs: Option<&Costs>,
     executable: &[Strategy],
     train_bytes: Option<u64>,
-) -> Result<Decision, PipelineError> {
+) -> Result<(Decision, Vec<Run>), PipelineError> {
     let (past, scorer) = match settings.existing_history()? {
         Some(history) => (history.all()?, history.live_scorer()?),
         None => (Vec::new(), None),
     };
     let case =
         Case { profile, resources, costs, executable, past: &Past::of(&past), scorer: scorer.as_ref(), train_bytes };
-    Ok(decide::decide(rules, &case)?)
+    let decision = decide::decide(rules, &case)?;
+    Ok((decision, past))
 }

@@ -13,7 +13,7 @@ mod parallel;
 mod sequential;
 
 use super::ExecuteError;
-use super::embed::{self, Ground, Method, Moved};
+use super::embed::{Method, Named, Norms, Request, transplant};
 use super::evaluate::HeldOut;
 use super::model::{Decoder, LoraConfig, ModelFolder};
 use super::tokenizer::Coder;
@@ -166,12 +166,15 @@ fn held_out(work: &Work<'_>, side: Side) -> Result<HeldOut, ExecuteError> {
 fn transplanted(model: Decoder, work: &mut Work<'_>) -> Result<Decoder, ExecuteError> {
     let tokens: Vec<u32> = work.source.vocabulary.iter().map(|(id, _)| id).collect();
     let (input, output) = model.embeddings()?;
-    let moved = |matrix, side| -> Result<Moved, ExecuteError> {
-        let ground = Ground::new(matrix, &tokens, work.mapping, side, work.seed)?;
-        Ok(embed::rows(&ground, &Method::default().chain()))
+    let request = Request {
+        input: &input,
+        output: output.as_ref(),
+        tokens: &tokens,
+        mapping: work.mapping,
+        norms: Norms::Kept,
+        seed: work.seed,
     };
-    let input = moved(&input, embed::Side::Input)?;
-    let output = output.as_ref().map(|m| moved(m, embed::Side::Output)).transpose()?;
+    let (input, output) = transplant(&request, Named::Plain(Method::default()), None)?;
     let counts: Vec<String> = input.provenance.iter().map(|(name, n)| format!("{n} {name}")).collect();
     work.observer.observe(&Event::Note { text: format!("Rows for the candidate's vocabulary: {}", counts.join(", ")) });
     model.replace_embeddings(input.matrix, output.map(|m| m.matrix))
@@ -274,12 +277,4 @@ fn sequence_length(work: &Work<'_>, side: Side, sequence: usize) -> Result<usize
             equal_bytes_length(sequence, per_token(work.source_tokens), per_token(tokens), limit)
         }
     })
-}
-
-/// Trains a strategy's branches.
-///
-/// # Errors
-/// As [`Road::carry_out`].
-pub fn carry_out(road: &dyn Road, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
-    road.carry_out(work)
 }
