@@ -131,7 +131,7 @@ fn prepare(rules: &RuleBook, request: &AutoRequest, observer: &mut dyn Observer)
     let eval = Corpus::open(&request.eval, &request.reading)?.collect(Some(request.eval_bytes))?;
     let inputs =
         ProfileInputs { source: &source, candidate: &candidate, corpus: Some(&corpus), model: Some(base.summary()) };
-    let mut profile = analyze::profile(&inputs, observer)?;
+    let mut profile = super::profile::of_model(&inputs, &base, observer)?;
     if let Some(warning) = leak(&train, &eval) {
         observer.observe(&Event::Note { text: format!("warning: {warning}") });
         profile.warnings.push(warning);

@@ -6,6 +6,7 @@ mod demo;
 mod evidence;
 mod model;
 mod past;
+mod profile;
 mod tables;
 
 pub use crate::corpus::CorpusOptions;
@@ -19,6 +20,7 @@ pub use model::{
     methods, train_tokenizer, transplant,
 };
 pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
+pub use profile::{Looking, measure};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
@@ -53,6 +55,11 @@ impl Settings {
             }
         });
         Self { rules, history }
+    }
+
+    /// Where profiles are kept: beside the history, in a file of their own that may be lost.
+    fn profiles(&self) -> PathBuf {
+        self.history.with_file_name("profiles.redb")
     }
 
     fn rules(&self) -> Result<RuleBook, PipelineError> {

@@ -85,6 +85,15 @@ impl ModelFolder {
         Ok((read(EMBEDDINGS)?, if size.tied { None } else { Some(read(HEAD)?) }))
     }
 
+    /// One row of the input embeddings, without reading the others.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Tensor`] where there is no such row or a number is not finite.
+    pub fn embedding_row(&self, id: usize) -> Result<Vec<f32>, ExecuteError> {
+        let width = self.config.size.hidden;
+        self.weights.read_range(EMBEDDINGS, id * width..(id + 1) * width)
+    }
+
     /// The decoder, on `device`, as f32, all of it frozen. Every weight is read from the map once.
     ///
     /// # Errors
