@@ -28,6 +28,18 @@ impl TokenizerFiles {
         Self(std::iter::once(("tokenizer.json", tokenizer.to_path_buf())).chain(companions).collect())
     }
 
+    /// Writes copies into a folder.
+    ///
+    /// # Errors
+    /// Where one cannot be read or written.
+    pub fn write_to(&self, folder: &Path) -> Result<(), ExecuteError> {
+        for (name, from) in &self.0 {
+            let contents = fs::read(from).map_err(ExecuteError::reading(from))?;
+            write_atomically(&folder.join(name), |to| to.write_all(&contents))?;
+        }
+        Ok(())
+    }
+
     fn has(&self, wanted: &str) -> bool {
         self.0.iter().any(|(name, _)| *name == wanted)
     }
@@ -69,10 +81,7 @@ pub fn write_complete(
         true => with_specials(base.config().clone(), tokens.vocabulary),
     };
     save_model(folder, model, &config, Dtype::F32)?;
-    for (name, from) in &tokens.files.0 {
-        let contents = fs::read(from).map_err(ExecuteError::reading(from))?;
-        write_atomically(&folder.join(name), |to| to.write_all(&contents))?;
-    }
+    tokens.files.write_to(folder)?;
     if !tokens.files.has("tokenizer_config.json") {
         let text = tokenizer_config(tokens.vocabulary, config.size.positions);
         write_atomically(&folder.join("tokenizer_config.json"), |to| to.write_all(text.as_bytes()))?;
