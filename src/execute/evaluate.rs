@@ -123,6 +123,19 @@ impl HeldOut {
         self.score(rows, |ids, targets, shape| model.nats(&Batch { ids, targets, weights: None, shape }))
     }
 
+    /// The same, and every scored token with its nats is told to `note`: for a look by kind of token.
+    ///
+    /// # Errors
+    /// As [`HeldOut::evaluate`].
+    pub fn evaluate_noting(&self, model: &Decoder, note: &mut dyn FnMut(u32, f32)) -> Result<Scores, ExecuteError> {
+        self.score(model.ids(), |ids, targets, shape| {
+            let nats = model.nats(&Batch { ids, targets, weights: None, shape })?;
+            let scored = targets.iter().zip(&nats).filter(|(t, _)| **t != IGNORE);
+            scored.for_each(|(t, n)| note(*t, *n));
+            Ok(nats)
+        })
+    }
+
     /// The same with any source of nats: `(ids, targets, [windows, length])` -> nats of each target.
     fn score(
         &self,

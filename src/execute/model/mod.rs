@@ -14,6 +14,7 @@ mod rope;
 mod save;
 mod source;
 mod step;
+mod stream;
 mod structural;
 mod weights;
 
@@ -26,8 +27,9 @@ pub use parameters::{Group, Parameter};
 pub use projection::{LoraConfig, Target};
 pub use save::{Dtype, save_model, write_atomically};
 pub use step::{Batch, IGNORE, Step, StepOptions};
+pub use stream::{Filler, NewTable, write_with_tables};
 pub use structural::Bridges;
-pub use weights::Weights;
+pub use weights::{Storage, StoredMatrix, Weights};
 
 #[cfg(test)]
 pub(crate) use save::Outgoing;

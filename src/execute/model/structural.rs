@@ -353,3 +353,40 @@ impl Decoder {
         }
     }
 }
+
+/// Makes the gradient of the input embeddings, by row, from that of the hidden states.
+pub(crate) type Backward<'a> = Box<dyn FnOnce(Vec<f32>) -> Result<Vec<f32>, ExecuteError> + 'a>;
+
+impl Decoder {
+    /// The normed residual stream `[batch, length, hidden]`, and how its gradient becomes that of the rows of the input
+    /// embeddings `[rows, hidden]`; nothing else gets a gradient.
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden`].
+    pub(crate) fn hidden_with_gradient<'a>(
+        &'a self,
+        ids: &'a [u32],
+        shape: [usize; 2],
+    ) -> Result<(Tensor<3>, Backward<'a>), ExecuteError> {
+        self.check_ids(ids, shape)?;
+        let rope = RopeTable::new(&self.config, 0, shape[1], &self.device());
+        let pass = Pass { rope: &rope, tape: true, dropout: None };
+        let input = self.embed(ids, shape).autodiff().require_grad();
+        let x = self.layers.iter().fold(input.clone(), |x, layer| layer.forward(x, &pass));
+        let hidden = self.norm.forward(x, &pass);
+        let dims = hidden.dims();
+        let states = hidden.clone().inner();
+        let backward = move |gradient: Vec<f32>| {
+            let device = self.device();
+            let gradient = Tensor::<3>::from_data(TensorData::new(gradient, dims), &device);
+            let mut tape = (hidden * gradient.autodiff()).sum().backward();
+            let zeros = Tensor::zeros([self.config.size.rows, dims[2]], &device);
+            let rows = match input.grad_remove(&mut tape) {
+                Some(dx) => kernels::scatter_rows(zeros, dx.reshape([dims[0] * dims[1], dims[2]]), ids),
+                None => zeros,
+            };
+            kernels::numbers(rows)
+        };
+        Ok((states, Box::new(backward)))
+    }
+}

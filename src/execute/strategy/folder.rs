@@ -81,6 +81,20 @@ pub fn write_complete(
         true => with_specials(base.config().clone(), tokens.vocabulary),
     };
     save_model(folder, model, &config, Dtype::F32)?;
+    write_companions(folder, base, tokens, moved, &config)
+}
+
+/// What stands beside config.json and the weights: tokenizer and generation settings.
+///
+/// # Errors
+/// Where a file cannot be read or written.
+pub fn write_companions(
+    folder: &Path,
+    base: &ModelFolder,
+    tokens: &Tokens<'_>,
+    moved: bool,
+    config: &ModelConfig,
+) -> Result<(), ExecuteError> {
     tokens.files.write_to(folder)?;
     if !tokens.files.has("tokenizer_config.json") {
         let text = tokenizer_config(tokens.vocabulary, config.size.positions);
@@ -88,7 +102,7 @@ pub fn write_complete(
     }
     let generation = base.path().join("generation_config.json");
     if generation.is_file() || moved {
-        write_generation_config(&generation, folder, moved, &config)?;
+        write_generation_config(&generation, folder, moved, config)?;
     }
     Ok(())
 }
@@ -109,7 +123,8 @@ fn tokenizer_config(vocabulary: &Vocabulary, positions: usize) -> String {
     format!("{config:#}\n")
 }
 
-fn with_specials(config: ModelConfig, vocabulary: &Vocabulary) -> ModelConfig {
+/// The configuration with the special tokens of a vocabulary.
+pub fn with_specials(config: ModelConfig, vocabulary: &Vocabulary) -> ModelConfig {
     let eos = vocabulary.role(&Role::Eos);
     config.with_specials(Specials { bos: vocabulary.role(&Role::Bos), eos, pad: vocabulary.role(&Role::Pad) })
 }
