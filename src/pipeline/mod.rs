@@ -8,6 +8,7 @@ mod model;
 mod past;
 mod profile;
 mod tables;
+mod transplant;
 
 pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
@@ -16,8 +17,8 @@ pub use auto::{AutoRequest, auto};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use evidence::{Advice, Inputs, analyze, decide};
 pub use model::{
-    EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge,
-    methods, train_tokenizer, transplant,
+    EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
+    generate, merge, train_tokenizer,
 };
 pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
 pub use profile::{Looking, measure};
@@ -25,6 +26,9 @@ pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
 };
+
+pub use crate::execute::structural::View;
+pub use transplant::{Padding, TransplantRequest, Transplanted, Which, default_method, methods, transplant};
 
 use crate::analyze::AnalyzeError;
 use crate::corpus::CorpusError;

@@ -28,6 +28,18 @@ impl TokenizerFiles {
         Self(std::iter::once(("tokenizer.json", tokenizer.to_path_buf())).chain(companions).collect())
     }
 
+    /// Writes copies into a folder.
+    ///
+    /// # Errors
+    /// Where one cannot be read or written.
+    pub fn write_to(&self, folder: &Path) -> Result<(), ExecuteError> {
+        for (name, from) in &self.0 {
+            let contents = fs::read(from).map_err(ExecuteError::reading(from))?;
+            write_atomically(&folder.join(name), |to| to.write_all(&contents))?;
+        }
+        Ok(())
+    }
+
     fn has(&self, wanted: &str) -> bool {
         self.0.iter().any(|(name, _)| *name == wanted)
     }
@@ -69,17 +81,28 @@ pub fn write_complete(
         true => with_specials(base.config().clone(), tokens.vocabulary),
     };
     save_model(folder, model, &config, Dtype::F32)?;
-    for (name, from) in &tokens.files.0 {
-        let contents = fs::read(from).map_err(ExecuteError::reading(from))?;
-        write_atomically(&folder.join(name), |to| to.write_all(&contents))?;
-    }
+    write_companions(folder, base, tokens, moved, &config)
+}
+
+/// What stands beside config.json and the weights: tokenizer and generation settings.
+///
+/// # Errors
+/// Where a file cannot be read or written.
+pub fn write_companions(
+    folder: &Path,
+    base: &ModelFolder,
+    tokens: &Tokens<'_>,
+    moved: bool,
+    config: &ModelConfig,
+) -> Result<(), ExecuteError> {
+    tokens.files.write_to(folder)?;
     if !tokens.files.has("tokenizer_config.json") {
         let text = tokenizer_config(tokens.vocabulary, config.size.positions);
         write_atomically(&folder.join("tokenizer_config.json"), |to| to.write_all(text.as_bytes()))?;
     }
     let generation = base.path().join("generation_config.json");
     if generation.is_file() || moved {
-        write_generation_config(&generation, folder, moved, &config)?;
+        write_generation_config(&generation, folder, moved, config)?;
     }
     Ok(())
 }
@@ -100,7 +123,8 @@ fn tokenizer_config(vocabulary: &Vocabulary, positions: usize) -> String {
     format!("{config:#}\n")
 }
 
-fn with_specials(config: ModelConfig, vocabulary: &Vocabulary) -> ModelConfig {
+/// The configuration with the special tokens of a vocabulary.
+pub fn with_specials(config: ModelConfig, vocabulary: &Vocabulary) -> ModelConfig {
     let eos = vocabulary.role(&Role::Eos);
     config.with_specials(Specials { bos: vocabulary.role(&Role::Bos), eos, pad: vocabulary.role(&Role::Pad) })
 }

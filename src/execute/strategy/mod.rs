@@ -30,7 +30,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-pub use folder::{TokenizerFiles, export, write_complete};
+pub use folder::{TokenizerFiles, export, with_specials, write_companions, write_complete};
 
 /// Makes a reviewer for a branch, by the branch's name.
 pub type Reviewers<'a> = dyn FnMut(&str) -> Box<dyn Reviewer> + 'a;
