@@ -27,9 +27,7 @@ pub use save::{Dtype, save_model, write_atomically};
 pub use step::{Batch, IGNORE, Step, StepOptions};
 pub use weights::Weights;
 
-#[cfg(test)]
-pub(crate) use save::Outgoing;
-pub(crate) use save::{held_tensor, write_tensors};
+pub(crate) use save::{Outgoing, held_tensor, write_tensors};
 
 #[cfg(test)]
 mod folder_tests;

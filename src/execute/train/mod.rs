@@ -7,6 +7,7 @@ pub mod chat;
 mod checkpoint;
 pub mod data;
 mod fit;
+mod inject;
 #[cfg(test)]
 mod fit_tests;
 pub mod memory;
