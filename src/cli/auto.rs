@@ -172,7 +172,12 @@ fn told(plan: &RunPlan) -> String {
     }
     lines.push(String::new());
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    lines.push(format!("Time about {:.0} s, memory {:.0} MiB, disk {:.0} MiB.", plan.seconds, mib(plan.memory), mib(plan.disk)));
+    lines.push(format!(
+        "Time about {:.0} s, memory {:.0} MiB, disk {:.0} MiB.",
+        plan.seconds,
+        mib(plan.memory),
+        mib(plan.disk)
+    ));
     if let Some(budget) = plan.budget {
         let verdict = if plan.seconds <= budget { "fits" } else { "is short: the schedule would be hurried" };
         lines.push(format!("The budget of {budget:.0} s {verdict}."));

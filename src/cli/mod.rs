@@ -14,6 +14,7 @@ mod pretrain;
 mod progress;
 mod rules;
 mod scorer;
+mod transplant;
 
 use crate::domain::fault::Kind;
 use crate::domain::outcome::Status;
@@ -101,7 +102,9 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Rules),
     /// Move a model's embeddings to another tokenizer, without training
-    Transplant(model::Transplant),
+    Transplant(transplant::Transplant),
+    /// Take one side of a structural model out as a plain model
+    Export(model::Export),
     /// Measure a model on a text: bits per byte and equivalent loss
     Eval(model::Eval),
     /// Let a model go on from a prompt
@@ -210,6 +213,7 @@ pub fn main() -> ExitCode {
         Command::Scorer(c) => c.call(&session),
         Command::Rules(c) => c.call(&session),
         Command::Transplant(c) => c.call(&session),
+        Command::Export(c) => c.call(&session),
         Command::Eval(c) => c.call(&session),
         Command::Generate(c) => c.call(&session),
         Command::Merge(c) => c.call(&session),

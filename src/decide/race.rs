@@ -443,13 +443,8 @@ mod tests {
         };
         let mut referee = RuleReferee::new(RuleBook::embedded().unwrap().review(), 1);
         let mut given_up = |candidate: directive::Pace| {
-            let standing = directive::Standing {
-                share: 0.25,
-                looks_taken: 1,
-                warmed_up: true,
-                safe: pace(1.0, 2.0),
-                candidate,
-            };
+            let standing =
+                directive::Standing { share: 0.25, looks_taken: 1, warmed_up: true, safe: pace(1.0, 2.0), candidate };
             referee.look(&standing).give_up
         };
         // Safe: 1.2 now, 1.1 at the end; the candidate may have 1.32 then.

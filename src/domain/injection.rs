@@ -25,7 +25,7 @@ pub enum Trouble {
 pub struct Injection {
     /// What.
     pub trouble: Trouble,
-    /// First step with it, from 1.
+    /// First step with it, from 1; counted in batches seen, so that a rewind leaves it behind.
     pub from: u64,
     /// Last step with it.
     pub to: u64,
@@ -41,7 +41,8 @@ impl Injection {
 }
 
 /// How an injection is written.
-const FORM: &str = "[BRANCH/]explosion@STEP, nan@STEP, oom@STEP or crash@STEP (STEP may be a range such as 7-9), or slow:TIMES";
+const FORM: &str =
+    "[BRANCH/]explosion@STEP, nan@STEP, oom@STEP or crash@STEP (STEP may be a range such as 7-9), or slow:TIMES";
 
 impl std::str::FromStr for Injection {
     type Err = String;

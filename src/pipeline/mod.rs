@@ -8,6 +8,7 @@ mod grow;
 mod model;
 mod past;
 mod tables;
+mod transplant;
 
 pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
@@ -17,14 +18,17 @@ pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use evidence::{Advice, Inputs, analyze, decide};
 pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
 pub use model::{
-    EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge,
-    methods, train_tokenizer, transplant,
+    EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
+    generate, merge, train_tokenizer,
 };
 pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
 };
+
+pub use crate::execute::structural::View;
+pub use transplant::{Padding, TransplantRequest, Transplanted, Which, default_method, methods, transplant};
 
 use crate::analyze::AnalyzeError;
 use crate::corpus::CorpusError;
@@ -205,7 +209,10 @@ fn must_be_free(out: &Path) -> Result<(), PipelineError> {
         Err(source) => Err(PipelineError::File { verb: "use", path: out.into(), source }),
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => Err(PipelineError::Occupied { path: out.into(), run: ["run.json", "begun.json"].iter().any(|f| out.join(f).is_file()) }),
+            Some(_) => Err(PipelineError::Occupied {
+                path: out.into(),
+                run: ["run.json", "begun.json"].iter().any(|f| out.join(f).is_file()),
+            }),
         },
     }
 }

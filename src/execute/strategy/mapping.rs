@@ -4,7 +4,7 @@
 use super::{ExecuteError, Vocab, Work};
 use crate::domain::vocabulary::Origin;
 use crate::execute::embed::{Moved, Named, Norms, Request, transplant};
-use crate::execute::model::{Decoder, Matrix, write_atomically};
+use crate::execute::model::{Bridges, Decoder, Matrix, write_atomically};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -61,7 +61,14 @@ pub(super) fn transplanted(
         serde_json::to_writer_pretty(&mut *to, &report)?;
         writeln!(to)
     })?;
-    model.replace_embeddings(input.matrix, output.map(|m| m.matrix))
+    let output = output.map(|m| m.matrix);
+    match on {
+        Vocab::Both => {
+            let rank = work.stages.get("structural").map_or(32, |s| s.rank);
+            model.with_second(input.matrix, output, Bridges { rank, seed: work.seed })
+        }
+        Vocab::Source | Vocab::Candidate | Vocab::Grown => model.replace_embeddings(input.matrix, output),
+    }
 }
 
 fn report(
@@ -81,7 +88,7 @@ fn report(
         };
         *origins.entry(word).or_default() += 1;
     }
-    let of_candidate = on == Vocab::Candidate;
+    let of_candidate = matches!(on, Vocab::Candidate | Vocab::Both);
     let profile = work.profile;
     let coverage = profile.coverage.corpus.map(|c| c.get()).filter(|_| of_candidate);
     let similarity = of_candidate.then_some(&profile.similarity);
@@ -97,7 +104,10 @@ fn report(
         risks.push(format!("{nothing} rows have nothing in the original to be made from."));
     }
     if let Some((copied, made)) = mean_norm.last().filter(|(c, m)| *c > 0.0 && *m > 0.0 && *m < 0.6 * *c) {
-        risks.push(format!("Made rows are {:.0}% as long as copied ones: new tokens start unlikely.", 100.0 * made / copied));
+        risks.push(format!(
+            "Made rows are {:.0}% as long as copied ones: new tokens start unlikely.",
+            100.0 * made / copied
+        ));
     }
     Ok(Report {
         rows: input.matrix.rows(),

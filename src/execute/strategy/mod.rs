@@ -19,6 +19,7 @@ mod race;
 mod recall;
 mod sequential;
 mod stage;
+mod structural;
 
 use super::ExecuteError;
 use super::embed::Method;
@@ -39,7 +40,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use budget::Budget;
-pub use folder::{TokenizerFiles, export, write_complete};
+pub use folder::{TokenizerFiles, export, with_specials, write_companions, write_complete};
 
 /// What a reviewer is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +90,8 @@ pub struct Work<'a> {
     pub mapping: &'a Mapping,
     /// The original tokenizer with new tokens, where `extend` may be taken.
     pub grown: Option<Grown<'a>>,
+    /// The candidate with its ids behind the original's rows, where `structural` may be taken.
+    pub both: Option<Tokens<'a>>,
     /// How rows are made for another vocabulary; the default where absent.
     pub method: Option<Method>,
     /// What is known of the two tokenizers.
@@ -146,12 +149,16 @@ impl Work<'_> {
             Vocab::Source => Ok(&self.source),
             Vocab::Candidate => Ok(&self.candidate),
             Vocab::Grown => self.grown.as_ref().map(|g| &g.tokens).ok_or_else(no_growth),
+            Vocab::Both => self
+                .both
+                .as_ref()
+                .ok_or_else(|| ExecuteError::Mismatch("there is no second vocabulary beside the original's".into())),
         }
     }
 
     fn mapping(&self, on: Vocab) -> Result<&Mapping, ExecuteError> {
         match on {
-            Vocab::Source | Vocab::Candidate => Ok(self.mapping),
+            Vocab::Source | Vocab::Candidate | Vocab::Both => Ok(self.mapping),
             Vocab::Grown => self.grown.as_ref().map(|g| g.mapping).ok_or_else(no_growth),
         }
     }
@@ -177,6 +184,8 @@ enum Vocab {
     Source,
     Candidate,
     Grown,
+    /// The candidate's beside the original's.
+    Both,
 }
 
 impl Vocab {
@@ -184,7 +193,7 @@ impl Vocab {
     fn side(self) -> Side {
         match self {
             Vocab::Source => Side::Source,
-            Vocab::Candidate | Vocab::Grown => Side::Candidate,
+            Vocab::Candidate | Vocab::Grown | Vocab::Both => Side::Candidate,
         }
     }
 }
@@ -216,6 +225,7 @@ pub const ROADS: &[&dyn Road] = &[
     &sequential::Sequential,
     &parallel::Parallel,
     &extend::Extend,
+    &structural::Structural,
     &adaptive::Adaptive,
     &emergency::Emergency,
 ];

@@ -92,8 +92,12 @@ pub(super) fn config(work: &Work<'_>, plan: &Plan) -> Result<StageConfig, Execut
 pub(super) fn begin(work: &mut Work<'_>, plan: &Plan) -> Branch {
     let tokenizer = plan.on.side();
     work.observer.branch(Some(plan.name));
-    let on = if plan.on == Vocab::Grown { "grown".to_string() } else { tokenizer.to_string() };
-    work.note(format!("Branch {}: {} on the {on} tokenizer", plan.name, plan.strategy));
+    let on = match plan.on {
+        Vocab::Source | Vocab::Candidate => format!("the {tokenizer} tokenizer"),
+        Vocab::Grown => "the original tokenizer, grown".to_string(),
+        Vocab::Both => "both tokenizers".to_string(),
+    };
+    work.note(format!("Branch {}: {} on {on}", plan.name, plan.strategy));
     Branch {
         name: plan.name.into(),
         strategy: plan.strategy,
@@ -155,7 +159,11 @@ pub(super) fn ready(
     }
     let held_out = held_out(work, plan.on)?;
     let lora = LoraConfig::everywhere(config.rank, config.alpha, config.dropout);
-    let model = model.with_lora(&lora, work.seed).train_embeddings(config.train_embeddings);
+    let model = model.with_lora(&lora, work.seed);
+    let model = match plan.on {
+        Vocab::Both => model.train_second(true),
+        Vocab::Source | Vocab::Candidate | Vocab::Grown => model.train_embeddings(config.train_embeddings),
+    };
     let length = sequence_length(work, plan.on, config.sequence)?;
     let data = Packed::text(work.tokens(plan.on)?.coder, work.train, length, work.seed)?;
     let recorded = work.recorded.get(plan.name).map_or(&[][..], Vec::as_slice);
@@ -252,7 +260,7 @@ fn put_away(
     match plan.on {
         Vocab::Source => folder::write_adapter(&fitted.model, plan.name, work)?,
         Vocab::Grown => folder::write_grown_adapter(&fitted.model, plan.name, work)?,
-        Vocab::Candidate => {}
+        Vocab::Candidate | Vocab::Both => {}
     }
     let merged = fitted.model.merged();
     branch.folder = Some(folder::write_model(&merged, plan.on, plan.name, work)?);

@@ -288,8 +288,7 @@ fn unreachable(grown: &Tokenizer, learnt: &Learnt) -> Vec<String> {
 /// The original's file with the new tokens and merges.
 fn complete(tokenizer_json: &str, vocabulary: &Vocabulary, merges: &[Merge]) -> Result<String, ExecuteError> {
     let strange = |what: &str| ExecuteError::Tokenizer(format!("the file's {what} is not as BPE files have it"));
-    let mut file: Value =
-        serde_json::from_str(tokenizer_json).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
+    let mut file: Value = serde_json::from_str(tokenizer_json).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
     debug_assert!(merges.iter().all(|m| m.id as usize >= vocabulary.rows()));
     let model = file.get_mut("model").and_then(Value::as_object_mut).ok_or_else(|| strange("model"))?;
     let vocab = model.get_mut("vocab").and_then(Value::as_object_mut).ok_or_else(|| strange("vocabulary"))?;
@@ -315,7 +314,9 @@ mod tests {
 
     fn turkish() -> Vec<String> {
         let (stems, ends) = (["kitap", "kalem", "ağaç", "şehir", "yol"], ["lar", "ler", "lardan", "lerde", "ım", ""]);
-        (0..300).map(|i| format!("{}{} ve {}{}", stems[i % 5], ends[i % 6], stems[i / 5 % 5], ends[i / 7 % 6])).collect()
+        (0..300)
+            .map(|i| format!("{}{} ve {}{}", stems[i % 5], ends[i % 6], stems[i / 5 % 5], ends[i / 7 % 6]))
+            .collect()
     }
 
     fn originals() -> [(BpeKind, String, Vocabulary); 2] {

@@ -9,4 +9,4 @@ pub(crate) use coder::tests::{coder as coder_for_tests, vocabulary as vocabulary
 
 pub use bpe::{BpeConfig, BpeKind, train_bpe};
 pub use coder::{Coder, Encoded};
-pub use grow::{Growth, GrownBpe, grow_bpe};
+pub use grow::{GrownBpe, Growth, grow_bpe};

@@ -370,6 +370,11 @@ impl<'a> Run<'a> {
         by_steps.max(by_time).min(1.0)
     }
 
+    /// Batches seen, this one included: the step, but for rewinds, after which text goes on.
+    fn batch_number(&self) -> u64 {
+        self.position / self.plan.sequences_per_step().max(1) as u64 + 1
+    }
+
     /// The rate of the adapters in this step.
     fn rate(&self) -> f64 {
         self.plan.stage.learning_rate * self.plan.schedule().factor(self.progress()) * self.rate_factor
@@ -398,7 +403,7 @@ impl<'a> Run<'a> {
             }
         };
         gradient.freeze_rows(&self.trained, self.plan.frozen_rows);
-        inject::after(&self.plan.injected, self.step + 1, started.elapsed(), &mut gradient, &mut nats);
+        inject::after(&self.plan.injected, self.batch_number(), started.elapsed(), &mut gradient, &mut nats);
         self.position += indices.len() as u64;
         self.tokens_seen += predicted;
         self.bytes_seen += bytes;
@@ -427,7 +432,7 @@ impl<'a> Run<'a> {
 
     /// Gradients of the mean loss, summed nats, targets predicted and bytes of these sequences, over micro-batches.
     fn gradients(&self, indices: &[usize]) -> Result<(Gradient, f64, u64, u64), ExecuteError> {
-        inject::before(&self.plan.injected, self.step + 1, self.load.batch, self.plan.stage.batch)?;
+        inject::before(&self.plan.injected, self.batch_number(), self.load.batch, self.plan.stage.batch)?;
         let batches: Vec<_> = indices.chunks(self.load.batch).map(|rows| self.data.batch(rows)).collect();
         let predicted: u64 = batches.iter().map(super::data::Fed::predicted).sum();
         let bytes: u64 = batches.iter().map(|b| b.bytes).sum();

@@ -7,9 +7,9 @@ pub mod chat;
 mod checkpoint;
 pub mod data;
 mod fit;
-mod inject;
 #[cfg(test)]
 mod fit_tests;
+mod inject;
 pub mod memory;
 pub mod order;
 pub mod plan;

@@ -75,7 +75,8 @@ impl Begun {
 /// The run as it ended, where it did.
 pub(super) fn ended(out: &Path) -> Result<Option<Run>, PipelineError> {
     let path = out.join("run.json");
-    let damaged = |e: serde_json::Error| PipelineError::NoRun { path: out.into(), why: format!("its run.json is damaged: {e}") };
+    let damaged =
+        |e: serde_json::Error| PipelineError::NoRun { path: out.into(), why: format!("its run.json is damaged: {e}") };
     match std::fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text).map(Some).map_err(damaged),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),

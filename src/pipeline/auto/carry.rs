@@ -17,7 +17,8 @@ pub(super) fn stages_ahead(chosen: Strategy, course: &[Strategy], with_keep: boo
         _ => chosen,
     };
     let of = |s: Strategy| strategy::road(s).map(|r| r.stages()).unwrap_or_default();
-    let yardstick = if with_keep && first != Strategy::Keep && first != Strategy::Parallel { of(Strategy::Keep) } else { &[] };
+    let yardstick =
+        if with_keep && first != Strategy::Keep && first != Strategy::Parallel { of(Strategy::Keep) } else { &[] };
     of(first).iter().chain(yardstick).map(|(name, _)| (*name).to_string()).collect()
 }
 

@@ -127,11 +127,7 @@ pub struct RunPlan {
 }
 
 /// Everything up to training, and nothing written.
-pub fn plan(
-    settings: &Settings,
-    request: &AutoRequest,
-    observer: &mut dyn Observer,
-) -> Result<RunPlan, PipelineError> {
+pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Observer) -> Result<RunPlan, PipelineError> {
     must_be_free(&request.out)?;
     let rules = settings.rules()?;
     let ground = Ground::prepare(&rules, request, None, observer)?;

@@ -91,8 +91,7 @@ pub(super) fn prepare(
         Some(profile) => profile.clone(),
         None => {
             let (source, candidate) = (&source, &candidate);
-            let inputs =
-                ProfileInputs { source, candidate, corpus: Some(&corpus), model: Some(base.summary()) };
+            let inputs = ProfileInputs { source, candidate, corpus: Some(&corpus), model: Some(base.summary()) };
             let mut profile = analyze::profile(&inputs, observer)?;
             if let Some(warning) = leak(&train, &eval) {
                 observer.observe(&Event::Note { text: format!("warning: {warning}") });
@@ -170,7 +169,9 @@ pub(super) fn grow(
     let path = request.out.join("grown").join("tokenizer.json");
     if !path.exists() {
         let size = inputs.base.config().size;
-        let linear = size.layers * size.hidden * (2 * size.heads * size.head_dim + 2 * size.kv_heads * size.head_dim + 3 * size.intermediate);
+        let linear = size.layers
+            * size.hidden
+            * (2 * size.heads * size.head_dim + 2 * size.kv_heads * size.head_dim + 3 * size.intermediate);
         let growth = Growth {
             // A row's share of what a token costs: the head computes one product a row.
             row_cost: size.hidden as f64 / (linear + size.rows * size.hidden) as f64,

@@ -218,8 +218,7 @@ impl Ground {
         let resources = Resources { memory, ..request.resources.clone() };
         let (profile, executable) = (&self.inputs.profile, self.executable());
         let (decision, _) =
-            decide_on(settings, rules, profile, &resources, Some(&costs), &executable, Some(self.train_bytes))
-                ?;
+            decide_on(settings, rules, profile, &resources, Some(&costs), &executable, Some(self.train_bytes))?;
         Ok((decision, costs))
     }
 }
@@ -295,6 +294,14 @@ fn execute(
         true => Some(inputs::grow(inputs, request, observer)?),
         false => None,
     };
+    let candidate_files = TokenizerFiles::beside(&inputs.candidate.path);
+    let both = match chosen == Strategy::Structural || course.contains(&Strategy::Structural) {
+        true => {
+            let coder = Coder::of(inputs.candidate.tokenizer.clone(), &inputs.candidate.vocabulary)?;
+            Some(coder.shifted(inputs.base.config().size.rows as u32))
+        }
+        false => None,
+    };
     let grown_files = grown.as_ref().map(|g| TokenizerFiles::beside(&g.file.path));
     let mapping = analyze::mapping(&inputs.source, &inputs.candidate);
     let watched = run.decision.action == Action::ExecuteWatched;
@@ -326,12 +333,17 @@ fn execute(
         candidate: Tokens {
             coder: &ground.candidate,
             vocabulary: &inputs.candidate.vocabulary,
-            files: &TokenizerFiles::beside(&inputs.candidate.path),
+            files: &candidate_files,
         },
         mapping: &mapping,
         grown: grown.as_ref().zip(grown_files.as_ref()).map(|(g, files)| Grown {
             tokens: Tokens { coder: &g.coder, vocabulary: &g.file.vocabulary, files },
             mapping: &g.mapping,
+        }),
+        both: both.as_ref().map(|coder| Tokens {
+            coder,
+            vocabulary: &inputs.candidate.vocabulary,
+            files: &candidate_files,
         }),
         method: request.method.as_deref().map(str::parse).transpose()?,
         profile: &run.profile,
