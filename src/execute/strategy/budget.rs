@@ -17,13 +17,21 @@ pub struct Budget {
     left: Vec<String>,
     /// Seconds that one evaluation of the held-out text takes, loading a model included.
     pub evaluation: f64,
+    /// How many times as long one takes with the other vocabulary, at least 1.
+    heavier: f64,
 }
 
 impl Budget {
     /// `seconds` from now, for these stages.
     pub fn new(seconds: f64, estimates: BTreeMap<String, f64>, left: Vec<String>) -> Self {
         let ends = Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
-        Self { ends, estimates, left, evaluation: 0.0 }
+        Self { ends, estimates, left, evaluation: 0.0, heavier: 1.0 }
+    }
+
+    /// Where an evaluation with the other vocabulary takes `heavier` times as long as one of the base.
+    pub fn with_evaluations(mut self, heavier: f64) -> Self {
+        self.heavier = heavier.max(1.0);
+        self
     }
 
     /// Seconds that are left.
@@ -44,7 +52,7 @@ impl Budget {
         // Each stage ends with an evaluation and a folder; the winner is read back and evaluated once more. Every stage
         // that waits evaluates once before it begins.
         let ends = stages.len() + 2 * waiting.len() + 1;
-        let free = (self.remaining() * (1.0 - SLACK) - ends as f64 * self.evaluation).max(1e-3);
+        let free = (self.remaining() * (1.0 - SLACK) - ends as f64 * self.evaluation * self.heavier).max(1e-3);
         stages.iter().map(|s| free * estimate(s) / all).collect()
     }
 }

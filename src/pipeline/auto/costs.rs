@@ -59,6 +59,15 @@ pub(super) fn costs(inputs: &Prepared, eval_tokens: [u64; 2], speed: cost::Speed
     costs
 }
 
+/// How many times as long the held-out text takes with the candidate's vocabulary as with the original's.
+pub(super) fn evaluation_on_candidate(inputs: &Prepared, eval_tokens: [u64; 2]) -> f64 {
+    let s = inputs.base.config().size;
+    let linear = s.layers * (2 * s.hidden * (s.heads + s.kv_heads) * s.head_dim + 3 * s.hidden * s.intermediate);
+    let pass = |rows: usize, tokens: u64| (linear + rows * s.hidden) as f64 * tokens as f64;
+    let [source, candidate] = eval_tokens;
+    pass(inputs.candidate.vocabulary.rows(), candidate) / pass(s.rows, source).max(1.0)
+}
+
 /// Estimated seconds by stage, in the proportions of the stages' work; the device's speed is in the strategies' costs.
 pub(super) fn by_stage(inputs: &Prepared, eval_tokens: [u64; 2], costs: &Costs) -> BTreeMap<String, f64> {
     let mut seconds = BTreeMap::new();

@@ -320,7 +320,8 @@ fn execute(
     let budget = request.resources.budget.map(|all| {
         let stages = carry::stages_ahead(chosen, &course, request.with_keep);
         let left = all - spent - began.elapsed().as_secs_f64();
-        Budget::new(left, costs::by_stage(inputs, ground.eval_tokens, costs), stages)
+        let heavier = costs::evaluation_on_candidate(inputs, ground.eval_tokens);
+        Budget::new(left, costs::by_stage(inputs, ground.eval_tokens, costs), stages).with_evaluations(heavier)
     });
     let second = (request.resources.devices > 1).then(|| device::another(&ground.device));
     let mut work = Work {
