@@ -6,6 +6,7 @@ mod auto;
 mod decide;
 mod demo;
 mod failure;
+mod grow;
 mod history;
 mod inputs;
 mod model;

@@ -5,3 +5,4 @@ mod flow;
 mod model;
 mod program;
 mod real_pair;
+mod runs;

@@ -31,9 +31,7 @@ pub use stream::{Filler, NewTable, write_with_tables};
 pub use structural::Bridges;
 pub use weights::{Storage, StoredMatrix, Weights};
 
-#[cfg(test)]
-pub(crate) use save::Outgoing;
-pub(crate) use save::{held_tensor, write_tensors};
+pub(crate) use save::{Outgoing, held_tensor, write_tensors};
 pub(crate) use structural::SECOND;
 
 #[cfg(test)]
