@@ -94,7 +94,8 @@ fn quantity(text: &str, units: &[(&str, f64)], example: &str) -> Result<f64, Str
     if number > 0.0 { Ok(number * factor) } else { Err(wrong()) }
 }
 
-fn duration(text: &str) -> Result<f64, String> {
+/// A time in seconds, such as 18h.
+pub fn duration(text: &str) -> Result<f64, String> {
     quantity(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)], "90s, 45m, 18h or 2d")
 }
 

@@ -13,6 +13,7 @@ mod pretrain;
 mod progress;
 mod rules;
 mod scorer;
+mod serve;
 
 use crate::domain::fault::Kind;
 use crate::domain::outcome::Status;
@@ -110,6 +111,11 @@ enum Command {
     /// Make a tokenizer
     #[command(subcommand)]
     Tokenizer(model::Tokenizer),
+    /// Answer over HTTP: decisions, runs, pages
+    Serve(serve::Serve),
+    /// Who may ask a service
+    #[command(subcommand)]
+    Token(serve::Token),
 }
 
 /// What every command needs to do its work and to show it.
@@ -213,6 +219,8 @@ pub fn main() -> ExitCode {
         Command::Generate(c) => c.call(&session),
         Command::Merge(c) => c.call(&session),
         Command::Tokenizer(c) => c.call(&session),
+        Command::Serve(c) => c.call(&session),
+        Command::Token(c) => c.call(&session),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

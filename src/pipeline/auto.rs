@@ -20,7 +20,7 @@ use crate::execute::strategy::{self, Road, TokenizerFiles, Tokens, Work};
 use crate::execute::tokenizer::Coder;
 use crate::execute::train::memory;
 use crate::execute::{cost, device};
-use crate::record::{self, Journal, run_id};
+use crate::record::{self, Journal};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -221,7 +221,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
 
     let history = settings.history()?;
     let mut run = Run {
-        id: run_id(jiff::Timestamp::now(), rand::random()),
+        id: settings.new_run_id(),
         started: now(),
         ended: None,
         status: None,
@@ -232,7 +232,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         outcome: None,
         feedback: Vec::new(),
     };
-    history.begin(&run)?;
+    settings.begin(&history, &run)?;
 
     let clock = Instant::now();
     let mapping = analyze::mapping(&prepared.source, &prepared.candidate);

@@ -1,6 +1,7 @@
 //! analyse -> decide -> execute -> record -> learn, wired together. The stages do not know each other; whoever
 //! needs two of them comes here. What a user typed and how results look is not known here.
 
+mod advisor;
 mod auto;
 mod demo;
 mod evidence;
@@ -11,6 +12,10 @@ mod tables;
 pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
 pub use crate::learn::Growth;
+pub use crate::record::{
+    Cancelled, Ending, Job, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal, run_id,
+};
+pub use advisor::{Advisor, Stamp};
 pub use auto::{AutoRequest, auto};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use evidence::{Advice, Inputs, analyze, decide};
@@ -18,7 +23,7 @@ pub use model::{
     EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge,
     methods, train_tokenizer, transplant,
 };
-pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
+pub use past::{describe, export, export_lines, give_feedback, import, repair, run, runs, verify};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
@@ -39,6 +44,7 @@ use std::path::{Path, PathBuf};
 pub struct Settings {
     rules: Option<PathBuf>,
     history: PathBuf,
+    run_id: Option<String>,
 }
 
 impl Settings {
@@ -52,7 +58,26 @@ impl Settings {
                 _ => here.join("hibrit.redb"),
             }
         });
-        Self { rules, history }
+        Self { rules, history, run_id: None }
+    }
+
+    /// The same for one run, whose id in the history is settled beforehand: carried out again after a crash, it takes
+    /// the place of what the crash has left, and never stands there twice.
+    pub fn for_run(&self, id: &str) -> Self {
+        Self { run_id: Some(id.into()), ..self.clone() }
+    }
+
+    /// The id of a run that begins.
+    fn new_run_id(&self) -> String {
+        self.run_id.clone().unwrap_or_else(|| run_id(jiff::Timestamp::now(), rand::random()))
+    }
+
+    /// Writes down that a run begins.
+    fn begin(&self, history: &History, run: &crate::domain::run::Run) -> Result<(), PipelineError> {
+        match history.begin(run) {
+            Err(RecordError::Exists { .. }) if self.run_id.is_some() => Ok(history.update(run)?),
+            other => Ok(other?),
+        }
     }
 
     fn rules(&self) -> Result<RuleBook, PipelineError> {
@@ -124,6 +149,34 @@ pub enum PipelineError {
     /// An override does not fit.
     #[error("`{name}` cannot be {value}: {reason}")]
     OverrideValue { name: String, value: String, reason: String },
+}
+
+/// Expected refusals of queue and history, for whoever answers them in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Snag {
+    /// There is no such job.
+    NoJob,
+    /// There is no such run, or no history at all.
+    NoRun,
+    /// The job is not in the state that is needed.
+    WrongState,
+    /// Somebody else holds the history.
+    Busy,
+}
+
+impl PipelineError {
+    /// Which expected refusal it is, if it is one.
+    pub fn snag(&self) -> Option<Snag> {
+        match self {
+            Self::Record(RecordError::NoJob { .. }) => Some(Snag::NoJob),
+            Self::Record(RecordError::WrongState { .. }) => Some(Snag::WrongState),
+            Self::Record(RecordError::Unknown { .. } | RecordError::Ambiguous { .. }) | Self::NoHistory { .. } => {
+                Some(Snag::NoRun)
+            }
+            Self::Record(RecordError::Busy { .. }) => Some(Snag::Busy),
+            _ => None,
+        }
+    }
 }
 
 impl Fault for PipelineError {
