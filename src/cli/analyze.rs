@@ -15,6 +15,9 @@ pub struct Analyze {
 impl Analyze {
     /// Measures and prints.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
+        if let Some(remote) = session.remote()? {
+            return remote.analyze(&self.inputs.order()?);
+        }
         let mut progress = session.progress();
         let profile = pipeline::analyze(&self.inputs.inputs(), &mut progress)?;
         drop(progress);

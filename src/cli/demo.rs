@@ -1,6 +1,7 @@
 //! `hibrit demo`: the whole flow on a sample that the program makes itself.
 
 use super::{Failure, Session};
+use crate::http::api::{DemoTask, RunOrder, RunTask};
 use crate::pipeline::{self, Effort};
 use crate::sample;
 use clap::Args;
@@ -23,6 +24,9 @@ pub struct Demo {
 impl Demo {
     /// Makes the sample, runs `auto` on it and prints the report.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
+        if let Some(remote) = session.remote()? {
+            return remote.run(&RunOrder { task: RunTask::Demo(DemoTask { quick: self.quick, seed: self.seed }) });
+        }
         let out = self.out.unwrap_or_else(|| free_folder("hibrit-demo"));
         let effort = if self.quick { Effort::Quick } else { Effort::Full };
         let texts = sample::bilingual(self.seed, effort.base_bytes(), effort.target_bytes());

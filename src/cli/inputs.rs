@@ -1,7 +1,9 @@
 //! Arguments that several commands share, turned into the pipeline's requests.
 
 use super::failure::Failure;
+use super::remote::name;
 use crate::domain::resources::{Priority, Resources};
+use crate::http::api::InputsOrder;
 use crate::pipeline::Inputs;
 use clap::Args;
 use std::path::PathBuf;
@@ -49,7 +51,34 @@ impl InputArgs {
     }
 }
 
+impl InputArgs {
+    /// As a service wants them: names of its catalog.
+    ///
+    /// # Errors
+    /// Ways of reading that a service does not know.
+    pub fn order(&self) -> Result<InputsOrder, Failure> {
+        self.reading.must_be_plain()?;
+        Ok(InputsOrder {
+            source: self.source.as_deref().map(name),
+            candidate: name(&self.candidate),
+            corpus: self.corpus.iter().map(|p| name(p)).collect(),
+            model: self.model.as_deref().map(name),
+        })
+    }
+}
+
 impl ReadingArgs {
+    /// Refuses what a service cannot be told.
+    ///
+    /// # Errors
+    /// Another field, or lossy reading.
+    pub fn must_be_plain(&self) -> Result<(), Failure> {
+        match self.field == "text" && !self.lossy {
+            true => Ok(()),
+            false => Err(Failure::usage("--field and --lossy are not for a service", "leave them out with --server")),
+        }
+    }
+
     /// As the corpus reader wants them.
     pub fn options(&self) -> crate::pipeline::CorpusOptions {
         crate::pipeline::CorpusOptions { field: self.field.clone(), lossy: self.lossy }

@@ -309,23 +309,22 @@ impl AutoTask {
                 return Err(Refusal::unprocessable(format!("no {what} text is named")));
             }
         }
+        let model = catalog.resolve(What::Model, &self.model)?;
+        let candidate = catalog.resolve(What::Tokenizer, &self.candidate)?;
+        let (train, eval) = (texts(catalog, &self.train)?, texts(catalog, &self.eval)?);
+        let plain = AutoRequest::new(model, candidate, train, eval, out);
         Ok(AutoRequest {
-            model: catalog.resolve(What::Model, &self.model)?,
             source: self.source.as_deref().map(|n| catalog.resolve(What::Tokenizer, n)).transpose()?,
-            candidate: catalog.resolve(What::Tokenizer, &self.candidate)?,
-            train: texts(catalog, &self.train)?,
-            eval: texts(catalog, &self.eval)?,
-            out,
             strategy: self.strategy,
             with_keep: self.with_keep,
             train_bytes: self.train_bytes,
-            eval_bytes: self.eval_bytes.unwrap_or(1_000_000),
+            eval_bytes: self.eval_bytes.unwrap_or(plain.eval_bytes),
             overrides: self.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             seed: self.seed,
             device: device.into(),
             resources: self.resources.resources()?,
-            reading: CorpusOptions::default(),
             stop,
+            ..plain
         })
     }
 }

@@ -110,6 +110,15 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
         recorder.observe(&Event::Note { text: format!("Attempt {}: going on from what is there", job.attempts) });
     }
     let out = service.catalog.output(&job.id);
+    // The flow itself lies in the folder `run` below a demo's.
+    let flow = if matches!(order.task, RunTask::Demo(_)) { out.join("run") } else { out.clone() };
+    if pipeline::has_begun(&flow) {
+        let run = pipeline::resume(&settings, &flow, &track.stop, &mut recorder)?;
+        recorder.finish()?;
+        return Ok(ending_of(&run));
+    }
+    // What died before the run had begun has left nothing that counts.
+    start_over(&out)?;
     let run = match order.task {
         RunTask::Demo(demo) => {
             let effort = if demo.quick { Effort::Quick } else { Effort::Full };
@@ -119,7 +128,6 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
                 target_train: texts.target_train,
                 target_eval: texts.target_eval,
             };
-            start_over(&out)?;
             pipeline::demo(&settings, &sample, effort, &out, demo.seed, &track.stop, &mut recorder)?
         }
         RunTask::Auto(auto) => {
@@ -127,7 +135,6 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
                 Ok(request) => request,
                 Err(refusal) => return Ok(Ending::Failed(refusal.problem().detail.clone())),
             };
-            start_over(&out)?;
             pipeline::auto(&settings, &request, &mut recorder)?
         }
     };

@@ -5,9 +5,11 @@ mod advisor;
 mod auto;
 mod demo;
 mod evidence;
+mod grow;
 mod model;
 mod past;
 mod tables;
+mod transplant;
 
 pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
@@ -16,18 +18,22 @@ pub use crate::record::{
     Cancelled, Ending, Job, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal, run_id,
 };
 pub use advisor::{Advisor, Stamp};
-pub use auto::{AutoRequest, auto};
+pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, has_begun, plan, resume, run_all};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use evidence::{Advice, Inputs, analyze, decide};
+pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
 pub use model::{
-    EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge,
-    methods, train_tokenizer, transplant,
+    EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
+    generate, merge, train_tokenizer,
 };
-pub use past::{describe, export, export_lines, give_feedback, import, repair, run, runs, verify};
+pub use past::{describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
 };
+
+pub use crate::execute::structural::View;
+pub use transplant::{Padding, TransplantRequest, Transplanted, Which, default_method, methods, transplant};
 
 use crate::analyze::AnalyzeError;
 use crate::corpus::CorpusError;
@@ -128,6 +134,18 @@ pub enum PipelineError {
     /// The output folder is taken.
     #[error("the output folder {} {}", path.display(), if *run { "already holds a run" } else { "is not empty" })]
     Occupied { path: PathBuf, run: bool },
+    /// A folder that no run can be gone on from.
+    #[error("there is no run to go on with in {}: {why}", path.display())]
+    NoRun { path: PathBuf, why: String },
+    /// The candidate has no tokens for the text.
+    #[error(
+        "the candidate {candidate} loses {:.1}% of the held-out text's bytes to unknown tokens, and {:.0}% is the most",
+        100.0 * share, 100.0 * most
+    )]
+    Unwritable { candidate: String, share: f64, most: f64 },
+    /// A budget in which nothing can be learnt.
+    #[error("{strategy} needs about {needed:.0} s and the budget is {budget:.0} s: too little for anything")]
+    TooLittleTime { strategy: crate::domain::strategy::Strategy, budget: f64, needed: f64 },
     /// A file could not be read or written.
     #[error("cannot {verb} {}", path.display())]
     File { verb: &'static str, path: PathBuf, source: std::io::Error },
@@ -191,7 +209,8 @@ impl Fault for PipelineError {
             Self::Occupied { .. } | Self::NoTable { .. } | Self::Override { .. } | Self::OverrideValue { .. } => {
                 Kind::Usage
             }
-            Self::TooFewRows { .. } | Self::NoHistory { .. } => Kind::Input,
+            Self::TooFewRows { .. } | Self::NoHistory { .. } | Self::NoRun { .. } => Kind::Input,
+            Self::Unwritable { .. } | Self::TooLittleTime { .. } => Kind::Infeasible,
             Self::Interrupted => Kind::Interrupted,
             Self::File { verb, .. } => {
                 if *verb == "read" {
@@ -211,7 +230,18 @@ impl Fault for PipelineError {
             Self::Execute(e) => e.hint(),
             Self::Record(e) => e.hint(),
             Self::Learn(e) => e.hint(),
+            Self::Occupied { run: true, .. } => {
+                Some("go on with that run with --resume, name another folder with --out, or remove this one".into())
+            }
             Self::Occupied { .. } => Some("name another folder with --out, or remove this one".into()),
+            Self::NoRun { .. } => Some("start it anew with `hibrit auto` in another folder".into()),
+            Self::Unwritable { .. } => {
+                Some("take `keep` or `extend`, or a candidate that was made for this language and script".into())
+            }
+            Self::TooLittleTime { needed, .. } => Some(format!(
+                "give at least {:.0} s with --budget, or less text with --train-bytes; all of it takes about {needed:.0} s",
+                (needed * 0.05).ceil()
+            )),
             Self::File { .. } => Some("check that the path is right and may be written".into()),
             Self::TooFewRows { .. } => Some("give the tokenizer that the model was trained with, with --source".into()),
             Self::Override { known, .. } => Some(format!("write STAGE.FIELD=VALUE or FIELD=VALUE; known: {known}")),
@@ -232,7 +262,10 @@ fn must_be_free(out: &Path) -> Result<(), PipelineError> {
         Err(source) => Err(PipelineError::File { verb: "use", path: out.into(), source }),
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => Err(PipelineError::Occupied { path: out.into(), run: out.join("run.json").is_file() }),
+            Some(_) => Err(PipelineError::Occupied {
+                path: out.into(),
+                run: ["run.json", "begun.json"].iter().any(|f| out.join(f).is_file()),
+            }),
         },
     }
 }

@@ -40,6 +40,11 @@ pub fn export_lines(settings: &Settings) -> Result<(Vec<u8>, u64), PipelineError
     Ok((lines, count))
 }
 
+/// Writes what an export elsewhere has given.
+pub fn write_export(to: &Path, lines: &[u8]) -> Result<(), PipelineError> {
+    super::write_whole(to, lines)
+}
+
 /// Reads records that export wrote.
 pub fn import(settings: &Settings, from: &Path) -> Result<ImportReport, PipelineError> {
     let file = File::open(from).map_err(|source| PipelineError::File { verb: "read", path: from.into(), source })?;

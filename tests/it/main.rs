@@ -2,5 +2,7 @@
 
 mod bad_input;
 mod flow;
+mod model;
 mod program;
 mod real_pair;
+mod runs;

@@ -5,7 +5,7 @@ use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::matrix::Matrix;
 use super::source::Stored;
-use super::weights::Weights;
+use super::weights::{StoredMatrix, Weights};
 use crate::domain::profile::ModelSummary;
 use crate::execute::ExecuteError;
 use burn::tensor::Device;
@@ -83,6 +83,12 @@ impl ModelFolder {
                 .ok_or_else(|| ExecuteError::Mismatch(format!("{name} is not {} x {}", size.rows, size.hidden)))
         };
         Ok((read(EMBEDDINGS)?, if size.tied { None } else { Some(read(HEAD)?) }))
+    }
+
+    /// The input embeddings and, where it is a matrix of its own, the output matrix, to be read row by row.
+    pub fn tables(&self) -> (Option<StoredMatrix<'_>>, Option<StoredMatrix<'_>>) {
+        let output = if self.config.size.tied { None } else { self.weights.matrix(HEAD) };
+        (self.weights.matrix(EMBEDDINGS), output)
     }
 
     /// The decoder, on `device`, as f32, all of it frozen. Every weight is read from the map once.
