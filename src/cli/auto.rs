@@ -28,6 +28,10 @@ pub struct Auto {
     /// Where the results go: a folder that does not exist yet, or is empty
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Try something else than decided with this probability, so that the history learns of it [default with the option
+    /// alone: 0.05]
+    #[arg(long, value_name = "P", num_args = 0..=1, default_missing_value = "0.05", value_parser = probability)]
+    explore: Option<f64>,
     /// Run `keep` as well, on the same text, as the yardstick
     #[arg(long)]
     with_keep: bool,
@@ -62,6 +66,13 @@ pub struct Run {
     auto: Auto,
 }
 
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("a probability from 0 to 1".into()),
+    }
+}
+
 impl Auto {
     fn request(&self, strategy: Option<Strategy>, session: &Session) -> Result<pipeline::AutoRequest, Failure> {
         Ok(pipeline::AutoRequest {
@@ -72,6 +83,7 @@ impl Auto {
             eval: self.eval.clone(),
             out: self.out.clone(),
             strategy,
+            explore: self.explore,
             with_keep: self.with_keep,
             train_bytes: self.train_bytes,
             eval_bytes: self.eval_bytes,

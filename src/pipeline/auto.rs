@@ -1,7 +1,7 @@
 //! The whole flow on a model: analyse, decide, execute, choose, export, record.
 
 use super::evidence::decide_on;
-use super::{PipelineError, Settings, must_be_free, now, write_whole};
+use super::{PipelineError, Settings, log, must_be_free, now, price, write_whole};
 use crate::analyze::{self, ProfileInputs, TokenizerFile};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::decide::race::{self, Finish};
@@ -12,14 +12,14 @@ use crate::domain::directive::Reviewer;
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::{Branch, Evaluation, Outcome, Side, Status};
 use crate::domain::profile::Profile;
-use crate::domain::resources::{Costs, Resources};
+use crate::domain::resources::Resources;
 use crate::domain::run::{Request, Run};
 use crate::domain::strategy::{StageConfig, Strategy};
+use crate::execute::device;
 use crate::execute::model::ModelFolder;
 use crate::execute::strategy::{self, Road, TokenizerFiles, Tokens, Work};
 use crate::execute::tokenizer::Coder;
 use crate::execute::train::memory;
-use crate::execute::{cost, device};
 use crate::record::{self, Journal, run_id};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
@@ -45,6 +45,8 @@ pub struct AutoRequest {
     pub out: PathBuf,
     /// A strategy that the user insists on.
     pub strategy: Option<Strategy>,
+    /// With this probability something else than decided is tried, so that the history learns of it; `None` never does.
+    pub explore: Option<f64>,
     /// Whether to run `keep` beside it as the yardstick.
     pub with_keep: bool,
     /// No more of the training text than this.
@@ -157,46 +159,6 @@ fn bytes_of(documents: &[String]) -> u64 {
     documents.iter().map(|d| d.len() as u64).sum()
 }
 
-/// What each strategy that can be executed would cost.
-fn costs(prepared: &Prepared, eval_tokens: [u64; 2], speed: cost::Speed) -> Costs {
-    let ratio = prepared.profile.token_ratio.map_or(1.0, |r| r.get());
-    let source_tokens = prepared
-        .profile
-        .corpus
-        .as_ref()
-        .map_or(0, |c| (c.tokens.source as f64 * bytes_of(&prepared.train) as f64 / c.bytes.max(1) as f64) as u64);
-    let config = prepared.base.config();
-    let estimate = |stage: &str, side: Side| {
-        let stage = prepared.stages.get(stage)?;
-        let load = match side {
-            Side::Source => cost::Load {
-                train_tokens: source_tokens,
-                eval_tokens: eval_tokens[0],
-                rows: config.size.rows as u64,
-                sequence: stage.sequence as u64,
-            },
-            Side::Candidate => cost::Load {
-                train_tokens: (source_tokens as f64 * ratio) as u64,
-                eval_tokens: eval_tokens[1],
-                rows: prepared.candidate.vocabulary.rows() as u64,
-                sequence: (stage.sequence as f64 * ratio) as u64,
-            },
-        };
-        Some(cost::stage(config, stage, &load, speed))
-    };
-    let mut costs = Costs::new();
-    for road in strategy::ROADS {
-        let total = road.stages().iter().try_fold(None, |sum: Option<_>, (stage, side)| {
-            let one = estimate(stage, *side)?;
-            Some(Some(sum.map_or(one, |s| cost::both(&s, &one))))
-        });
-        if let Some(Some(total)) = total {
-            costs.insert(road.strategy(), total);
-        }
-    }
-    costs
-}
-
 /// Carries the whole flow out. The run is in the history whatever happens after it began.
 pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Observer) -> Result<Run, PipelineError> {
     must_be_free(&request.out)?;
@@ -209,13 +171,23 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let eval_tokens = [source_coder.count(&prepared.eval)?, candidate_coder.count(&prepared.eval)?];
 
     let train_bytes = bytes_of(&prepared.train);
-    let speed = cost::measure(&device.device, &device.name)?;
-    let costs = costs(&prepared, eval_tokens, speed);
+    let costs = price::costs(&price::Plan {
+        config: prepared.base.config(),
+        stages: &prepared.stages,
+        profile: &prepared.profile,
+        train_bytes,
+        eval_tokens,
+        speed: price::speed(settings, &device, observer)?,
+    });
     let executable: Vec<Strategy> = strategy::ROADS.iter().map(|r| r.strategy()).collect();
     let resources = Resources { memory: request.resources.memory.or_else(memory::total), ..request.resources.clone() };
     let (decision, _) =
         decide_on(settings, &rules, &prepared.profile, &resources, Some(&costs), &executable, Some(train_bytes))?;
-    let chosen = request.strategy.unwrap_or(decision.strategy);
+    let (chosen, propensity) = match (request.strategy, request.explore) {
+        (Some(forced), _) => (forced, log::certain()),
+        (None, Some(epsilon)) => log::explore(&decision, epsilon, &executable, request.seed),
+        (None, None) => (decision.strategy, log::certain()),
+    };
     let road = strategy::road(chosen)?;
     say_decision(&decision, chosen, observer);
 
@@ -233,6 +205,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         feedback: Vec::new(),
     };
     history.begin(&run)?;
+    log::of_run(&history, &run, chosen, propensity)?;
 
     let clock = Instant::now();
     let mapping = analyze::mapping(&prepared.source, &prepared.candidate);
@@ -328,7 +301,7 @@ fn say_decision(decision: &Decision, chosen: Strategy, observer: &mut dyn Observ
         format!("Decided: {chosen} (confidence {:.2}). {}", decision.confidence.get(), decision.because)
     } else {
         format!(
-            "Carrying out {chosen} as asked; the recommendation would be {}. {}",
+            "Carrying out {chosen}, as was asked for or drawn to explore; the recommendation would be {}. {}",
             decision.strategy, decision.because
         )
     };

@@ -243,6 +243,7 @@ pub fn demo(
         eval: vec![target_eval],
         out: out.join("run"),
         strategy: None,
+        explore: None,
         with_keep: true,
         train_bytes: None,
         eval_bytes: effort.eval_bytes(),

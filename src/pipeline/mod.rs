@@ -4,8 +4,10 @@
 mod auto;
 mod demo;
 mod evidence;
+mod log;
 mod model;
 mod past;
+mod price;
 mod tables;
 
 pub use crate::corpus::CorpusOptions;
@@ -13,15 +15,16 @@ pub use crate::decide::rules::inspect::Grid;
 pub use crate::learn::Growth;
 pub use auto::{AutoRequest, auto};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
-pub use evidence::{Advice, Inputs, analyze, decide};
+pub use evidence::{Advice, Inputs, Plan, analyze, decide};
+pub use log::{Replay, decision, decisions, hindsight, replay};
 pub use model::{
     EvalRequest, GenerateRequest, MergeRequest, TokenizerRequest, TransplantRequest, evaluate, generate, merge,
     methods, train_tokenizer, transplant,
 };
-pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
+pub use past::{compare, describe, export, give_feedback, import, repair, run, runs, verify};
 pub use tables::{
-    check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
-    test_rules,
+    check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, show_rules, simulate_scorer, test_rules,
+    write_schemas,
 };
 
 use crate::analyze::AnalyzeError;
@@ -115,6 +118,9 @@ pub enum PipelineError {
     /// There are no past runs.
     #[error("there is no history at {} yet", path.display())]
     NoHistory { path: PathBuf },
+    /// No logged decision, or several, fit.
+    #[error("{} logged decisions have an id that begins with `{wanted}`", if *matching == 0 { "no".to_string() } else { matching.to_string() })]
+    NoDecision { wanted: String, matching: usize, known: String },
     /// A table that is not there.
     #[error("there is no table `{name}`")]
     NoTable { name: String, known: String },
@@ -135,9 +141,11 @@ impl Fault for PipelineError {
             Self::Execute(e) => e.kind(),
             Self::Record(e) => e.kind(),
             Self::Learn(e) => e.kind(),
-            Self::Occupied { .. } | Self::NoTable { .. } | Self::Override { .. } | Self::OverrideValue { .. } => {
-                Kind::Usage
-            }
+            Self::NoDecision { .. }
+            | Self::Occupied { .. }
+            | Self::NoTable { .. }
+            | Self::Override { .. }
+            | Self::OverrideValue { .. } => Kind::Usage,
             Self::TooFewRows { .. } | Self::NoHistory { .. } => Kind::Input,
             Self::Interrupted => Kind::Interrupted,
             Self::File { verb, .. } => {
@@ -165,6 +173,10 @@ impl Fault for PipelineError {
             Self::NoHistory { .. } => {
                 Some("run `hibrit demo` or `hibrit auto` first, or name another with --history".into())
             }
+            Self::NoDecision { known, .. } if known.is_empty() => {
+                Some("`hibrit decide`, `hibrit auto` and `hibrit run` log their decisions".into())
+            }
+            Self::NoDecision { known, .. } => Some(format!("the latest are {known}")),
             Self::NoTable { known, .. } => Some(format!("the tables are {known}")),
             Self::Interrupted => None,
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
