@@ -1,6 +1,7 @@
 //! The program from outside: what a user types and what comes back.
 
 mod bad_input;
+mod decisions;
 mod flow;
 mod model;
 mod program;
