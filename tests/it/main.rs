@@ -3,6 +3,7 @@
 mod bad_input;
 mod flow;
 mod model;
+mod plot;
 mod program;
 mod real_pair;
 mod runs;
