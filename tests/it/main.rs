@@ -4,6 +4,7 @@ mod bad_input;
 mod decisions;
 mod flow;
 mod model;
+mod plot;
 mod program;
 mod real_pair;
 mod runs;
