@@ -277,7 +277,9 @@ fn flatten(name: &str, value: &Value, into: &mut BTreeMap<String, String>) {
             }
         }
         Value::Array(items) => {
-            let own = |item: &Value| ["name", "strategy", "row", "class"].iter().find_map(|k| item[*k].as_str().map(str::to_string));
+            let own = |item: &Value| {
+                ["name", "strategy", "row", "class"].iter().find_map(|k| item[*k].as_str().map(str::to_string))
+            };
             for (i, item) in items.iter().enumerate() {
                 let key = own(item).unwrap_or_else(|| i.to_string());
                 flatten(&format!("{name}.{key}"), item, into);
@@ -299,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_run_does_not_differ_from_itself_and_another_differs_where_it_was_changed() {
-        let a = example::run("a", Strategy::Keep);
+        let a = example::run("a");
         assert_eq!(differences(&a, &a.clone()), []);
         let mut b = a.clone();
         b.request.seed = 99;
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_search_looks_into_names_and_notes_whatever_their_case() {
-        let mut run = example::run("20260101T000000Z-0", Strategy::Keep);
+        let mut run = example::run("20260101T000000Z-0");
         run.feedback.push(Feedback { at: String::new(), verdict: None, metric: None, note: Some("Reads WELL".into()) });
         let runs = [run];
         let find = |q: &str| Search { q: Some(q.into()), ..Search::default() }.find(&runs).unwrap().len();

@@ -2,7 +2,12 @@
 
 mod bad_input;
 mod flow;
+mod http;
+mod http_browser;
+mod http_crash;
+mod http_guard;
 mod model;
 mod program;
 mod real_pair;
 mod runs;
+mod service;
