@@ -11,13 +11,14 @@ use std::path::PathBuf;
 /// The two tokenizers, and what else there is to look at.
 #[derive(Debug, Args)]
 pub struct InputArgs {
-    /// The original tokenizer: a tokenizer.json or a folder that holds one [default: the model's]
+    /// The original tokenizer: a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id [default: the
+    /// model's]
     #[arg(long, value_name = "PATH", required_unless_present = "model")]
     source: Option<PathBuf>,
-    /// The candidate tokenizer: a tokenizer.json or a folder that holds one
+    /// The candidate tokenizer: a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id
     #[arg(long, value_name = "PATH")]
     candidate: PathBuf,
-    /// Text to measure on: .txt (a line is a document) or .jsonl; may be repeated
+    /// Text to measure on: .txt (a line is a document), .jsonl or .parquet, each also .gz or .zst; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1..)]
     corpus: Vec<PathBuf>,
     /// The model's Hugging Face folder
@@ -30,7 +31,7 @@ pub struct InputArgs {
 /// How text files are read.
 #[derive(Debug, Args)]
 pub struct ReadingArgs {
-    /// Field of .jsonl records that holds the text
+    /// Field of .jsonl records, or column of .parquet files, that holds the text
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub field: String,
     /// Replace invalid UTF-8 instead of stopping at it

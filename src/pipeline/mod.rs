@@ -8,6 +8,7 @@ mod evidence;
 mod grow;
 mod model;
 mod past;
+mod profile;
 mod tables;
 mod transplant;
 
@@ -27,6 +28,7 @@ pub use model::{
     generate, merge, train_tokenizer,
 };
 pub use past::{describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export};
+pub use profile::{Looking, measure};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
@@ -84,6 +86,11 @@ impl Settings {
             Err(RecordError::Exists { .. }) if self.run_id.is_some() => Ok(history.update(run)?),
             other => Ok(other?),
         }
+    }
+
+    /// Where profiles are kept: beside the history, in a file of their own that may be lost.
+    fn profile_cache(&self) -> PathBuf {
+        self.history.with_file_name("profiles.redb")
     }
 
     fn rules(&self) -> Result<RuleBook, PipelineError> {

@@ -44,7 +44,8 @@ fn estimate(inputs: &Prepared, eval_tokens: [u64; 2], stage: &str, side: Side, s
     Some(cost::stage(config, stage, &load, speed))
 }
 
-/// What each strategy that can be executed would cost. `adaptive` begins with another one: its cost is that one's.
+/// What each strategy that can be executed would cost. `adaptive` goes one of the other roads: it
+/// costs at least what the cheapest does.
 pub(super) fn costs(inputs: &Prepared, eval_tokens: [u64; 2], speed: cost::Speed) -> Costs {
     let mut costs = Costs::new();
     for road in strategy::ROADS {
@@ -55,6 +56,9 @@ pub(super) fn costs(inputs: &Prepared, eval_tokens: [u64; 2], speed: cost::Speed
         if let Some(Some(total)) = total {
             costs.insert(road.strategy(), total);
         }
+    }
+    if let Some(least) = costs.values().copied().min_by(|a, b| a.seconds.total_cmp(&b.seconds)) {
+        costs.insert(Strategy::Adaptive, least);
     }
     costs
 }
