@@ -155,10 +155,7 @@ impl History {
                 let feedback =
                     Feedback { at: pipeline::now(), verdict: args.verdict, metric: args.metric, note: args.note };
                 let run = pipeline::give_feedback(settings, &args.run, feedback)?;
-                session.print(
-                    || report::json::run(&run),
-                    || noted(&run.id, run.feedback.len() as u64),
-                )
+                session.print(|| report::json::run(&run), || noted(&run.id, run.feedback.len() as u64))
             }
             History::Export(to) => {
                 let count = pipeline::export(settings, &to.file)?;

@@ -148,15 +148,18 @@ impl Token {
                     Tokens::open(&create.place.state)?.create(&create.name, create.scope, crate::pipeline::now())?;
                 session.print(
                     || serde_json::json!({ "name": create.name, "scope": create.scope, "token": token }),
-                    || format!("{token}\n\nThis is the only time it is shown. Send it as `Authorization: Bearer TOKEN`."),
+                    || {
+                        format!(
+                            "{token}\n\nThis is the only time it is shown. Send it as `Authorization: Bearer TOKEN`."
+                        )
+                    },
                 )
             }
             Token::List(place) => {
                 let tokens = Tokens::open(&place.state)?;
                 let line = |t: &http::TokenInfo| format!("{}  {}  {}\n", t.created, t.scope, t.name);
-                let plain = |t: &http::TokenInfo| {
-                    serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created })
-                };
+                let plain =
+                    |t: &http::TokenInfo| serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created });
                 session.print(
                     || serde_json::json!({ "tokens": tokens.list().iter().map(plain).collect::<Vec<_>>() }),
                     || match tokens.list().is_empty() {

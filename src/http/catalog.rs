@@ -122,9 +122,14 @@ impl Catalog {
         let text = |path: &Path| path.is_file() && has_extension(path, &["txt", "jsonl", "parquet", "zst", "gz"]);
         let mut models = list(self.models.as_deref(), &model);
         let mut tokenizers = list(self.tokenizers.as_deref(), &tokenizer);
-        tokenizers.extend(models.iter().filter(|name| {
-            self.models.as_deref().is_some_and(|root| root.join(name).join("tokenizer.json").is_file())
-        }).cloned());
+        tokenizers.extend(
+            models
+                .iter()
+                .filter(|name| {
+                    self.models.as_deref().is_some_and(|root| root.join(name).join("tokenizer.json").is_file())
+                })
+                .cloned(),
+        );
         tokenizers.sort();
         tokenizers.dedup();
         let runs = std::fs::read_dir(&self.outputs).into_iter().flatten().flatten().take(ENTRIES);
@@ -235,10 +240,35 @@ mod tests {
         let (folder, catalog) = catalog();
         let absolute = folder.path().join("secret.json").display().to_string();
         let corpus = [
-            "..", "../secret.json", "small/../../secret.json", "./small", "/etc/passwd", &absolute, "small/", "//small",
-            "small//config.json", "~", "$HOME", "%2e%2e/secret.json", "..%2fsecret.json", "..\\secret.json", "small\0",
-            "sma*l", "{small,x}", "small\n", "file:///etc/passwd", "http://localhost/x", "Qwen/Qwen3-8B", ".hidden", "",
-            "\u{2025}/secret.json", "outputs/../..", "outputs/", "outputs", "outputs/..", "....//secret.json",
+            "..",
+            "../secret.json",
+            "small/../../secret.json",
+            "./small",
+            "/etc/passwd",
+            &absolute,
+            "small/",
+            "//small",
+            "small//config.json",
+            "~",
+            "$HOME",
+            "%2e%2e/secret.json",
+            "..%2fsecret.json",
+            "..\\secret.json",
+            "small\0",
+            "sma*l",
+            "{small,x}",
+            "small\n",
+            "file:///etc/passwd",
+            "http://localhost/x",
+            "Qwen/Qwen3-8B",
+            ".hidden",
+            "",
+            "\u{2025}/secret.json",
+            "outputs/../..",
+            "outputs/",
+            "outputs",
+            "outputs/..",
+            "....//secret.json",
         ];
         for name in corpus {
             assert!(catalog.resolve(What::Model, name).is_err(), "{name:?}");

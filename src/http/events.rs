@@ -64,7 +64,11 @@ async fn follow(
         Refusal::busy("event streams")
     })?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
-    let tail = Tail { path: service.live.journal(&id), offset: 0, next: last.or(from.after).map_or(0, |n: u64| n.saturating_add(1)) };
+    let tail = Tail {
+        path: service.live.journal(&id),
+        offset: 0,
+        next: last.or(from.after).map_or(0, |n: u64| n.saturating_add(1)),
+    };
     let (to, stream) = channel(AHEAD);
     tokio::spawn(async move {
         service.metrics.streams.inc();

@@ -89,11 +89,8 @@ async fn admit(service: &Arc<Service>, request: Request, next: Next) -> Result<R
         service.metrics.refused(reason);
         refusal
     };
-    let _counted = service
-        .requests
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| refused("requests", Refusal::busy("requests")))?;
+    let _counted =
+        service.requests.clone().try_acquire_owned().map_err(|_| refused("requests", Refusal::busy("requests")))?;
     check_host(service, &request).map_err(|r| refused("host", r))?;
     check_origin(service, &request).map_err(|r| refused("origin", r))?;
     check_token(service, &request).map_err(|r| refused("token", r))?;
@@ -191,10 +188,9 @@ fn check_token(service: &Service, request: &Request) -> Result<(), Refusal> {
     let needed = needed(request);
     match scope {
         None => Err(unknown()),
-        Some(scope) if scope < needed => Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            format!("the token allows {scope}, and this needs {needed}"),
-        )),
+        Some(scope) if scope < needed => {
+            Err(Refusal::new(StatusCode::FORBIDDEN, format!("the token allows {scope}, and this needs {needed}")))
+        }
         Some(_) => Ok(()),
     }
 }
@@ -203,10 +199,7 @@ fn check_length(service: &Service, request: &Request) -> Result<(), Refusal> {
     let length = text(request.headers(), &header::CONTENT_LENGTH)?.and_then(|v| v.parse::<u64>().ok());
     let most = service.config.limits.body as u64;
     match length.filter(|l| *l > most) {
-        Some(_) => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {most} bytes"),
-        )),
+        Some(_) => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))),
         None => Ok(()),
     }
 }
@@ -256,7 +249,8 @@ mod tests {
             assert!(!names.knows(other), "{other}");
         }
         assert!(names.is_own("http://localhost:7878") && names.is_own("https://hibrit.example.org"));
-        for foreign in ["null", "http://localhost", "ftp://localhost:7878", "http://localhost:7878/", "localhost:7878"] {
+        for foreign in ["null", "http://localhost", "ftp://localhost:7878", "http://localhost:7878/", "localhost:7878"]
+        {
             assert!(!names.is_own(foreign), "{foreign}");
         }
     }

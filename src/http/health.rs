@@ -16,11 +16,7 @@ use utoipa_axum::routes;
 
 /// The routes.
 pub fn routes() -> Routes {
-    OpenApiRouter::new()
-        .routes(routes!(alive))
-        .routes(routes!(ready))
-        .routes(routes!(metrics))
-        .routes(routes!(catalog))
+    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready)).routes(routes!(metrics)).routes(routes!(catalog))
 }
 
 /// How the service is.

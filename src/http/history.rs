@@ -277,7 +277,9 @@ fn flatten(name: &str, value: &Value, into: &mut BTreeMap<String, String>) {
             }
         }
         Value::Array(items) => {
-            let own = |item: &Value| ["name", "strategy", "row", "class"].iter().find_map(|k| item[*k].as_str().map(str::to_string));
+            let own = |item: &Value| {
+                ["name", "strategy", "row", "class"].iter().find_map(|k| item[*k].as_str().map(str::to_string))
+            };
             for (i, item) in items.iter().enumerate() {
                 let key = own(item).unwrap_or_else(|| i.to_string());
                 flatten(&format!("{name}.{key}"), item, into);

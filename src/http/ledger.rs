@@ -165,9 +165,7 @@ mod tests {
     fn every_decision_is_on_the_disk_soon_and_old_logs_are_turned_over() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path(), 2_000, 3).unwrap();
-        let lines = |name: &str| {
-            std::fs::read_to_string(folder.path().join(name)).unwrap_or_default().lines().count()
-        };
+        let lines = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default().lines().count();
         let total = || ["decisions.jsonl", "decisions.1.jsonl", "decisions.2.jsonl"].map(lines).iter().sum::<usize>();
         for n in 0..20 {
             ledger.note(entry(n));

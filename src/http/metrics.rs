@@ -35,7 +35,11 @@ impl Metrics {
         let seconds = Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         registry.register_with_unit("http_request_duration", "Time to an answer", Unit::Seconds, seconds.clone());
         let refused = Family::default();
-        registry.register("http_refused", "Requests refused before they were looked at, by reason", Family::clone(&refused));
+        registry.register(
+            "http_refused",
+            "Requests refused before they were looked at, by reason",
+            Family::clone(&refused),
+        );
         let decisions = Family::default();
         registry.register("decisions", "Decisions by strategy", Family::clone(&decisions));
         let jobs = Family::default();

@@ -28,9 +28,8 @@ impl Wanted {
     /// The form and style; `None` where no report is asked for.
     pub fn report(&self) -> Result<Option<(Form, Style)>, Refusal> {
         let Some(form) = &self.format else { return Ok(None) };
-        let form: Form = form
-            .parse()
-            .map_err(|_| Refusal::unprocessable("a format is one of text, json, markdown, html"))?;
+        let form: Form =
+            form.parse().map_err(|_| Refusal::unprocessable("a format is one of text, json, markdown, html"))?;
         let lang: Lang = match &self.lang {
             Some(lang) => lang.parse().map_err(|_| Refusal::unprocessable("a language is one of en, tr"))?,
             None => Lang::En,

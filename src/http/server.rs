@@ -33,7 +33,11 @@ const THREADS: usize = 2;
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub fn serve(mut config: Config, stop: &Arc<AtomicBool>, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), HttpError> {
+pub fn serve(
+    mut config: Config,
+    stop: &Arc<AtomicBool>,
+    ready: impl FnOnce(std::net::SocketAddr),
+) -> Result<(), HttpError> {
     logs::begin(true, &std::env::var("HIBRIT_LOG").unwrap_or_else(|_| "info".into()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

@@ -113,8 +113,7 @@ impl Service {
             return Err(HttpError::Unguarded { addr: config.addr });
         }
         let queue = Queue::open(config.state.join("queue.redb")).map_err(PipelineError::from)?;
-        let back =
-            queue.reconcile(jiff::Timestamp::now(), true, config.limits.crashes).map_err(PipelineError::from)?;
+        let back = queue.reconcile(jiff::Timestamp::now(), true, config.limits.crashes).map_err(PipelineError::from)?;
         for job in &back {
             tracing::warn!(job = %job.id, state = %job.state, crashes = job.crashes, "its worker died; put back");
         }

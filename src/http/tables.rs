@@ -98,7 +98,9 @@ async fn scorer(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refu
                body = Value)))]
 async fn evaluate(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
     let settings = service.config.settings.clone();
-    service.heavy(move || Ok(Json(json!({ "evaluation": value(&refused(pipeline::evaluate_scorer(&settings))?) })))).await
+    service
+        .heavy(move || Ok(Json(json!({ "evaluation": value(&refused(pipeline::evaluate_scorer(&settings))?) }))))
+        .await
 }
 
 /// Grow a scorer and put it to the gate

@@ -85,8 +85,7 @@ impl Tokens {
                     path: path(),
                     source,
                 })?;
-                serde_json::from_slice(&bytes)
-                    .map_err(|e| HttpError::Tokens { path: path(), detail: e.to_string() })?
+                serde_json::from_slice(&bytes).map_err(|e| HttpError::Tokens { path: path(), detail: e.to_string() })?
             }
         };
         self.read_at = changed;

@@ -310,13 +310,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Queue::start`].
-    pub fn heartbeat(
-        &self,
-        id: &str,
-        fence: u64,
-        now: Timestamp,
-        time: SignedDuration,
-    ) -> Result<bool, RecordError> {
+    pub fn heartbeat(&self, id: &str, fence: u64, now: Timestamp, time: SignedDuration) -> Result<bool, RecordError> {
         let mut transaction = self.database.begin_write().map_err(|e| self.fault(e))?;
         transaction.set_durability(Durability::None).map_err(|e| self.fault(e))?;
         let mut job = self.held(&transaction, id, fence)?;

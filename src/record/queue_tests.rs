@@ -27,8 +27,7 @@ fn jobs_are_given_out_in_the_order_they_came_and_each_once() {
     for id in ["c", "a", "b"] {
         assert!(matches!(queue.submit(id, &json!(id), None, at(0)).unwrap(), Submitted::New(_)));
     }
-    let given: Vec<String> =
-        std::iter::from_fn(|| queue.lease("w", at(1), TIME).unwrap()).map(|job| job.id).collect();
+    let given: Vec<String> = std::iter::from_fn(|| queue.lease("w", at(1), TIME).unwrap()).map(|job| job.id).collect();
     assert_eq!(given, ["c", "a", "b"]);
     assert_eq!(queue.lease("w", at(1), TIME).unwrap(), None);
 }

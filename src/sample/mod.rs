@@ -56,11 +56,7 @@ const TURKISH_SHARE: usize = 8;
 /// Texts of these sizes in bytes, the held-out part included in the target's.
 pub fn bilingual(seed: u64, base_bytes: usize, target_bytes: usize) -> Bilingual {
     let target = split(turkish(seed, target_bytes), HELD_OUT);
-    Bilingual {
-        base_train: mostly_english(seed, base_bytes),
-        target_train: target.train,
-        target_eval: target.held_out,
-    }
+    Bilingual { base_train: mostly_english(seed, base_bytes), target_train: target.train, target_eval: target.held_out }
 }
 
 fn mostly_english(seed: u64, bytes: usize) -> Vec<String> {

@@ -31,7 +31,10 @@ const PRIORITIES: [Priority; 5] =
 fn resources(fields: &Fields) -> Result<ResourcesOrder, Refusal> {
     let priority = match fields.one("priority") {
         Some(p) => Some(
-            PRIORITIES.into_iter().find(|k| k.to_string() == p).ok_or_else(|| Refusal::unprocessable("there is no such priority"))?,
+            PRIORITIES
+                .into_iter()
+                .find(|k| k.to_string() == p)
+                .ok_or_else(|| Refusal::unprocessable("there is no such priority"))?,
         ),
         None => None,
     };
@@ -172,10 +175,13 @@ async fn show(look: Look, State(service): State<Arc<Service>>, Path(name): Path<
     service
         .aside(move || {
             let report = report::html::profile_parts(&profile, look.lang);
-            Ok(look.page(&report.title, html! {
-                p.links { a href={ "/decide?profile=" (name) } { (look.say("decide-go")) } }
-                (elements(report.body))
-            }))
+            Ok(look.page(
+                &report.title,
+                html! {
+                    p.links { a href={ "/decide?profile=" (name) } { (look.say("decide-go")) } }
+                    (elements(report.body))
+                },
+            ))
         })
         .await
 }

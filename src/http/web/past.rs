@@ -25,7 +25,7 @@ pub fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/history", get(list))
         .route("/past/{id}", get(show))
-        .route("/past/{id}/curve.svg", get(curve))
+        .route("/past/{id}/curve", get(curve))
         .route("/past/{id}/decision", get(decision))
         .route("/past/{id}/feedback", post(judge))
         .route("/compare", get(compare))
@@ -36,7 +36,11 @@ fn status(look: &Look, run: &Run) -> (String, String) {
     (look.one_of("status", &name), name)
 }
 
-async fn list(look: Look, State(service): State<Arc<Service>>, Query(search): Query<Search>) -> Result<Markup, Refusal> {
+async fn list(
+    look: Look,
+    State(service): State<Arc<Service>>,
+    Query(search): Query<Search>,
+) -> Result<Markup, Refusal> {
     let advisor = service.advisor();
     service
         .aside(move || {
@@ -142,7 +146,7 @@ async fn show(
                 @if said.said.is_some() { p.answer.good role="status" { (look.say("feedback-thanks")) } }
                 p.links { a #decision href={ "/past/" (run.id) "/decision" } { (look.say("open-decision")) } }
                 @if !series.is_empty() {
-                    (curve_figure(&look, &format!("/past/{}/curve.svg", run.id), chart::curves(&series, by.axis(), look.lang), false))
+                    (curve_figure(&look, &format!("/past/{}/curve", run.id), chart::drawing(&series, by.axis(), look.lang), false))
                 }
                 (elements(report.body))
                 (feedback_form(&look, &run.id))
@@ -162,7 +166,7 @@ async fn curve(
     service
         .aside(move || {
             let series = named(&look, curves::of_run(&found(&shared, &id)?));
-            Ok(svg(chart::curves(&series, by.axis(), look.lang)))
+            Ok(svg(chart::drawing(&series, by.axis(), look.lang)))
         })
         .await
 }
@@ -175,10 +179,13 @@ async fn decision(look: Look, State(service): State<Arc<Service>>, Path(id): Pat
             let advisor = shared.advisor();
             let background = Background { seed: advisor.seed(), runs: advisor.runs() };
             let report = report::html::decision_parts(&run.profile, &run.decision, background, look.lang);
-            Ok(look.page(&report.title, html! {
-                p.links { a href={ "/past/" (run.id) } { (look.say("report")) } }
-                (elements(report.body))
-            }))
+            Ok(look.page(
+                &report.title,
+                html! {
+                    p.links { a href={ "/past/" (run.id) } { (look.say("report")) } }
+                    (elements(report.body))
+                },
+            ))
         })
         .await
 }
@@ -213,10 +220,15 @@ async fn compare(
             let title = look.say("compare-title");
             let [a, b] = match picked.as_slice() {
                 [a, b] => [found(&shared, a)?, found(&shared, b)?],
-                _ => return Ok(look.page(&title, html! {
-                    p { (look.say("compare-pick")) }
-                    p { a href="/history" { (look.say("nav-history")) } }
-                })),
+                _ => {
+                    return Ok(look.page(
+                        &title,
+                        html! {
+                            p { (look.say("compare-pick")) }
+                            p { a href="/history" { (look.say("nav-history")) } }
+                        },
+                    ));
+                }
             };
             let differ = differences(&a, &b);
             let sides = [("A", &a), ("B", &b)];
@@ -226,7 +238,7 @@ async fn compare(
                     (s.branch.clone(), s)
                 })
             });
-            let drawn = chart::curves(&both.collect::<Vec<_>>(), chart::Axis::Bytes, look.lang);
+            let drawn = chart::drawing(&both.collect::<Vec<_>>(), chart::Axis::Bytes, look.lang);
             let short = |v: &Option<String>| v.clone().map_or("–".into(), |v| v);
             let content = html! {
                 ul { @for (side, run) in sides {

@@ -28,7 +28,7 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/runs/start", post(start))
         .route("/runs/demo", post(demo))
         .route("/runs/{id}", get(show))
-        .route("/runs/{id}/curve.svg", get(curve))
+        .route("/runs/{id}/curve", get(curve))
         .route("/runs/{id}/cancel", post(cancel))
         .route("/runs/{id}/resume", post(resume))
 }
@@ -88,9 +88,11 @@ async fn list(look: Look, State(service): State<Arc<Service>>) -> Result<Markup,
 fn start_form(look: &Look, service: &Service) -> Markup {
     let names = service.catalog.names(&service.config.devices);
     let strategies: Vec<String> = Strategy::iter().map(|s| s.to_string()).collect();
-    let several = |name: &str| html! {
-        select name=(name) multiple required size=(names.corpora.len().clamp(2, 5)) {
-            @for one in &names.corpora { option value=(one) { (one) } }
+    let several = |name: &str| {
+        html! {
+            select name=(name) multiple required size=(names.corpora.len().clamp(2, 5)) {
+                @for one in &names.corpora { option value=(one) { (one) } }
+            }
         }
     };
     html! {
@@ -188,7 +190,9 @@ async fn demo(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Re
 
 async fn begin(service: &Arc<Service>, order: RunOrder) -> Result<Redirect, Refusal> {
     let shared = service.clone();
-    service.aside(move || submit(&shared, &order, None).map(|(job, _)| Redirect::to(&format!("/runs/{}", job.id)))).await
+    service
+        .aside(move || submit(&shared, &order, None).map(|(job, _)| Redirect::to(&format!("/runs/{}", job.id))))
+        .await
 }
 
 async fn start(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Result<Redirect, Refusal> {
@@ -202,9 +206,8 @@ async fn start(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> R
     };
     let mut set = serde_json::Map::new();
     for line in fields.one("set").unwrap_or_default().lines().filter(|l| !l.trim().is_empty()) {
-        let (name, value) = line
-            .split_once('=')
-            .ok_or_else(|| Refusal::unprocessable(format!("write {line:?} as FIELD=VALUE")))?;
+        let (name, value) =
+            line.split_once('=').ok_or_else(|| Refusal::unprocessable(format!("write {line:?} as FIELD=VALUE")))?;
         let value = value.trim();
         let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.into()));
         set.insert(name.trim().into(), value);
@@ -280,7 +283,7 @@ async fn show(
             let over = job.state.is_terminal();
             let run = view(&shared, job);
             let series = named(&look, curves::of_journal(&shared.live.journal(&id)));
-            let drawn = chart::curves(&series, by.axis(), look.lang);
+            let drawn = chart::drawing(&series, by.axis(), look.lang);
             let advisor = shared.advisor();
             let past = run.run.as_deref().and_then(|past| advisor.run(past));
             let content = html! {
@@ -311,7 +314,7 @@ async fn show(
                         " " a href={ "/past/" (past.id) } { (look.say("open-past")) }
                     }
                 }
-                (curve_figure(&look, &format!("/runs/{}/curve.svg", run.id), drawn, !over))
+                (curve_figure(&look, &format!("/runs/{}/curve", run.id), drawn, !over))
                 @if let Some(past) = past {
                     @let report = report::html::run_parts(past, look.lang);
                     @if past.outcome.is_some() {
@@ -338,14 +341,14 @@ async fn curve(
         .aside(move || {
             refused(shared.queue.get(&id))?;
             let series = named(&look, curves::of_journal(&shared.live.journal(&id)));
-            Ok(svg(chart::curves(&series, by.axis(), look.lang)))
+            Ok(svg(chart::drawing(&series, by.axis(), look.lang)))
         })
         .await
 }
 
 /// A drawing on its way.
 pub fn svg(drawn: String) -> Response {
-    ([(header::CONTENT_TYPE, "image/svg+xml")], drawn).into_response()
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], drawn).into_response()
 }
 
 async fn cancel(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Redirect, Refusal> {

@@ -67,7 +67,11 @@ async fn sign_out(State(service): State<Arc<Service>>, headers: HeaderMap) -> Re
 
 async fn language(RawForm(sent): RawForm) -> Result<Response, Refusal> {
     let fields = Fields::read(&sent)?;
-    let lang: Lang = fields.one("lang").unwrap_or_default().parse().map_err(|_| Refusal::unprocessable("a language is one of en, tr"))?;
+    let lang: Lang = fields
+        .one("lang")
+        .unwrap_or_default()
+        .parse()
+        .map_err(|_| Refusal::unprocessable("a language is one of en, tr"))?;
     let cookie = format!("{LANGUAGE}={lang}; Path=/; SameSite=Strict; Max-Age=31536000");
     // Back to a page of this service, whatever the form says.
     let back = fields.one("back").unwrap_or("/runs");

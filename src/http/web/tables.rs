@@ -71,7 +71,8 @@ async fn rules(look: Look, State(service): State<Arc<Service>>) -> Result<Markup
 
 /// A finding in a line.
 fn said(finding: &Value) -> String {
-    let parts = ["place", "file", "code", "message", "hint"].map(|k| finding[k].as_str().unwrap_or_default().to_string());
+    let parts =
+        ["place", "file", "code", "message", "hint"].map(|k| finding[k].as_str().unwrap_or_default().to_string());
     parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
