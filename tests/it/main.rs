@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod flow;
+mod interrupted;
 mod program;
 mod real_pair;

@@ -24,7 +24,7 @@ pub use matrix::Matrix;
 pub use parameters::{Group, Parameter};
 pub use projection::{LoraConfig, Target};
 pub use save::{Dtype, save_model, write_atomically};
-pub use step::{Batch, IGNORE, Step, StepOptions};
+pub use step::{Batch, IGNORE, RowGradient, Step, StepOptions};
 pub use weights::Weights;
 
 #[cfg(test)]
