@@ -165,6 +165,12 @@ pub enum PipelineError {
     /// A signal came before there was anything worth keeping.
     #[error("stopped by a signal before anything was written")]
     Interrupted,
+    /// A signal came; the state is saved.
+    #[error("stopped by a signal; the state is saved in {}", checkpoints.display())]
+    Saved { checkpoints: PathBuf },
+    /// An interrupted run is in the way of a new one.
+    #[error("{} holds an interrupted run", checkpoints.display())]
+    Unfinished { checkpoints: PathBuf },
     /// There are no past runs.
     #[error("there is no history at {} yet", path.display())]
     NoHistory { path: PathBuf },
@@ -226,7 +232,8 @@ impl Fault for PipelineError {
             | Self::OverrideValue { .. } => Kind::Usage,
             Self::TooFewRows { .. } | Self::NoHistory { .. } | Self::NoRun { .. } => Kind::Input,
             Self::Unwritable { .. } | Self::TooLittleTime { .. } => Kind::Infeasible,
-            Self::Interrupted => Kind::Interrupted,
+            Self::Interrupted | Self::Saved { .. } => Kind::Interrupted,
+            Self::Unfinished { .. } => Kind::Usage,
             Self::File { verb, .. } => {
                 if *verb == "read" {
                     Kind::Input
@@ -269,6 +276,8 @@ impl Fault for PipelineError {
             Self::NoDecision { known, .. } => Some(format!("the latest are {known}")),
             Self::NoTable { known, .. } => Some(format!("the tables are {known}")),
             Self::Interrupted => None,
+            Self::Saved { .. } => Some("the same command with --resume goes on from there".into()),
+            Self::Unfinished { .. } => Some("go on with --resume, or remove that folder to begin anew".into()),
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
         }
     }

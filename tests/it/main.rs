@@ -7,6 +7,7 @@ mod http;
 mod http_browser;
 mod http_crash;
 mod http_guard;
+mod interrupted;
 mod model;
 mod plot;
 mod program;

@@ -283,6 +283,7 @@ impl Strategies {
                 ("dropout", "at least 0 and below 1", (0.0..1.0).contains(&s.dropout)),
                 ("learning_rate", "above 0", positive(s.learning_rate)),
                 ("embedding_learning_rate", "above 0", s.embedding_learning_rate.is_none_or(positive)),
+                ("head_learning_rate", "above 0", s.head_learning_rate.is_none_or(positive)),
                 ("warmup", "at least 0 and below 1", (0.0..1.0).contains(&s.warmup)),
                 ("epochs", "above 0", positive(s.epochs)),
                 ("batch", "at least 1", s.batch >= 1),

@@ -1,7 +1,7 @@
 //! Trouble made on purpose in the trainer, where real trouble would come from: the device's refusal, a batch's numbers,
 //! time. What is done about it is the loop's and the reviewer's business, which cannot tell it from real trouble.
 
-use super::adamw::Gradient;
+use super::gradient::Gradient;
 use crate::domain::injection::{Injection, Trouble};
 use crate::execute::ExecuteError;
 use std::time::Duration;
