@@ -6,6 +6,7 @@ pub(super) mod decision;
 pub(super) mod history;
 pub(super) mod profile;
 pub(super) mod run;
+mod traps;
 
 use super::numbers::fixed;
 use super::page::{Cell, Tone};
