@@ -26,6 +26,9 @@ pub struct Analyze {
 impl Analyze {
     /// Measures and prints.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
+        if let Some(remote) = session.remote()? {
+            return remote.analyze(&self.inputs.order()?);
+        }
         let mut progress = session.progress();
         let looking = Looking {
             parallel: self.parallel.and_then(|texts| texts.try_into().ok()),

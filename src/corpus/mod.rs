@@ -25,7 +25,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 /// How a corpus is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CorpusOptions {
     /// The field of a `.jsonl` object, or the column of a `.parquet` file, that holds the text. Default `text`.
     pub field: String,

@@ -33,7 +33,7 @@ pub fn measure(
     if let Some(path) = &looking.tokens_out {
         analyze::check_listing_name(path)?;
     }
-    let kept = settings.profiles();
+    let kept = settings.profile_cache();
     let key = key(inputs, looking)?;
     let reuse = !looking.fresh && looking.tokens_out.is_none();
     if let Some(profile) = reuse.then(|| find(&kept, &key)).flatten() {

@@ -2,6 +2,15 @@
 
 mod analyze;
 mod bad_input;
+mod decisions;
 mod flow;
+mod http;
+mod http_browser;
+mod http_crash;
+mod http_guard;
+mod model;
+mod plot;
 mod program;
 mod real_pair;
+mod runs;
+mod service;

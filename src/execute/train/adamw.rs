@@ -185,6 +185,22 @@ impl Gradient {
         Ok(())
     }
 
+    /// Forgets what the first `rows` rows of the embeddings and the head would learn: without a gradient and without
+    /// decay they stay as they are.
+    pub fn freeze_rows(&mut self, trained: &Trained, rows: usize) {
+        for (slot, p) in self.slots.iter_mut().zip(&trained.parameters) {
+            if matches!(p.group, Group::Embedding | Group::Head) {
+                let width = p.shape.get(1).copied().unwrap_or(1);
+                slot.iter_mut().take(rows * width).for_each(|x| *x = 0.0);
+            }
+        }
+    }
+
+    /// Multiplies everything.
+    pub fn scale(&mut self, factor: f32) {
+        self.slots.iter_mut().flatten().for_each(|x| *x *= factor);
+    }
+
     /// Euclidean norm over everything; NaN or infinite where any number is.
     pub fn norm(&self) -> f64 {
         let square = |piece: &[f32]| piece.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();

@@ -4,6 +4,7 @@
 use super::adamw::{AdamW, AdamWConfig, Gradient, Trained};
 use super::checkpoint::{self, Progress};
 use super::data::Packed;
+use super::inject;
 use super::memory;
 use super::order::Order;
 use super::plan::{Checkpoints, Plan};
@@ -33,7 +34,7 @@ const SMALL: usize = 32 << 20;
 const SPEED_STEPS: usize = 16;
 
 /// What an incident can be, by the domain's words.
-const KINDS: [&str; 6] = ["non_finite", "explosion", "spike", "divergence", "out_of_memory", "crash"];
+const KINDS: [&str; 7] = ["non_finite", "explosion", "spike", "divergence", "hopeless", "out_of_memory", "crash"];
 
 /// How training ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -219,6 +220,8 @@ struct Run<'a> {
     before: Option<Scores>,
     /// Seconds that were spent before this process took over.
     earlier: f64,
+    /// Seconds that passed while the run waited for its rival.
+    idle: f64,
 }
 
 impl<'a> Run<'a> {
@@ -269,6 +272,7 @@ impl<'a> Run<'a> {
             looks,
             before: None,
             earlier: 0.0,
+            idle: 0.0,
         };
         run.resume(company)?;
         Ok(run)
@@ -352,7 +356,7 @@ impl<'a> Run<'a> {
     }
 
     fn elapsed(&self) -> f64 {
-        self.earlier + self.began.elapsed().as_secs_f64()
+        self.earlier + self.began.elapsed().as_secs_f64() - self.idle
     }
 
     fn time_is_up(&self) -> bool {
@@ -366,6 +370,11 @@ impl<'a> Run<'a> {
         by_steps.max(by_time).min(1.0)
     }
 
+    /// Batches seen, this one included: the step, but for rewinds, after which text goes on.
+    fn batch_number(&self) -> u64 {
+        self.position / self.plan.sequences_per_step().max(1) as u64 + 1
+    }
+
     /// The rate of the adapters in this step.
     fn rate(&self) -> f64 {
         self.plan.stage.learning_rate * self.plan.schedule().factor(self.progress()) * self.rate_factor
@@ -376,7 +385,7 @@ impl<'a> Run<'a> {
     fn measure(&mut self, company: &mut Company<'_>) -> Result<(Gradient, Measurement), ExecuteError> {
         let started = Instant::now();
         let indices = self.order.take(self.position, self.plan.sequences_per_step());
-        let (gradient, nats, predicted, bytes) = loop {
+        let (mut gradient, mut nats, predicted, bytes) = loop {
             match self.gradients(&indices) {
                 Err(ExecuteError::Backend { what, device }) => {
                     let Some(lighter) = self.load.lighter() else {
@@ -393,6 +402,8 @@ impl<'a> Run<'a> {
                 other => break other?,
             }
         };
+        gradient.freeze_rows(&self.trained, self.plan.frozen_rows);
+        inject::after(&self.plan.injected, self.batch_number(), started.elapsed(), &mut gradient, &mut nats);
         self.position += indices.len() as u64;
         self.tokens_seen += predicted;
         self.bytes_seen += bytes;
@@ -421,6 +432,7 @@ impl<'a> Run<'a> {
 
     /// Gradients of the mean loss, summed nats, targets predicted and bytes of these sequences, over micro-batches.
     fn gradients(&self, indices: &[usize]) -> Result<(Gradient, f64, u64, u64), ExecuteError> {
+        inject::before(&self.plan.injected, self.batch_number(), self.load.batch, self.plan.stage.batch)?;
         let batches: Vec<_> = indices.chunks(self.load.batch).map(|rows| self.data.batch(rows)).collect();
         let predicted: u64 = batches.iter().map(super::data::Fed::predicted).sum();
         let bytes: u64 = batches.iter().map(|b| b.bytes).sum();
@@ -553,6 +565,7 @@ impl<'a> Run<'a> {
         let point = self.point(Some(&scores.evaluation));
         self.curve.push(point);
         company.observer.observe(&Event::Evaluated { at: point, evaluation: scores.evaluation.clone() });
+        self.idle += company.reviewer.evaluated(&point, &scores.documents);
         Ok(Some(scores))
     }
 

@@ -9,6 +9,7 @@ pub mod data;
 mod fit;
 #[cfg(test)]
 mod fit_tests;
+mod inject;
 pub mod memory;
 pub mod order;
 pub mod plan;

@@ -4,6 +4,7 @@
 pub(super) mod background;
 pub(super) mod decision;
 pub(super) mod history;
+pub(super) mod log;
 pub(super) mod profile;
 pub(super) mod run;
 mod traps;
