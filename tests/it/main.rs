@@ -1,5 +1,6 @@
 //! The program from outside: what a user types and what comes back.
 
+mod analyze;
 mod bad_input;
 mod decisions;
 mod flow;

@@ -7,6 +7,7 @@ pub(super) mod history;
 pub(super) mod log;
 pub(super) mod profile;
 pub(super) mod run;
+mod traps;
 
 use super::numbers::fixed;
 use super::page::{Cell, Tone};

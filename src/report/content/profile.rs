@@ -12,6 +12,7 @@ pub(in crate::report) fn page(profile: &Profile, words: &Words) -> Page {
     let (source, candidate) = (label(&profile.source.name), label(&profile.candidate.name));
     let mut all = vec![Block::Answer(Tone::Strong, answer(profile, words))];
     all.extend(blocks(profile, words));
+    all.extend(super::traps::blocks(profile, words));
     Page { title: say!(words, "profile-title", source = source, candidate = candidate), blocks: all }
 }
 
