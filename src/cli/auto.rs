@@ -1,9 +1,11 @@
 //! `hibrit auto` and `hibrit run`: the whole flow on a model of the user's.
 
 use super::inputs::{ReadingArgs, ResourceArgs, bytes, overrides};
+use super::remote::name;
 use super::{Failure, Session};
 use crate::domain::injection::Injection;
 use crate::domain::strategy::Strategy;
+use crate::http::api::{AutoTask, ResourcesOrder, RunOrder, RunTask};
 use crate::pipeline::{self, AutoRequest, Comparison, RunPlan};
 use clap::Args;
 use std::path::PathBuf;
@@ -34,7 +36,7 @@ pub struct Auto {
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "resume")]
     eval: Vec<PathBuf>,
     /// Where the results go: a folder that does not exist yet, or is empty
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["resume", "dry_run"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["resume", "dry_run", "server"])]
     out: Option<PathBuf>,
     /// Run `keep` as well, on the same text, as the yardstick
     #[arg(long)]
@@ -116,7 +118,42 @@ impl Auto {
         })
     }
 
+    /// As a service wants it: names of its catalog.
+    fn order(&self, strategy: Option<Strategy>) -> Result<RunOrder, Failure> {
+        let refuse = |what: &str| Failure::usage(format!("{what} is not for a service"), "leave it out with --server");
+        self.reading.must_be_plain()?;
+        let refused = [
+            (self.resume.is_some(), "--resume"),
+            (self.dry_run, "--dry-run"),
+            (self.out.is_some(), "--out"),
+            (self.method.is_some(), "--method"),
+            (!self.inject.is_empty(), "--inject"),
+            (self.device != "auto", "--device"),
+        ];
+        if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
+            return Err(refuse(what));
+        }
+        let task = AutoTask {
+            model: self.model.as_deref().map(name).unwrap_or_default(),
+            source: self.source.as_deref().map(name),
+            candidate: self.candidate.as_deref().map(name).unwrap_or_default(),
+            train: self.train.iter().map(|p| name(p)).collect(),
+            eval: self.eval.iter().map(|p| name(p)).collect(),
+            strategy,
+            with_keep: self.with_keep,
+            train_bytes: self.train_bytes,
+            eval_bytes: Some(self.eval_bytes),
+            set: overrides(&self.set)?.into_iter().collect(),
+            seed: self.seed,
+            resources: ResourcesOrder::of(&self.resources.resources()),
+        };
+        Ok(RunOrder { task: RunTask::Auto(Box::new(task)) })
+    }
+
     fn carry_out(&self, strategy: Option<Strategy>, session: &Session) -> Result<(), Failure> {
+        if let Some(remote) = session.remote()? {
+            return remote.run(&self.order(strategy)?);
+        }
         let mut progress = session.progress();
         let (run, out) = match &self.resume {
             Some(out) => (pipeline::resume(&session.settings, out, &session.stop, &mut progress)?, out.clone()),
@@ -145,6 +182,9 @@ impl Run {
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         match self.strategy {
             Which::One(strategy) => self.auto.carry_out(Some(strategy), session),
+            Which::All if session.server.is_some() => {
+                Err(Failure::usage("`run all` is not for a service", "name one strategy with --server"))
+            }
             Which::All => {
                 let request = self.auto.request(None, session)?;
                 let mut progress = session.progress();

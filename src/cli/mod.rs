@@ -12,8 +12,10 @@ mod inputs;
 mod model;
 mod pretrain;
 mod progress;
+mod remote;
 mod rules;
 mod scorer;
+mod serve;
 mod transplant;
 
 use crate::domain::fault::Kind;
@@ -25,6 +27,7 @@ use crate::report::{self, Form, Lang};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use progress::Progress;
+use remote::Remote;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -69,6 +72,9 @@ struct Common {
     /// The history's database [default: history/hibrit.redb where there is a folder `history`, else in the user's data folder]
     #[arg(long, global = true, value_name = "FILE", env = "HIBRIT_HISTORY")]
     history: Option<PathBuf>,
+    /// Ask a service instead: analyze, decide, auto, run, demo and history; paths are then names of its catalog
+    #[arg(long, global = true, value_name = "URL", env = "HIBRIT_SERVER")]
+    server: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -114,6 +120,11 @@ enum Command {
     /// Make a tokenizer
     #[command(subcommand)]
     Tokenizer(model::Tokenizer),
+    /// Answer over HTTP: decisions, runs, pages
+    Serve(serve::Serve),
+    /// Who may ask a service
+    #[command(subcommand)]
+    Token(serve::Token),
 }
 
 /// What every command needs to do its work and to show it.
@@ -123,6 +134,8 @@ struct Session {
     style: Style,
     colour: bool,
     settings: Settings,
+    /// The service that is asked instead.
+    server: Option<String>,
     /// Set by SIGINT or SIGTERM: what runs saves its state and stops. A second signal ends the program at once.
     stop: Arc<AtomicBool>,
 }
@@ -140,8 +153,14 @@ impl Session {
             style: Style::for_terminal(colour).in_language(common.lang),
             colour,
             settings: Settings::new(common.rules.clone(), common.history.clone()),
+            server: common.server.clone(),
             stop: stop_flag(),
         }
+    }
+
+    /// The service, where one is to be asked.
+    fn remote(&self) -> Result<Option<Remote<'_>>, Failure> {
+        Ok(self.server.as_deref().map(|url| Remote::new(url, self)).transpose()?)
     }
 
     fn progress(&self) -> Progress {
@@ -218,6 +237,8 @@ pub fn main() -> ExitCode {
         Command::Generate(c) => c.call(&session),
         Command::Merge(c) => c.call(&session),
         Command::Tokenizer(c) => c.call(&session),
+        Command::Serve(c) => c.call(&session),
+        Command::Token(c) => c.call(&session),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -308,4 +308,70 @@ mod tests {
         let own = views.encode(View::Candidate, text).unwrap();
         assert_eq!(views.coder(Side::Candidate).decode(&own.encoded.ids).unwrap(), text);
     }
+
+    #[test]
+    fn documents_of_both_tokenizers_train_one_model_through_the_trainer() {
+        use crate::domain::event::Silent;
+        use crate::domain::strategy::StageConfig;
+        use crate::execute::model::{Dimensions, LoraConfig, ModelConfig};
+        use crate::execute::train::{self, Company, Plan, Trusting, data::Document};
+        let repeated = |lines: [&str; 2]| lines.iter().cycle().take(30).map(ToString::to_string).collect::<Vec<_>>();
+        let (english, turkish) = (repeated(ENGLISH), repeated(TURKISH));
+        let old = coder_for_tests(BpeKind::ByteLevel, &ENGLISH, 300);
+        let new = coder_for_tests(BpeKind::ByteLevel, &TURKISH, 310);
+        let (rows, hidden) = (old.rows(), 16);
+        let size = Dimensions {
+            rows,
+            hidden,
+            intermediate: 32,
+            layers: 1,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 8,
+            positions: 128,
+            tied: true,
+        };
+        let base = Decoder::init(&ModelConfig::qwen3(size).unwrap(), &burn::tensor::Device::flex(), 2).unwrap();
+        let table = (0..new.rows() * hidden).map(|i| ((i * 29 + 3) % 31) as f32 * 0.002 - 0.03).collect();
+        let table = Matrix::new(new.rows(), hidden, table).unwrap();
+        let model = base.with_second(table, None, Bridges { rank: 4, seed: 1 }).unwrap();
+        let model = model.with_lora(&LoraConfig::everywhere(4, 8.0, 0.0), 1);
+        let views = Views::new(&old, new, &model);
+        let held_out = [View::Original, View::Candidate].map(|view| {
+            let text = if view == View::Original { &english } else { &turkish };
+            views.held_out(view, &text[..2], 20, 256).unwrap()
+        });
+        let bits =
+            |model: &Decoder| held_out.each_ref().map(|h| h.evaluate(model).unwrap().evaluation.bits_per_byte.get());
+        let before = bits(&model);
+        let document =
+            |view: View, text: &String| Document { encoded: views.encode(view, text).unwrap().encoded, learnt: None };
+        let documents = english.iter().map(|t| document(View::Original, t));
+        let documents = documents.chain(turkish.iter().map(|t| document(View::Candidate, t))).collect();
+        let data = train::Packed::documents(&old, documents, 24, 3).unwrap();
+        let stage = StageConfig {
+            rank: 4,
+            alpha: 8.0,
+            dropout: 0.0,
+            learning_rate: 1e-2,
+            embedding_learning_rate: None,
+            warmup: 0.1,
+            epochs: 6.0,
+            batch: 4,
+            accumulation: 1,
+            weight_decay: 0.0,
+            sequence: 24,
+            train_embeddings: false,
+        };
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let mut company = Company { reviewer: &mut Trusting, observer: &mut Silent, stop: &stop };
+        let fitted = train::fit(model, &data, None, &Plan::new(stage, 1), &mut company).unwrap();
+        let after = bits(&fitted.model);
+        // The second vocabulary is trained with its bridges, the first keeps its frozen random table and learns through
+        // the adapters alone.
+        assert!(after[1] < 0.7 * before[1], "{before:?} {after:?}");
+        assert!(after[0] < before[0], "{before:?} {after:?}");
+        let (first, _) = fitted.model.embeddings().unwrap();
+        assert_eq!(first.rows(), rows, "the first table is not the second's");
+    }
 }

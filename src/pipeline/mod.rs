@@ -1,19 +1,25 @@
 //! analyse -> decide -> execute -> record -> learn, wired together. The stages do not know each other; whoever
 //! needs two of them comes here. What a user typed and how results look is not known here.
 
+mod advisor;
 mod auto;
 mod demo;
 mod evidence;
 mod grow;
 mod model;
 mod past;
+mod profile;
 mod tables;
 mod transplant;
 
 pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
 pub use crate::learn::Growth;
-pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, plan, resume, run_all};
+pub use crate::record::{
+    Cancelled, Ending, Job, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal, run_id,
+};
+pub use advisor::{Advisor, Stamp};
+pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, has_begun, plan, resume, run_all};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use evidence::{Advice, Inputs, analyze, decide};
 pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
@@ -21,7 +27,8 @@ pub use model::{
     EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
     generate, merge, train_tokenizer,
 };
-pub use past::{describe, export, give_feedback, import, repair, run, runs, verify};
+pub use past::{describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export};
+pub use profile::{Looking, measure};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
     test_rules,
@@ -45,6 +52,7 @@ use std::path::{Path, PathBuf};
 pub struct Settings {
     rules: Option<PathBuf>,
     history: PathBuf,
+    run_id: Option<String>,
 }
 
 impl Settings {
@@ -58,7 +66,31 @@ impl Settings {
                 _ => here.join("hibrit.redb"),
             }
         });
-        Self { rules, history }
+        Self { rules, history, run_id: None }
+    }
+
+    /// The same for one run, whose id in the history is settled beforehand: carried out again after a crash, it takes
+    /// the place of what the crash has left, and never stands there twice.
+    pub fn for_run(&self, id: &str) -> Self {
+        Self { run_id: Some(id.into()), ..self.clone() }
+    }
+
+    /// The id of a run that begins.
+    fn new_run_id(&self) -> String {
+        self.run_id.clone().unwrap_or_else(|| run_id(jiff::Timestamp::now(), rand::random()))
+    }
+
+    /// Writes down that a run begins.
+    fn begin(&self, history: &History, run: &crate::domain::run::Run) -> Result<(), PipelineError> {
+        match history.begin(run) {
+            Err(RecordError::Exists { .. }) if self.run_id.is_some() => Ok(history.update(run)?),
+            other => Ok(other?),
+        }
+    }
+
+    /// Where profiles are kept: beside the history, in a file of their own that may be lost.
+    fn profile_cache(&self) -> PathBuf {
+        self.history.with_file_name("profiles.redb")
     }
 
     fn rules(&self) -> Result<RuleBook, PipelineError> {
@@ -142,6 +174,34 @@ pub enum PipelineError {
     /// An override does not fit.
     #[error("`{name}` cannot be {value}: {reason}")]
     OverrideValue { name: String, value: String, reason: String },
+}
+
+/// Expected refusals of queue and history, for whoever answers them in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Snag {
+    /// There is no such job.
+    NoJob,
+    /// There is no such run, or no history at all.
+    NoRun,
+    /// The job is not in the state that is needed.
+    WrongState,
+    /// Somebody else holds the history.
+    Busy,
+}
+
+impl PipelineError {
+    /// Which expected refusal it is, if it is one.
+    pub fn snag(&self) -> Option<Snag> {
+        match self {
+            Self::Record(RecordError::NoJob { .. }) => Some(Snag::NoJob),
+            Self::Record(RecordError::WrongState { .. }) => Some(Snag::WrongState),
+            Self::Record(RecordError::Unknown { .. } | RecordError::Ambiguous { .. }) | Self::NoHistory { .. } => {
+                Some(Snag::NoRun)
+            }
+            Self::Record(RecordError::Busy { .. }) => Some(Snag::Busy),
+            _ => None,
+        }
+    }
 }
 
 impl Fault for PipelineError {

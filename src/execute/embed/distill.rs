@@ -257,7 +257,7 @@ mod tests {
     use burn::tensor::Device;
 
     fn text() -> Vec<String> {
-        (0..120).map(|i| format!("the {} cat sat on the {} mat and saw {} dogs", i % 3, i % 5, i % 2)).collect()
+        (0..960).map(|i| format!("the {} cat sat on the {} mat and saw {} dogs", i % 3, i % 5, i % 2)).collect()
     }
 
     #[test]

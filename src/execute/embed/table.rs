@@ -77,22 +77,27 @@ impl Table<'_> {
         let zero = || (vec![0f64; cols], vec![0f64; cols]);
         let (mut sum, mut square) = zero();
         for block in ids.chunks(BLOCK) {
-            // Fixed pieces, added in order, so that the sums do not depend on the number of cores.
-            let pieces: Vec<(Vec<f64>, Vec<f64>)> = block
-                .par_chunks(1024)
-                .map(|ids| {
-                    let (mut sum, mut square) = zero();
-                    let mut row = vec![0f32; cols];
-                    for &id in ids {
-                        self.copy(id, &mut row);
-                        for ((s, q), &x) in sum.iter_mut().zip(&mut square).zip(&row) {
-                            *s += f64::from(x);
-                            *q += f64::from(x) * f64::from(x);
-                        }
+            let one = &|ids: &[u32]| {
+                let (mut sum, mut square) = zero();
+                let mut row = vec![0f32; cols];
+                for &id in ids {
+                    self.copy(id, &mut row);
+                    for ((s, q), &x) in sum.iter_mut().zip(&mut square).zip(&row) {
+                        *s += f64::from(x);
+                        *q += f64::from(x) * f64::from(x);
                     }
-                    (sum, square)
-                })
-                .collect();
+                }
+                (sum, square)
+            };
+            // Fixed pieces, added in order, so that the sums do not depend on the number of cores. Threads of their own:
+            // rayon's may be waiting for these very sums.
+            let pieces = std::thread::scope(|scope| {
+                let running: Vec<_> = block.chunks(1024).map(|ids| scope.spawn(move || one(ids))).collect();
+                running
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                    .collect::<Vec<_>>()
+            });
             for (s, q) in &pieces {
                 sum.iter_mut().zip(s).for_each(|(a, b)| *a += b);
                 square.iter_mut().zip(q).for_each(|(a, b)| *a += b);

@@ -115,7 +115,9 @@ impl Decoder {
         let mut d_output = loss.d_weight;
         let mut ids = std::borrow::Cow::Borrowed(batch.ids);
         let mut below = below.map(|dx| dx.reshape([b * s, d]));
-        if let (Some(second), Some(dx)) = (&self.second, below.take()) {
+        if let Some(second) = &self.second
+            && let Some(dx) = below.take()
+        {
             let (own, own_ids) = second.take_gradients(dx, batch.ids, d_second, &pass, &mut grads);
             (below, ids) = (Some(own), own_ids.into());
         }

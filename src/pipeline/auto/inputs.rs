@@ -92,7 +92,7 @@ pub(super) fn prepare(
         None => {
             let (source, candidate) = (&source, &candidate);
             let inputs = ProfileInputs { source, candidate, corpus: Some(&corpus), model: Some(base.summary()) };
-            let mut profile = analyze::profile(&inputs, observer)?;
+            let mut profile = super::super::profile::of_model(&inputs, &base, observer)?;
             if let Some(warning) = leak(&train, &eval) {
                 observer.observe(&Event::Note { text: format!("warning: {warning}") });
                 profile.warnings.push(warning);

@@ -30,7 +30,7 @@ use crate::execute::strategy::{self, Budget, Commission, Grown, TokenizerFiles, 
 use crate::execute::tokenizer::Coder;
 use crate::execute::train::memory;
 use crate::execute::{cost, device};
-use crate::record::{self, Journal, run_id};
+use crate::record::{self, Journal};
 use begun::Begun;
 use inputs::{Prepared, bytes_of, prepare};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     costs::must_fit(request, chosen, &costs)?;
     say_decision(&decision, chosen, observer);
     let run = Run {
-        id: run_id(jiff::Timestamp::now(), rand::random()),
+        id: settings.new_run_id(),
         started: now(),
         ended: None,
         status: None,
@@ -133,8 +133,13 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         feedback: Vec::new(),
     };
     Begun::write(request, &run, &costs)?;
-    settings.history()?.begin(&run)?;
+    settings.begin(&settings.history()?, &run)?;
     go(settings, &rules, request, &ground, Session { run, costs, began, power, spent: 0.0 }, observer)
+}
+
+/// Whether a folder holds a run that has begun, so that it can be gone on with.
+pub fn has_begun(out: &Path) -> bool {
+    Begun::read(out).is_ok()
 }
 
 /// Goes on with a run that was stopped or killed, from the folder it was to leave its results in. A run that is done
