@@ -74,12 +74,6 @@ impl Service {
         format!("http://{}", self.addr)
     }
 
-    /// Kills it with SIGKILL and starts it again over what it has left.
-    pub fn kill_and_restart(&mut self) {
-        self.kill();
-        self.restart();
-    }
-
     pub fn kill(&mut self) {
         self.child.kill().expect("it is killed");
         self.child.wait().expect("it has ended");
