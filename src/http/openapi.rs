@@ -67,11 +67,44 @@ pub fn assemble(parts: &[fn() -> Routes]) -> (Router<Arc<Service>>, Value) {
             schemas.insert(name, schema);
         }
     }
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for path in paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(Value::as_object_mut) {
+        path.values_mut().for_each(tell_refusals);
+    }
     if let Some(object) = document.as_object_mut() {
         // No token at all is an answer too, where the service listens on loopback only.
         object.insert("security".into(), serde_json::json!([{}, { "token": [] }]));
     }
     (router, document)
+}
+
+/// What holds for every operation: a refusal is a problem document, whatever its status; and where a report may be asked
+/// for, it may be the answer.
+fn tell_refusals(operation: &mut Value) {
+    const JSON: &str = "application/json";
+    const PROBLEM: &str = "application/problem+json";
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let reports = parameters.is_some_and(|all| all.iter().any(|p| p["name"] == "format"));
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let schema = serde_json::json!({ "$ref": "#/components/schemas/Problem" });
+    for (status, response) in responses.iter_mut() {
+        let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { continue };
+        if content.get(JSON).is_some_and(|c| c["schema"] == schema)
+            && let Some(problem) = content.remove(JSON)
+        {
+            content.insert(PROBLEM.into(), problem);
+        }
+        if reports && status.starts_with('2') {
+            for kind in ["text/plain", "text/markdown", "text/html"] {
+                content.insert(kind.into(), serde_json::json!({ "schema": { "type": "string" } }));
+            }
+        }
+    }
+    let refusal = serde_json::json!({
+        "description": "Refused: badly put, not allowed, too large, or too much at once",
+        "content": { PROBLEM: { "schema": schema } }
+    });
+    responses.entry("default").or_insert(refusal);
 }
 
 /// Where the document is.

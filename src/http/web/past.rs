@@ -239,7 +239,7 @@ async fn compare(
                 })
             });
             let drawn = chart::drawing(&both.collect::<Vec<_>>(), chart::Axis::Bytes, look.lang);
-            let short = |v: &Option<String>| v.clone().map_or("–".into(), |v| v);
+            let short = |v: &Option<String>| v.clone().unwrap_or_else(|| "–".into());
             let content = html! {
                 ul { @for (side, run) in sides {
                     li { b { (side) } ": " a href={ "/past/" (run.id) } {

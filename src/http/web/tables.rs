@@ -27,9 +27,7 @@ async fn rules(look: Look, State(service): State<Arc<Service>>) -> Result<Markup
             let findings = serde_json::to_value(&check.findings).unwrap_or_default();
             let grids = if check.usable { refused(pipeline::show_rules(&settings, None))? } else { Vec::new() };
             let tests = if check.usable { refused(pipeline::test_rules(&settings))? } else { Vec::new() };
-            let tests = serde_json::to_value(&tests).unwrap_or_default();
-            let tests = tests.as_array().cloned().unwrap_or_default();
-            let passed = tests.iter().filter(|t| t["passed"] == Value::Bool(true)).count();
+            let passed = tests.iter().filter(|t| t.got == t.wanted).count();
             let replayed = if check.usable { refused(pipeline::replay(&settings))? } else { Vec::new() };
             let flips = replayed.iter().filter(|r| r.flips).count();
             let count = |n: usize| FluentValue::from(u32::try_from(n).unwrap_or(u32::MAX));
@@ -71,8 +69,9 @@ async fn rules(look: Look, State(service): State<Arc<Service>>) -> Result<Markup
 
 /// A finding in a line.
 fn said(finding: &Value) -> String {
-    let parts =
-        ["place", "file", "code", "message", "hint"].map(|k| finding[k].as_str().unwrap_or_default().to_string());
+    let text = |key: &str| finding[key].as_str().unwrap_or_default().to_string();
+    let place = format!("{}:{}", text("file"), finding["line"]);
+    let parts = [place, text("code"), text("message"), text("hint")];
     parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
