@@ -3,11 +3,16 @@
 //! By hand: cargo bench --bench transplant_table -- model=DIR text=F eval=F kib=N candidate=DIR [candidate=DIR]...
 //! The first N KiB of `eval` are evaluated, one document a line; learnt methods learn from `text`. `wechsel` takes part
 //! where `known=F` (text in the language the model knows) and `lines=OLD,NEW` (parallel text, line by line) are given.
+//! `only=NAME` (repeatable) leaves the other methods out; `terms=N` is `omp`'s; `seed=N`.
+//! Columns: bits per byte of the tied model (or with both matrices moved); the same with rows' norms matched; and, for a
+//! tied base, with a head of its own where rows that are no copies are those of `mean`.
 
 use hibrit::analyze::{TokenizerFile, mapping};
 use hibrit::domain::vocabulary::Origin;
 use hibrit::execute::device;
-use hibrit::execute::embed::{Learnt, Named, Norms, Request, Texts, dictionary, transplant};
+use hibrit::execute::embed::{
+    Exact, Ground, Initialiser, Learnt, Named, Norms, Request, Side, Specials, Texts, dictionary, rows, transplant,
+};
 use hibrit::execute::evaluate::HeldOut;
 use hibrit::execute::model::ModelFolder;
 use hibrit::execute::tokenizer::Coder;
@@ -18,7 +23,6 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Context of the evaluation in bytes.
 const WINDOW: usize = 1024;
-const SEED: u64 = 1;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +48,9 @@ fn main() -> Result<(), Failure> {
         left = if fits { left - l.len() } else { 0 };
         fits
     });
+    let seed: u64 = one("seed").map_or(Ok(1), |s| s.parse())?;
+    let terms: Option<usize> = one("terms").map(|t| t.parse()).transpose()?;
+    let only = all("only");
     let folder = ModelFolder::open(Path::new(&model))?;
     let source = TokenizerFile::open(Path::new(&model))?;
     let source_coder = coder(&source)?;
@@ -59,7 +66,7 @@ fn main() -> Result<(), Failure> {
         let mapping = mapping(&source, &candidate);
         let shared = mapping.origins.iter().filter(|o| matches!(o, Origin::Exact(_))).count();
         println!("\n{path}: {} rows, {shared} shared\n", mapping.origins.len());
-        println!("| method | bits per byte | norms matched | s |\n| --- | --- | --- | --- |");
+        println!("| method | bits per byte | norms matched | mean head | s |\n| --- | --- | --- | --- | --- |");
         let held_out = HeldOut::new(&candidate_coder, &eval, source_tokens, WINDOW)?;
         let texts = Texts {
             source: &source_coder,
@@ -67,20 +74,38 @@ fn main() -> Result<(), Failure> {
             documents: &documents,
             source_documents: &source_documents,
             pairs: &pairs,
+            source_tokens: &tokens,
+            candidate_tokens: &candidate.vocabulary.iter().map(|(id, _)| id).collect::<Vec<u32>>(),
+            donor: None,
+            teacher: Some(&base),
+            terms,
+            dimensions: None,
         };
         for (name, method) in Named::all() {
-            if method == Named::Learnt(Learnt::Wechsel) && pairs.is_empty() {
+            let left_out = !only.is_empty() && !only.iter().any(|o| o == name);
+            if left_out || method == Named::Learnt(Learnt::Wechsel) && pairs.is_empty() {
                 continue;
             }
             let mut cells = Vec::new();
+            let mut kept = None;
             let mut seconds = 0.0;
             for norms in [Norms::Kept, Norms::Matched] {
                 let (tokens, mapping, output) = (&tokens, &mapping, output.as_ref());
-                let request = Request { input: &input, output, tokens, mapping, norms, seed: SEED };
+                let request = Request { input: &input, output, tokens, mapping, norms, seed };
                 let began = Instant::now();
                 let (input, output) = transplant(&request, method, Some(&texts))?;
                 seconds = began.elapsed().as_secs_f64();
+                if norms == Norms::Kept && output.is_none() {
+                    kept = Some(input.clone());
+                }
                 let model = base.clone().replace_embeddings(input.matrix, output.map(|m| m.matrix))?;
+                cells.push(format!("{:.4}", held_out.evaluate(&model)?.evaluation.bits_per_byte));
+            }
+            if let Some(moved) = kept {
+                let ground = Ground::new(&input, &tokens, &mapping, Side::Output, seed)?;
+                let chain: Vec<Box<dyn Initialiser>> = vec![Box::new(Exact), Box::new(Specials)];
+                let head = rows(&ground, &chain).matrix;
+                let model = base.clone().replace_embeddings(moved.matrix, Some(head))?;
                 cells.push(format!("{:.4}", held_out.evaluate(&model)?.evaluation.bits_per_byte));
             }
             println!("| {name} | {} | {seconds:.1} |", cells.join(" | "));

@@ -2,6 +2,7 @@
 
 use super::inputs::{InputArgs, ResourceArgs};
 use super::{Failure, Session};
+use crate::http::api::{DecisionOrder, ResourcesOrder};
 use crate::{pipeline, report};
 use clap::Args;
 
@@ -17,6 +18,11 @@ pub struct Decide {
 impl Decide {
     /// Measures, decides and prints.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
+        if let Some(remote) = session.remote()? {
+            let inputs = Some(self.inputs.order()?);
+            let resources = ResourcesOrder::of(&self.resources.resources());
+            return remote.decide(&DecisionOrder { profile_name: None, profile: None, inputs, resources });
+        }
         let mut progress = session.progress();
         let advice =
             pipeline::decide(&session.settings, &self.inputs.inputs(), &self.resources.resources(), &mut progress)?;

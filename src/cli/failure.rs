@@ -23,7 +23,7 @@ impl Failure {
         Self {
             message: "stopped by a signal before the run was done".into(),
             causes: Vec::new(),
-            hint: Some(format!("what was learnt so far is below {}", folder.join("branches").display())),
+            hint: Some(format!("go on with `hibrit auto --resume {}`", folder.display())),
             kind: Kind::Interrupted,
         }
     }

@@ -1,8 +1,9 @@
-//! `hibrit eval`, `generate`, `merge`, `transplant` and `tokenizer`: one model or one tokenizer at a time.
+//! `hibrit eval`, `generate`, `merge`, `export` and `tokenizer`: one model or one tokenizer at a time.
 
 use super::inputs::{ReadingArgs, bytes};
 use super::{Failure, Session};
-use crate::pipeline;
+use crate::domain::outcome::Side;
+use crate::pipeline::{self, View};
 use crate::report::Form;
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -29,6 +30,9 @@ pub struct Eval {
     /// Context in bytes of text: the same for every tokenizer
     #[arg(long, value_name = "BYTES", default_value_t = 2048)]
     window: usize,
+    /// Of a structural model: the tokenizer the text goes through
+    #[arg(long, value_name = "NAME", default_value = "original", value_parser = views())]
+    view: String,
     /// Where to run: auto, cpu or cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
@@ -46,14 +50,16 @@ impl Eval {
             corpus: self.corpus,
             bytes: self.bytes,
             window: self.window,
+            view: view(&self.view),
             device: self.device,
             reading: self.reading.options(),
         };
-        let e = pipeline::evaluate(&request)?;
+        let measured = pipeline::evaluate(&request)?;
+        let e = &measured.evaluation;
         session.print(
-            || serde_json::json!({ "evaluation": e }),
+            || serde_json::json!({ "evaluation": e, "classes": measured.classes }),
             || {
-                format!(
+                let mut text = format!(
                     "{:.4} bits per byte, equivalent loss {:.4} ({} documents, {} bytes, {} tokens; {:.2}% of the bytes lost \
                      to unknown tokens)\nraw loss {:.4} nats a token: not comparable between tokenizers",
                     e.bits_per_byte.get(),
@@ -63,7 +69,13 @@ impl Eval {
                     e.tokens,
                     100.0 * e.unknown_bytes.get(),
                     e.loss_per_token
-                )
+                );
+                for (class, cost) in &measured.classes {
+                    let share = 100.0 * cost.tokens as f64 / e.tokens.max(1) as f64;
+                    let each = cost.nats / cost.tokens.max(1) as f64;
+                    text += &format!("\n  {class:8} {:>9} tokens ({share:.1}%), {each:.4} nats each", cost.tokens);
+                }
+                text
             },
         )
     }
@@ -96,6 +108,9 @@ pub struct Generate {
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Of a structural model: the tokenizer that is read and written with; auto goes span by span
+    #[arg(long, value_name = "NAME", default_value = "original", value_parser = views())]
+    view: String,
     /// Where to run: auto, cpu or cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
@@ -113,6 +128,7 @@ impl Generate {
             top_p: self.top_p,
             top_k: self.top_k,
             seed: self.seed,
+            view: view(&self.view),
             device: self.device,
         };
         if session.form == Form::Json {
@@ -162,67 +178,41 @@ impl Merge {
     }
 }
 
-/// Arguments of `transplant`.
+/// Arguments of `export`.
 #[derive(Debug, Args)]
-pub struct Transplant {
-    /// The model's Hugging Face folder
+pub struct Export {
+    /// The structural model's folder
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The candidate tokenizer: a tokenizer.json or a folder that holds one
-    #[arg(long, value_name = "PATH")]
-    candidate: PathBuf,
-    /// How rows are made
-    #[arg(long, value_name = "NAME", default_value = "subtoken",
-          value_parser = clap::builder::PossibleValuesParser::new(pipeline::methods()))]
-    method: String,
-    /// Give new rows the old rows' mean norm
-    #[arg(long)]
-    match_norms: bool,
-    /// Text for methods that learn from it; may be repeated
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    corpus: Vec<PathBuf>,
-    /// wechsel: text in the language that the model knows; may be repeated
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    source_corpus: Vec<PathBuf>,
-    /// wechsel: words that translate each other, a line `known<TAB>new` each
-    #[arg(long, value_name = "FILE")]
-    dictionary: Option<PathBuf>,
-    /// Where the model goes: a folder that does not exist yet, or is empty
+    /// The side that is taken out
+    #[arg(long, value_name = "NAME", value_parser = ["original", "candidate"])]
+    side: String,
+    /// Where the plain model goes: a folder that does not exist yet, or is empty
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Seed of everything random
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-    #[command(flatten)]
-    reading: ReadingArgs,
 }
 
-impl Transplant {
-    /// Moves the rows and says where they came from.
+impl Export {
+    /// Exports and says where the model is.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let request = pipeline::TransplantRequest {
-            model: self.model,
-            candidate: self.candidate,
-            method: self.method,
-            match_norms: self.match_norms,
-            corpus: self.corpus,
-            source_corpus: self.source_corpus,
-            dictionary: self.dictionary,
-            out: self.out,
-            seed: self.seed,
-            reading: self.reading.options(),
-        };
-        let mut progress = session.progress();
-        let rows = pipeline::transplant(&request, &mut progress)?;
-        drop(progress);
+        let side = if self.side == "candidate" { Side::Candidate } else { Side::Source };
+        let request = pipeline::ExportRequest { model: self.model, side, out: self.out };
+        pipeline::export_side(&request)?;
         session.print(
-            || serde_json::json!({ "transplant": { "method": request.method, "rows": rows, "out": request.out } }),
-            || {
-                let rows: Vec<String> = rows.iter().map(|(origin, n)| format!("{n} {origin}")).collect();
-                format!("Rows by origin: {}. The model is in {}.", rows.join(", "), request.out.display())
-            },
+            || serde_json::json!({ "exported": request.out, "side": self.side }),
+            || format!("The {} side as a plain model is in {}.", self.side, request.out.display()),
         )
     }
+}
+
+/// Names of the views of a structural model.
+fn views() -> clap::builder::PossibleValuesParser {
+    ["original", "candidate", "auto"].into()
+}
+
+/// A name that the parser let through.
+fn view(name: &str) -> View {
+    name.parse().unwrap_or_default()
 }
 
 /// Commands below `tokenizer`.
@@ -230,6 +220,8 @@ impl Transplant {
 pub enum Tokenizer {
     /// Train a BPE tokenizer from scratch
     Train(Train),
+    /// Grow a BPE tokenizer: its merges continued on a text, no old id moved
+    Extend(super::grow::Extend),
 }
 
 /// Arguments of `tokenizer train`.
@@ -254,7 +246,10 @@ pub struct Train {
 impl Tokenizer {
     /// Does what was asked.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let Tokenizer::Train(train) = self;
+        let train = match self {
+            Tokenizer::Train(train) => train,
+            Tokenizer::Extend(extend) => return extend.call(session),
+        };
         let request = pipeline::TokenizerRequest {
             corpus: train.corpus,
             vocabulary: train.vocab,

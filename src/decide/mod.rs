@@ -3,6 +3,7 @@
 
 mod alike;
 mod case;
+pub mod course;
 pub mod curve;
 mod error;
 mod explain;

@@ -362,6 +362,7 @@ fn run(id: usize, profile: Profile, bits_per_byte: Option<f64>) -> crate::domain
         branches: Vec::new(),
         incidents: Vec::new(),
         seconds: 1.0,
+        energy_joules: None,
     });
     crate::domain::run::Run {
         id: format!("run-{id}"),

@@ -175,6 +175,7 @@ pub fn run(id: &str) -> Run {
             branches: vec![branch(Strategy::Keep, 2.2), branch(Strategy::Direct, 2.0)],
             incidents: Vec::new(),
             seconds: 120.0,
+            energy_joules: None,
         }),
         feedback: Vec::new(),
     }

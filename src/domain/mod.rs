@@ -8,6 +8,7 @@ pub mod event;
 #[cfg(test)]
 pub mod example;
 pub mod fault;
+pub mod injection;
 pub mod metric;
 pub mod outcome;
 pub mod profile;

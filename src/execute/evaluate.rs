@@ -28,6 +28,8 @@ pub struct HeldOut {
     bytes: Vec<u64>,
     /// Bytes of each document that its tokens do not tell.
     lost: Vec<u64>,
+    /// Bits of each document that say what its tokens do not: which vocabulary they are of.
+    told: Vec<f64>,
     source_tokens: u64,
 }
 
@@ -64,7 +66,21 @@ impl HeldOut {
         window: usize,
     ) -> Result<Self, ExecuteError> {
         let encoded = coder.encode(documents)?;
-        let bytes: Vec<u64> = documents.iter().map(|d| d.as_ref().len() as u64).collect();
+        let bytes = documents.iter().map(|d| d.as_ref().len() as u64).collect();
+        Self::of(&encoded, coder.opener(), bytes, source_tokens, window)
+    }
+
+    /// The same from documents that are encoded already, after `opener`; `bytes` are theirs in UTF-8.
+    ///
+    /// # Errors
+    /// Where there is no text, or the window is too small to hold anything.
+    pub fn of(
+        encoded: &[Encoded],
+        opener: Option<u32>,
+        bytes: Vec<u64>,
+        source_tokens: u64,
+        window: usize,
+    ) -> Result<Self, ExecuteError> {
         let lost = encoded.iter().map(|e| e.lost).collect();
         if bytes.iter().sum::<u64>() == 0 || source_tokens == 0 {
             return Err(ExecuteError::Data("the held-out text is empty: there is nothing to evaluate on".into()));
@@ -75,10 +91,17 @@ impl HeldOut {
             )));
         }
         let mut windows: Vec<Window> =
-            encoded.iter().enumerate().flat_map(|(d, e)| cut(d, e, coder.opener(), window)).collect();
+            encoded.iter().enumerate().flat_map(|(d, e)| cut(d, e, opener, window)).collect();
         // Windows of like length are fed together; the order within a length is the documents'.
         windows.sort_by_key(|w| std::cmp::Reverse(w.ids.len()));
-        Ok(Self { windows, bytes, lost, source_tokens })
+        let told = vec![0.0; bytes.len()];
+        Ok(Self { windows, bytes, lost, told, source_tokens })
+    }
+
+    /// The same, with one bit charged for each choice between two vocabularies that was made in a document.
+    pub fn charging_choices(mut self, choices: &[usize]) -> Self {
+        self.told.iter_mut().zip(choices).for_each(|(bits, n)| *bits += *n as f64);
+        self
     }
 
     /// UTF-8 bytes of the documents.
@@ -96,8 +119,21 @@ impl HeldOut {
     /// # Errors
     /// As [`Decoder::nats`]; [`ExecuteError::Mismatch`] where the nats are not finite.
     pub fn evaluate(&self, model: &Decoder) -> Result<Scores, ExecuteError> {
-        let rows = model.config().size.rows;
+        let rows = model.ids();
         self.score(rows, |ids, targets, shape| model.nats(&Batch { ids, targets, weights: None, shape }))
+    }
+
+    /// The same, and every scored token with its nats is told to `note`: for a look by kind of token.
+    ///
+    /// # Errors
+    /// As [`HeldOut::evaluate`].
+    pub fn evaluate_noting(&self, model: &Decoder, note: &mut dyn FnMut(u32, f32)) -> Result<Scores, ExecuteError> {
+        self.score(model.ids(), |ids, targets, shape| {
+            let nats = model.nats(&Batch { ids, targets, weights: None, shape })?;
+            let scored = targets.iter().zip(&nats).filter(|(t, _)| **t != IGNORE);
+            scored.for_each(|(t, n)| note(*t, *n));
+            Ok(nats)
+        })
     }
 
     /// The same with any source of nats: `(ids, targets, [windows, length])` -> nats of each target.
@@ -122,8 +158,8 @@ impl HeldOut {
             }
         }
         let predicted: f64 = by_document.iter().sum();
-        for (nats, lost) in by_document.iter_mut().zip(&self.lost) {
-            *nats += *lost as f64 * 8.0 * std::f64::consts::LN_2;
+        for ((nats, lost), told) in by_document.iter_mut().zip(&self.lost).zip(&self.told) {
+            *nats += (*lost as f64 * 8.0 + told) * std::f64::consts::LN_2;
         }
         let (total, bytes) = (by_document.iter().sum::<f64>(), self.bytes());
         let strange = |e: crate::domain::metric::OutOfRange| {

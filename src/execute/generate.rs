@@ -3,6 +3,7 @@
 
 use super::ExecuteError;
 use super::model::Decoder;
+use crate::domain::outcome::Side;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
@@ -61,13 +62,29 @@ pub fn tokens(
     request: &Request,
     listen: &mut dyn FnMut(u32) -> ControlFlow<()>,
 ) -> Result<(Vec<u32>, End), ExecuteError> {
+    tokens_towards(decoder, Side::Source, prompt, request, listen)
+}
+
+/// The same in one vocabulary of a structural model: the prompt may be of both, what is chosen (and what stops) is of
+/// `side` and counted from its first id.
+///
+/// # Errors
+/// As [`tokens`].
+pub fn tokens_towards(
+    decoder: &Decoder,
+    side: Side,
+    prompt: &[u32],
+    request: &Request,
+    listen: &mut dyn FnMut(u32) -> ControlFlow<()>,
+) -> Result<(Vec<u32>, End), ExecuteError> {
+    let offset = decoder.first_id(side);
     let mut chooser = Chooser::new(request.choice)?;
     let mut cache = decoder.cache();
     let mut written = Vec::new();
     let mut next = prompt;
     let mut last;
     while written.len() < request.limit {
-        let mut logits = decoder.advance(&mut cache, next)?;
+        let mut logits = decoder.advance_towards(side, &mut cache, next)?;
         logits.truncate(request.rows.unwrap_or(usize::MAX));
         let id = chooser.choose(&logits)?;
         if request.stop.contains(&id) {
@@ -77,7 +94,7 @@ pub fn tokens(
         if listen(id).is_break() {
             return Ok((written, End::Broken));
         }
-        last = [id];
+        last = [id + offset];
         next = &last;
     }
     Ok((written, End::Limit))
@@ -96,9 +113,24 @@ pub fn text(
 ) -> Result<(String, End), ExecuteError> {
     let fault = |e: tokenizers::Error| ExecuteError::Tokenizer(e.to_string());
     let prompt = tokenizer.encode(prompt, true).map_err(fault)?;
+    text_towards(decoder, (Side::Source, tokenizer), prompt.get_ids(), request, listen)
+}
+
+/// Goes on from ids in one vocabulary of a structural model, in the words of that side's tokenizer.
+///
+/// # Errors
+/// As [`text`].
+pub fn text_towards(
+    decoder: &Decoder,
+    (side, tokenizer): (Side, &Tokenizer),
+    prompt: &[u32],
+    request: &Request,
+    listen: &mut dyn FnMut(&str),
+) -> Result<(String, End), ExecuteError> {
+    let fault = |e: tokenizers::Error| ExecuteError::Tokenizer(e.to_string());
     let mut stream = tokenizer.decode_stream(true);
     let (mut whole, mut trouble) = (String::new(), None);
-    let (_, end) = tokens(decoder, prompt.get_ids(), request, &mut |id| match stream.step(id) {
+    let (_, end) = tokens_towards(decoder, side, prompt, request, &mut |id| match stream.step(id) {
         Ok(piece) => {
             if let Some(piece) = piece {
                 listen(&piece);

@@ -125,6 +125,7 @@ pub mod strategy;
 pub mod embed;
 pub mod evaluate;
 pub mod pretrain;
+pub mod structural;
 pub mod tokenizer;
 pub mod train;
 

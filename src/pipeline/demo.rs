@@ -5,7 +5,6 @@ use super::{PipelineError, Settings, must_be_free, write_whole};
 use crate::analyze::TokenizerFile;
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
-use crate::domain::resources::Resources;
 use crate::domain::run::Run;
 use crate::execute;
 use crate::execute::model::ModelConfig;
@@ -268,22 +267,13 @@ pub fn demo(
     pretrain(&request, observer)?;
 
     let request = AutoRequest {
-        model: base,
-        source: None,
-        candidate,
-        train: vec![target_train],
-        eval: vec![target_eval],
-        out: out.join("run"),
-        strategy: None,
         with_keep: true,
-        train_bytes: None,
         eval_bytes: effort.eval_bytes(),
         overrides: effort.overrides(),
         seed,
         device: "cpu".into(),
-        resources: Resources::default(),
-        reading: CorpusOptions::default(),
         stop: stop.clone(),
+        ..AutoRequest::new(base, candidate, vec![target_train], vec![target_eval], out.join("run"))
     };
     auto(settings, &request, observer)
 }

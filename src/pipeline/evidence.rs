@@ -1,8 +1,8 @@
 //! From files to a profile, and from a profile to a decision.
 
+use super::profile::{Looking, measure, measured};
 use super::{PipelineError, Settings};
-use crate::analyze::{self, ProfileInputs, TokenizerFile};
-use crate::corpus::{Corpus, CorpusOptions};
+use crate::corpus::CorpusOptions;
 use crate::decide::{self, Case, Past};
 use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
@@ -10,7 +10,6 @@ use crate::domain::profile::Profile;
 use crate::domain::resources::{Costs, Resources};
 use crate::domain::run::Run;
 use crate::domain::strategy::{SeedExpectation, Strategy};
-use crate::execute::model::ModelFolder;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use strum::IntoEnumIterator;
@@ -30,23 +29,9 @@ pub struct Inputs {
     pub reading: CorpusOptions,
 }
 
-/// The profile of two tokenizers.
+/// The profile of two tokenizers, measured now.
 pub fn analyze(inputs: &Inputs, observer: &mut dyn Observer) -> Result<Profile, PipelineError> {
-    let model = inputs.model.as_deref().map(ModelFolder::open).transpose()?;
-    let corpus = match inputs.corpus.is_empty() {
-        true => None,
-        false => Some(Corpus::open(&inputs.corpus, &inputs.reading)?),
-    };
-    let of_model = inputs.model.clone().unwrap_or_default();
-    let source = TokenizerFile::open(inputs.source.as_deref().unwrap_or(&of_model))?;
-    let candidate = TokenizerFile::open(&inputs.candidate)?;
-    let inputs = ProfileInputs {
-        source: &source,
-        candidate: &candidate,
-        corpus: corpus.as_ref(),
-        model: model.as_ref().map(ModelFolder::summary),
-    };
-    Ok(analyze::profile(&inputs, observer)?)
+    measured(inputs, &Looking::default(), observer)
 }
 
 /// The profile and what is recommended on it. Advice: strategies that this build cannot execute are weighed too.
@@ -58,7 +43,7 @@ pub fn decide(
 ) -> Result<Advice, PipelineError> {
     // Rules are read before anything that takes long, so that a mistake in them is told at once.
     let rules = settings.rules()?;
-    let profile = analyze(inputs, observer)?;
+    let profile = measure(settings, inputs, &Looking::default(), observer)?;
     let all: Vec<Strategy> = Strategy::iter().collect();
     let (decision, past) = decide_on(settings, &rules, &profile, resources, None, &all, None)?;
     let seed = Strategy::iter().filter_map(|s| Some((s, rules.seed(s)?.clone()))).collect();

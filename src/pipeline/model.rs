@@ -1,17 +1,17 @@
-//! What the user does with a single model or tokenizer: measure, let it write, merge, transplant, train a tokenizer.
+//! What the user does with a single model or tokenizer: measure, let it write, merge, export, train a tokenizer.
 
 use super::{PipelineError, must_be_free, write_whole};
-use crate::analyze::{self, TokenizerFile};
+use crate::analyze::TokenizerFile;
 use crate::corpus::{Corpus, CorpusOptions};
-use crate::domain::event::{Event, Observer};
-use crate::domain::outcome::Evaluation;
-use crate::execute::embed::{Named, Norms, Request, Texts, transplant as move_rows};
-use crate::execute::evaluate::HeldOut;
+use crate::domain::outcome::{Evaluation, Side};
+use crate::domain::vocabulary::{Role, TokenKind, Vocabulary};
 use crate::execute::generate::{self, Choice};
 use crate::execute::model::{Decoder, ModelFolder};
 use crate::execute::strategy::{TokenizerFiles, Tokens, write_complete};
+use crate::execute::structural::{self, View, Views};
 use crate::execute::tokenizer::{self, BpeConfig, BpeKind, Coder};
 use crate::execute::{adapter, device};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -30,44 +30,143 @@ pub struct EvalRequest {
     pub bytes: u64,
     /// Context, in bytes of text.
     pub window: usize,
+    /// Of a structural model: which of its tokenizers the text goes through.
+    pub view: View,
     /// Where to run.
     pub device: String,
     /// How text is read.
     pub reading: CorpusOptions,
 }
 
-/// A model with its tokenizer, loaded.
-struct Loaded {
-    folder: ModelFolder,
-    decoder: Decoder,
-    tokenizer: TokenizerFile,
+/// A model with its tokenizers, loaded.
+pub(super) struct Loaded {
+    pub(super) folder: ModelFolder,
+    pub(super) decoder: Decoder,
+    pub(super) tokenizer: TokenizerFile,
+    /// The second one of a structural model.
+    pub(super) second: Option<TokenizerFile>,
 }
 
-fn load(model: &Path, with: Option<&Path>, on: &str) -> Result<Loaded, PipelineError> {
+impl Loaded {
+    /// Its tokenizers as views; the candidate's is the original where it has but one.
+    fn coders(&self) -> Result<(Coder, Coder), PipelineError> {
+        let of = |t: &TokenizerFile| Coder::of(t.tokenizer.clone(), &t.vocabulary);
+        Ok((of(&self.tokenizer)?, of(self.second.as_ref().unwrap_or(&self.tokenizer))?))
+    }
+
+    fn side(&self, side: Side) -> &TokenizerFile {
+        match (side, &self.second) {
+            (Side::Candidate, Some(second)) => second,
+            _ => &self.tokenizer,
+        }
+    }
+}
+
+/// The tokenizer of a model's folder; the model must have a row for each of its tokens.
+pub(super) fn own_tokenizer(folder: &ModelFolder) -> Result<TokenizerFile, PipelineError> {
+    let tokenizer = TokenizerFile::open(folder.path())?;
+    fits(folder.path(), folder.config().size.rows, &tokenizer)?;
+    Ok(tokenizer)
+}
+
+fn fits(model: &Path, rows: usize, tokenizer: &TokenizerFile) -> Result<(), PipelineError> {
+    let tokens = tokenizer.vocabulary.rows();
+    if tokens > rows {
+        return Err(PipelineError::TooFewRows { model: model.into(), rows, tokens });
+    }
+    Ok(())
+}
+
+pub(super) fn load(model: &Path, with: Option<&Path>, on: &str) -> Result<Loaded, PipelineError> {
     let device = device::choose(on)?;
     let folder = ModelFolder::open(model)?;
-    let tokenizer = TokenizerFile::open(model)?;
     let mut decoder = folder.load(&device.device)?;
+    // Adapters first: they may bring a larger vocabulary, and its tokenizer lies beside them.
+    let mut tokenizer = None;
     if let Some(path) = with {
         decoder = adapter::load(path, decoder)?;
+        if path.join("tokenizer.json").is_file() {
+            tokenizer = Some(TokenizerFile::open(path)?);
+        }
     }
-    Ok(Loaded { folder, decoder, tokenizer })
+    let tokenizer = match tokenizer {
+        Some(own) => own,
+        None => TokenizerFile::open(model)?,
+    };
+    fits(model, decoder.config().size.rows, &tokenizer)?;
+    let mut second = None;
+    if structural::is_structural(model) {
+        decoder = structural::attach(model, decoder)?;
+        let own = TokenizerFile::open(&model.join(structural::CANDIDATE))?;
+        fits(model, decoder.second_rows().unwrap_or(0), &own)?;
+        second = Some(own);
+    }
+    Ok(Loaded { folder, decoder, tokenizer, second })
+}
+
+/// What a kind of token costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ClassCost {
+    /// Tokens scored.
+    pub tokens: u64,
+    /// Their nats.
+    pub nats: f64,
+    /// Bytes they stand for.
+    pub bytes: u64,
+}
+
+/// A model measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Measured {
+    /// The whole.
+    pub evaluation: Evaluation,
+    /// By kind of token: `digit`; `shared` and `new`, by whether the original tokenizer has a token of the same bytes;
+    /// `byte` for byte fallback; `special`.
+    pub classes: BTreeMap<&'static str, ClassCost>,
+}
+
+/// The kind of a token.
+fn class(id: u32, own: &Vocabulary, original: &Vocabulary) -> &'static str {
+    let Some(token) = own.get(id) else { return "special" };
+    match token.kind {
+        TokenKind::Special => "special",
+        TokenKind::Byte => "byte",
+        TokenKind::Text => {
+            let bytes = token.bytes.strip_prefix(b" ").unwrap_or(&token.bytes);
+            let digits = std::str::from_utf8(bytes).is_ok_and(|t| !t.is_empty() && t.chars().all(char::is_numeric));
+            match original.by_bytes(&token.bytes) {
+                _ if digits => "digit",
+                Some(_) => "shared",
+                None => "new",
+            }
+        }
+    }
 }
 
 /// Measures a model on a text.
-pub fn evaluate(request: &EvalRequest) -> Result<Evaluation, PipelineError> {
+pub fn evaluate(request: &EvalRequest) -> Result<Measured, PipelineError> {
     let model = load(&request.model, request.adapter.as_deref(), &request.device)?;
     let documents = Corpus::open(&request.corpus, &request.reading)?.collect(Some(request.bytes))?;
-    let coder = Coder::of(model.tokenizer.tokenizer.clone(), &model.tokenizer.vocabulary)?;
-    let source_tokens = match &request.source {
-        Some(path) => {
-            let source = TokenizerFile::open(path)?;
-            Coder::of(source.tokenizer.clone(), &source.vocabulary)?.count(&documents)?
-        }
-        None => coder.count(&documents)?,
+    let (original, candidate) = model.coders()?;
+    let source = request.source.as_deref().map(TokenizerFile::open).transpose()?;
+    let source_tokens = match &source {
+        Some(source) => Coder::of(source.tokenizer.clone(), &source.vocabulary)?.count(&documents)?,
+        None => original.count(&documents)?,
     };
-    let held_out = HeldOut::new(&coder, &documents, source_tokens, request.window)?;
-    Ok(held_out.evaluate(&model.decoder)?.evaluation)
+    let views = Views::new(&original, candidate, &model.decoder);
+    let held_out = views.held_out(request.view, &documents, source_tokens, request.window)?;
+    let compared = &source.as_ref().unwrap_or(&model.tokenizer).vocabulary;
+    let mut classes: BTreeMap<&'static str, ClassCost> = BTreeMap::new();
+    let first = model.decoder.first_id(Side::Candidate);
+    let scores = held_out.evaluate_noting(&model.decoder, &mut |id, nats| {
+        let (side, id) = if id < first { (Side::Source, id) } else { (Side::Candidate, id - first) };
+        let own = &model.side(side).vocabulary;
+        let cost = classes.entry(class(id, own, compared)).or_default();
+        cost.tokens += 1;
+        cost.nats += f64::from(nats);
+        cost.bytes += own.get(id).map_or(0, |t| t.bytes.len() as u64);
+    })?;
+    Ok(Measured { evaluation: scores.evaluation, classes })
 }
 
 /// A text to go on with.
@@ -89,25 +188,38 @@ pub struct GenerateRequest {
     pub top_k: usize,
     /// Seed of the draws.
     pub seed: u64,
+    /// Of a structural model: which of its tokenizers is read and written with.
+    pub view: View,
     /// Where to run.
     pub device: String,
 }
 
 /// Goes on from a prompt; `listen` hears the text as it comes.
 pub fn generate(request: &GenerateRequest, listen: &mut dyn FnMut(&str)) -> Result<String, PipelineError> {
-    use crate::domain::vocabulary::Role;
     let model = load(&request.model, request.adapter.as_deref(), &request.device)?;
-    let vocabulary = &model.tokenizer.vocabulary;
     let choice = match request.temperature {
         t if t > 0.0 => {
             Choice::Sampled { temperature: t, top_p: request.top_p, top_k: request.top_k, seed: request.seed }
         }
         _ => Choice::Greedy,
     };
-    let stop = [Role::Eos, Role::TurnEnd].iter().filter_map(|r| vocabulary.role(r)).collect();
-    let wanted = generate::Request { choice, limit: request.tokens, stop, rows: Some(vocabulary.rows()) };
-    let (text, _) = generate::text(&model.decoder, &model.tokenizer.tokenizer, &request.prompt, &wanted, listen)?;
-    Ok(text)
+    let wanted = |vocabulary: &Vocabulary| {
+        let stop = [Role::Eos, Role::TurnEnd].iter().filter_map(|r| vocabulary.role(r)).collect();
+        generate::Request { choice, limit: request.tokens, stop, rows: Some(vocabulary.rows()) }
+    };
+    if model.second.is_none() {
+        let own = wanted(&model.tokenizer.vocabulary);
+        return Ok(generate::text(&model.decoder, &model.tokenizer.tokenizer, &request.prompt, &own, listen)?.0);
+    }
+    // A structural model reads the prompt span by span if asked to, and goes on in the vocabulary of the last span.
+    let (original, candidate) = model.coders()?;
+    let views = Views::new(&original, candidate, &model.decoder);
+    let prompt = views.encode(request.view, &request.prompt)?;
+    let opener = views.coder(if request.view == View::Candidate { Side::Candidate } else { Side::Source }).opener();
+    let ids: Vec<u32> = opener.into_iter().chain(prompt.encoded.ids).collect();
+    let file = model.side(prompt.last);
+    let own = wanted(&file.vocabulary);
+    Ok(generate::text_towards(&model.decoder, (prompt.last, &file.tokenizer), &ids, &own, listen)?.0)
 }
 
 /// An adapter to merge.
@@ -125,102 +237,59 @@ pub struct MergeRequest {
 pub fn merge(request: &MergeRequest) -> Result<(), PipelineError> {
     must_be_free(&request.out)?;
     let model = load(&request.model, Some(&request.adapter), "cpu")?;
-    let coder = Coder::of(model.tokenizer.tokenizer.clone(), &model.tokenizer.vocabulary)?;
-    let tokens = Tokens {
-        coder: &coder,
-        vocabulary: &model.tokenizer.vocabulary,
-        files: &TokenizerFiles::beside(&model.tokenizer.path),
-    };
-    write_complete(&request.out, &model.decoder.merged(), &model.folder, &tokens, false)?;
-    Ok(())
+    write_plain(&request.out, &model.decoder.merged(), &model.folder, &model.tokenizer, false)
 }
 
-/// A model whose embeddings are to be moved.
+/// A side of a structural model to be taken out.
 #[derive(Debug, Clone)]
-pub struct TransplantRequest {
-    /// The model's folder.
+pub struct ExportRequest {
+    /// The structural model's folder.
     pub model: PathBuf,
-    /// The candidate tokenizer.
-    pub candidate: PathBuf,
-    /// Name of the method.
-    pub method: String,
-    /// Whether new rows get the old rows' mean norm.
-    pub match_norms: bool,
-    /// Text for the methods that learn from it.
-    pub corpus: Vec<PathBuf>,
-    /// Text in the language the model knows, for `wechsel`.
-    pub source_corpus: Vec<PathBuf>,
-    /// Words that translate each other, for `wechsel`: a file of lines `known<TAB>new`.
-    pub dictionary: Option<PathBuf>,
+    /// Which side.
+    pub side: Side,
     /// A free folder.
     pub out: PathBuf,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// How text is read.
-    pub reading: CorpusOptions,
 }
 
-/// Names of all methods of moving embeddings.
-pub fn methods() -> Vec<&'static str> {
-    Named::all().map(|(name, _)| name).collect()
-}
-
-/// Moves a model's embeddings to another tokenizer and writes a complete folder; rows by where they came from.
-pub fn transplant(
-    request: &TransplantRequest,
-    observer: &mut dyn Observer,
-) -> Result<BTreeMap<&'static str, u64>, PipelineError> {
+/// Writes one side of a structural model as a plain, complete folder.
+pub fn export_side(request: &ExportRequest) -> Result<(), PipelineError> {
     must_be_free(&request.out)?;
-    let method: Named = request.method.parse()?;
     let model = load(&request.model, None, "cpu")?;
-    let candidate = TokenizerFile::open(&request.candidate)?;
-    let source_coder = Coder::of(model.tokenizer.tokenizer.clone(), &model.tokenizer.vocabulary)?;
-    let candidate_coder = Coder::of(candidate.tokenizer.clone(), &candidate.vocabulary)?;
-    let read = |paths: &[PathBuf]| -> Result<Vec<String>, PipelineError> {
-        if paths.is_empty() { Ok(Vec::new()) } else { Ok(Corpus::open(paths, &request.reading)?.collect(None)?) }
-    };
-    let (documents, source_documents) = (read(&request.corpus)?, read(&request.source_corpus)?);
-    let pairs = request.dictionary.as_deref().map(dictionary).transpose()?.unwrap_or_default();
-    let texts = Texts {
-        source: &source_coder,
-        candidate: &candidate_coder,
-        documents: &documents,
-        source_documents: &source_documents,
-        pairs: &pairs,
-    };
-    observer.observe(&Event::Note { text: format!("Moving embeddings by {method}") });
-    let (input, output) = model.decoder.embeddings()?;
-    let mapping = analyze::mapping(&model.tokenizer, &candidate);
-    let ids: Vec<u32> = model.tokenizer.vocabulary.iter().map(|(id, _)| id).collect();
-    let wanted = Request {
-        input: &input,
-        output: output.as_ref(),
-        tokens: &ids,
-        mapping: &mapping,
-        norms: if request.match_norms { Norms::Matched } else { Norms::Kept },
-        seed: request.seed,
-    };
-    let (moved, head) = move_rows(&wanted, method, Some(&texts))?;
-    let provenance = moved.provenance.clone();
-    let decoder = model.decoder.replace_embeddings(moved.matrix, head.map(|m| m.matrix))?;
-    let tokens = Tokens {
-        coder: &candidate_coder,
-        vocabulary: &candidate.vocabulary,
-        files: &TokenizerFiles::beside(&candidate.path),
-    };
-    write_complete(&request.out, &decoder, &model.folder, &tokens, true)?;
-    Ok(provenance)
+    let plain = model.decoder.clone().plain(request.side)?;
+    write_plain(&request.out, &plain, &model.folder, model.side(request.side), request.side == Side::Candidate)
 }
 
-/// Lines of two words with a tab between.
-fn dictionary(path: &Path) -> Result<Vec<(String, String)>, PipelineError> {
-    let text = std::fs::read_to_string(path).map_err(|source| PipelineError::File {
-        verb: "read",
-        path: path.into(),
-        source,
-    })?;
-    let pair = |line: &str| line.split_once('\t').map(|(a, b)| (a.trim().to_string(), b.trim().to_string()));
-    Ok(text.lines().filter_map(pair).collect())
+fn write_plain(
+    out: &Path,
+    model: &Decoder,
+    base: &ModelFolder,
+    tokenizer: &TokenizerFile,
+    moved: bool,
+) -> Result<(), PipelineError> {
+    let coder = Coder::of(tokenizer.tokenizer.clone(), &tokenizer.vocabulary)?;
+    let files = TokenizerFiles::beside(&tokenizer.path);
+    let tokens = Tokens { coder: &coder, vocabulary: &tokenizer.vocabulary, files: &files };
+    beside(out, |folder| Ok(write_complete(folder, model, base, &tokens, moved)?))
+}
+
+/// Lets a folder be made beside its place, then renames it: it is there whole or not at all.
+pub(super) fn beside(out: &Path, make: impl FnOnce(&Path) -> Result<(), PipelineError>) -> Result<(), PipelineError> {
+    let fail = |source| PipelineError::File { verb: "write", path: out.into(), source };
+    let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(fail)?;
+    let made = tempfile::Builder::new().prefix(".writing-").tempdir_in(parent).map_err(fail)?;
+    make(made.path())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(made.path(), std::fs::Permissions::from_mode(0o755)).map_err(fail)?;
+    }
+    // An empty folder may stand in the place.
+    match std::fs::remove_dir(out) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e)),
+        _ => {}
+    }
+    std::fs::rename(made.keep(), out).map_err(fail)
 }
 
 /// A tokenizer to train.

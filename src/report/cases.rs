@@ -337,6 +337,7 @@ pub(super) fn direct_run() -> Run {
         branches: vec![direct, keep],
         incidents: vec![spike],
         seconds: 391.0,
+        energy_joules: None,
     };
     let mut run = run("20260105T090000-1a2b3c4d", decision, Some(outcome), Some(Status::Done));
     run.feedback.push(Feedback {
@@ -368,6 +369,7 @@ pub(super) fn failed_run() -> Run {
         branches: vec![direct],
         incidents: vec![],
         seconds: 12.0,
+        energy_joules: None,
     };
     run("20260105T100000-5e6f7a8b", decision(), Some(outcome), Some(Status::Failed))
 }

@@ -29,6 +29,34 @@ pub fn history(runs: &[Run], lang: Lang) -> String {
     render(&content::history::list(runs, &Words::new(lang)), lang)
 }
 
+/// A report without its frame: title and elements, for a page that has a frame of its own.
+pub struct Parts {
+    /// As text, not escaped.
+    pub title: String,
+    /// As elements.
+    pub body: String,
+}
+
+fn parts(page: &Page, lang: Lang) -> Parts {
+    let body: Vec<String> = page.blocks.iter().map(|block| element(block, lang)).collect();
+    Parts { title: page.title.clone(), body: body.join("\n") }
+}
+
+/// As [`profile`], without its frame.
+pub fn profile_parts(profile: &Profile, lang: Lang) -> Parts {
+    parts(&content::profile::page(profile, &Words::new(lang)), lang)
+}
+
+/// As [`decision`], without its frame.
+pub fn decision_parts(profile: &Profile, decision: &Decision, background: Background<'_>, lang: Lang) -> Parts {
+    parts(&content::background::dossier(profile, decision, background, &Words::new(lang)), lang)
+}
+
+/// As [`run`], without its frame.
+pub fn run_parts(run: &Run, lang: Lang) -> Parts {
+    parts(&content::run::page(run, &Words::new(lang)), lang)
+}
+
 fn render(page: &Page, lang: Lang) -> String {
     let title = escaped(&page.title);
     let mut out = format!(

@@ -3,5 +3,7 @@
 mod bad_input;
 mod flow;
 mod interrupted;
+mod model;
 mod program;
 mod real_pair;
+mod runs;

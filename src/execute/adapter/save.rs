@@ -2,7 +2,7 @@
 
 use super::{CONFIG, PREFIX, WEIGHTS};
 use crate::execute::ExecuteError;
-use crate::execute::model::{Decoder, Dtype, Group, held_tensor, write_atomically, write_tensors};
+use crate::execute::model::{Decoder, Dtype, Group, SECOND, held_tensor, write_atomically, write_tensors};
 use serde_json::json;
 use std::path::Path;
 
@@ -16,6 +16,9 @@ pub fn save(folder: &Path, decoder: &Decoder, base: &str) -> Result<(), ExecuteE
     std::fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
     let (mut tensors, mut modules) = (Vec::new(), Vec::new());
     decoder.each_parameter(&mut |name, group, held| {
+        if name.starts_with(SECOND) {
+            return;
+        }
         let in_full = match group {
             Group::Adapter => false,
             Group::Embedding | Group::Head if held.is_trained() => true,

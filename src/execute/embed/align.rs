@@ -1,5 +1,9 @@
 //! `align`: a new token takes the row of the old token that stands in the same contexts: co-occurrence with tokens both
-//! vocabularies share (pivots), under each tokenizer, on the same text; the nearest is copied (TokAlign 2025).
+//! vocabularies share (pivots), under each tokenizer, on the same text (TokAlign 2025); or, with a donor, nearness to the
+//! pivots in the donor's embeddings and in the base's own.
+//!
+//! TokAlign copies the best match. Here a match counts as far as it goes: the row is drawn towards the mean of all rows
+//! by what the match lacks of 1. A copy that is certain of a poor match is worse than chance (docs/transplant.md).
 
 use super::space::{Space, SpaceConfig, dot};
 use super::{Ground, Initialiser};
@@ -49,10 +53,29 @@ impl Align {
         let new: Vec<u32> = pivots.iter().map(|p| p.1).collect();
         let old: Vec<u32> = pivots.iter().map(|p| p.2).collect();
         let candidate = Space::over_contexts(candidate, documents, &new, config)?;
-        let rows = source.rows() as u32;
-        let source = Space::over_contexts(source, documents, &old, config)?;
-        let known = (0..rows).filter(|id| source.get(*id).is_some()).collect();
-        Ok(Self { candidate, source, known })
+        Ok(Self::between(candidate, Space::over_contexts(source, documents, &old, config)?, source.rows()))
+    }
+
+    /// By nearness to shared tokens in a donor's embeddings and in the base's own.
+    ///
+    /// # Errors
+    /// Where the vocabularies share nothing.
+    pub fn with_donor(donor: &Space, base: &Space, mapping: &Mapping, rows: usize) -> Result<Self, ExecuteError> {
+        let shared = mapping.origins.iter().enumerate().filter_map(|(id, origin)| match origin {
+            Origin::Exact(old) if donor.get(id as u32).is_some() && base.get(*old).is_some() => Some((id as u32, *old)),
+            _ => None,
+        });
+        // Low ids are frequent tokens in every common kind of tokenizer.
+        let (new, old): (Vec<u32>, Vec<u32>) = shared.take(PIVOTS).unzip();
+        if new.is_empty() {
+            return Err(ExecuteError::Data("the two vocabularies share no token".into()));
+        }
+        Ok(Self::between(donor.relative_to(&new), base.relative_to(&old), rows))
+    }
+
+    fn between(candidate: Space, source: Space, rows: usize) -> Self {
+        let known = (0..rows as u32).filter(|id| source.get(*id).is_some()).collect();
+        Self { candidate, source, known }
     }
 }
 
@@ -66,8 +89,10 @@ impl Initialiser for Align {
         let nearness = |old: &u32| self.source.get(*old).map_or(f32::NEG_INFINITY, |v| dot(v, vector));
         let known = self.known.iter().filter(|old| (**old as usize) < ground.source().rows());
         let best = known.map(|old| (nearness(old), *old)).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-        let Some((_, old)) = best.filter(|(near, _)| *near > 0.0) else { return false };
-        row.copy_from_slice(ground.source().row(old as usize));
+        let Some((near, old)) = best.filter(|(near, _)| *near > 0.0) else { return false };
+        let near = near.min(1.0);
+        row.iter_mut().zip(ground.mean()).for_each(|(x, m)| *x = (1.0 - near) * m);
+        ground.source().add(old, near, row);
         true
     }
 }

@@ -1,17 +1,18 @@
 //! Tokens that both vocabularies share and that a helper space knows: what a new token can be expressed by.
 
 use super::space::{Space, dot};
+use super::table::Table;
 use crate::domain::vocabulary::{Mapping, Origin};
-use crate::execute::model::Matrix;
-use rayon::prelude::*;
 use std::collections::HashSet;
 
 /// Shared tokens with their helper vectors side by side.
 pub struct Anchors {
     /// Rows in the old matrix.
     rows: Vec<u32>,
-    /// Helper vectors, one after the other.
+    /// Helper vectors, of unit length, one after the other.
     vectors: Vec<f32>,
+    /// How long they were before.
+    lengths: Vec<f32>,
     dimensions: usize,
 }
 
@@ -21,8 +22,7 @@ const UNTRAINED: f32 = 0.05;
 impl Anchors {
     /// Shared tokens with a vector in the candidate's `space`. Rows of `source` that were never trained, and rows that
     /// another anchor has already, are left out: they say nothing and make least squares singular.
-    pub fn new(space: &Space, mapping: &Mapping, source: &Matrix) -> Self {
-        let norm = |id: u32| dot(source.row(id as usize), source.row(id as usize)).sqrt();
+    pub fn new(space: &Space, mapping: &Mapping, source: &Table<'_>) -> Self {
         let shared: Vec<(u32, u32)> = mapping
             .origins
             .iter()
@@ -33,10 +33,10 @@ impl Anchors {
             })
             .filter(|(id, _)| space.get(*id).is_some())
             .collect();
-        let norms: Vec<f32> = shared.par_iter().map(|(_, old)| norm(*old)).collect();
+        let norms = source.norms(&shared.iter().map(|(_, old)| *old).collect::<Vec<u32>>());
         let mean = norms.iter().sum::<f32>() / norms.len().max(1) as f32;
         let mut seen: HashSet<u32> = HashSet::new();
-        let mut anchors = Self { rows: vec![], vectors: vec![], dimensions: space.dimensions() };
+        let mut anchors = Self { rows: vec![], vectors: vec![], lengths: vec![], dimensions: space.dimensions() };
         for ((id, old), norm) in shared.into_iter().zip(norms) {
             if norm > UNTRAINED * mean
                 && seen.insert(old)
@@ -44,6 +44,7 @@ impl Anchors {
             {
                 anchors.rows.push(old);
                 anchors.vectors.extend_from_slice(vector);
+                anchors.lengths.push(space.length(id));
             }
         }
         anchors
@@ -69,6 +70,21 @@ impl Anchors {
         &self.vectors[i * self.dimensions..(i + 1) * self.dimensions]
     }
 
+    /// Length of the helper vector of anchor `i` before it was made a unit vector.
+    pub(super) fn length(&self, i: usize) -> f32 {
+        self.lengths[i]
+    }
+
+    /// All helper vectors, `[anchors, dimensions]`.
+    pub(super) fn vectors(&self) -> &[f32] {
+        &self.vectors
+    }
+
+    /// Length of a helper vector.
+    pub(super) fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
     /// Cosine of a unit vector to every anchor.
     pub(super) fn cosines(&self, vector: &[f32]) -> Vec<f32> {
         self.vectors.chunks_exact(self.dimensions.max(1)).map(|a| dot(a, vector)).collect()
@@ -76,9 +92,9 @@ impl Anchors {
 }
 
 /// The weighted sum of rows; weights with the rows they belong to.
-pub(super) fn combine(source: &Matrix, weights: impl Iterator<Item = (u32, f32)>, row: &mut [f32]) {
+pub(super) fn combine(source: &Table<'_>, weights: impl Iterator<Item = (u32, f32)>, row: &mut [f32]) {
     row.fill(0.0);
     for (id, weight) in weights {
-        row.iter_mut().zip(source.row(id as usize)).for_each(|(x, e)| *x += weight * e);
+        source.add(id, weight, row);
     }
 }

@@ -6,16 +6,17 @@ use super::anchors::{Anchors, combine};
 use super::space::Space;
 use super::{Ground, Initialiser};
 use crate::domain::vocabulary::Origin;
+use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
-pub struct Focus<'a> {
+pub struct Focus {
     /// The candidate's helper space.
-    pub space: &'a Space,
+    pub space: Arc<Space>,
     /// What new tokens are mixed from.
-    pub anchors: &'a Anchors,
+    pub anchors: Arc<Anchors>,
 }
 
-impl Initialiser for Focus<'_> {
+impl Initialiser for Focus {
     fn name(&self) -> &'static str {
         "focus"
     }

@@ -3,11 +3,13 @@
 //! in as a [`Mapping`].
 //!
 //! A method is a chain of [`Initialiser`]s: for every row the first link that has an answer gives it. Input and
-//! output matrices are moved separately; where they are tied there is one matrix, moved once.
+//! output matrices are moved separately; where they are tied there is one matrix, moved once. `distill` alone goes on
+//! from there: it trains the rows that are not copies, and needs the model.
 
 mod align;
 mod anchors;
 mod clp;
+mod distill;
 mod focus;
 mod mean;
 mod omp;
@@ -15,12 +17,14 @@ mod overlap;
 mod random;
 mod space;
 mod subtoken;
+mod table;
 mod transplant;
 mod wechsel;
 
 pub use align::Align;
 pub use anchors::Anchors;
 pub use clp::Clp;
+pub use distill::{Distilling, distill};
 pub use focus::Focus;
 pub use mean::Mean;
 pub use omp::Omp;
@@ -28,7 +32,8 @@ pub use overlap::{Exact, Specials};
 pub use random::Random;
 pub use space::{Space, SpaceConfig};
 pub use subtoken::{Subtoken, Weighting};
-pub use transplant::{Learnt, Named, Norms, OMP_TERMS, Request, Texts, transplant};
+pub use table::Table;
+pub use transplant::{Learnt, Named, Norms, OMP_TERMS, Request, Texts, chain_of, is_copy, mean_norm, transplant};
 pub use wechsel::{Wechsel, dictionary};
 
 use crate::domain::vocabulary::{Mapping, Origin};
@@ -36,24 +41,28 @@ use crate::execute::ExecuteError;
 use crate::execute::model::Matrix;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// Which of a model's matrices is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The input embeddings, or the one matrix of a tied model.
+    /// The input embeddings.
     Input,
     /// The output matrix.
     Output,
+    /// The one matrix of a tied model, which is both.
+    Tied,
 }
 
 /// What a new row can be made from.
 pub struct Ground<'a> {
-    source: &'a Matrix,
+    source: Table<'a>,
+    tokens: &'a [u32],
     mapping: &'a Mapping,
     side: Side,
     seed: u64,
-    mean: Vec<f32>,
-    std: Vec<f32>,
+    /// Made when first asked for: it reads the whole matrix.
+    statistics: OnceLock<(Vec<f32>, Vec<f32>)>,
 }
 
 impl<'a> Ground<'a> {
@@ -63,12 +72,13 @@ impl<'a> Ground<'a> {
     /// # Errors
     /// [`ExecuteError::Mismatch`] when a token or an origin has no row, or there is no token at all.
     pub fn new(
-        source: &'a Matrix,
-        tokens: &[u32],
+        source: impl Into<Table<'a>>,
+        tokens: &'a [u32],
         mapping: &'a Mapping,
         side: Side,
         seed: u64,
     ) -> Result<Self, ExecuteError> {
+        let source = source.into();
         let origins = mapping.origins.iter().flat_map(|o| match o {
             Origin::Exact(id) | Origin::Role(id) => vec![*id],
             Origin::Pieces(pieces) => pieces.iter().map(|p| p.0).collect(),
@@ -83,13 +93,12 @@ impl<'a> Ground<'a> {
         if tokens.is_empty() {
             return Err(ExecuteError::Mismatch("the original tokenizer has no tokens to learn from".into()));
         }
-        let (mean, std) = statistics(source, tokens);
-        Ok(Self { source, mapping, side, seed, mean, std })
+        Ok(Self { source, tokens, mapping, side, seed, statistics: OnceLock::new() })
     }
 
     /// The old matrix.
-    pub fn source(&self) -> &'a Matrix {
-        self.source
+    pub fn source(&self) -> &Table<'a> {
+        &self.source
     }
 
     /// Which matrix it is.
@@ -99,12 +108,16 @@ impl<'a> Ground<'a> {
 
     /// Mean of the tokens' rows, by dimension.
     pub fn mean(&self) -> &[f32] {
-        &self.mean
+        &self.statistics().0
     }
 
     /// Standard deviation of the tokens' rows, by dimension.
     pub fn std(&self) -> &[f32] {
-        &self.std
+        &self.statistics().1
+    }
+
+    fn statistics(&self) -> &(Vec<f32>, Vec<f32>) {
+        self.statistics.get_or_init(|| self.source.statistics(self.tokens))
     }
 
     /// Seed of everything random.
@@ -119,7 +132,30 @@ pub trait Initialiser: Sync {
     fn name(&self) -> &'static str;
     /// Writes the row of candidate token `id` if it has an answer. `row` has the old matrix' width.
     fn fill(&self, ground: &Ground<'_>, id: u32, origin: &Origin, row: &mut [f32]) -> bool;
+    /// The same for several rows, where that is cheaper than one by one.
+    fn fill_all(&self, ground: &Ground<'_>, open: &mut [Open<'_>]) {
+        for Open { id, origin, row, by } in open {
+            if self.fill(ground, *id, origin, row) {
+                *by = Some(self.name());
+            }
+        }
+    }
 }
+
+/// A row that is to be filled.
+pub struct Open<'a> {
+    /// The candidate's token.
+    pub id: u32,
+    /// Where it comes from.
+    pub origin: &'a Origin,
+    /// Its row.
+    pub row: &'a mut [f32],
+    /// Name of the link that filled it.
+    pub by: Option<&'static str>,
+}
+
+/// Rows a core fills at a time.
+const PIECE: usize = 64;
 
 /// Methods that need nothing but the matrix and the mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -202,58 +238,47 @@ const UNANSWERED: &str = "mean";
 
 /// New rows, one a candidate id, on all cores; the same for the same seed whatever the number of cores.
 pub fn rows(ground: &Ground<'_>, chain: &[Box<dyn Initialiser + '_>]) -> Moved {
-    let cols = ground.source.cols();
-    let mut matrix = Matrix::zeros(ground.mapping.origins.len(), cols);
-    let by_row: Vec<&'static str> = matrix
-        .data_mut()
-        .par_chunks_mut(cols.max(1))
-        .zip(&ground.mapping.origins)
-        .enumerate()
-        .map(|(id, (row, origin))| {
-            let filled = chain.iter().find(|link| link.fill(ground, id as u32, origin, row));
-            filled.map_or_else(
-                || {
-                    row.copy_from_slice(&ground.mean);
-                    UNANSWERED
-                },
-                |link| link.name(),
-            )
-        })
-        .collect();
-    let mut provenance = BTreeMap::new();
-    for name in &by_row {
-        *provenance.entry(*name).or_default() += 1;
-    }
-    Moved { matrix, provenance, by_row }
+    let mut matrix = Matrix::zeros(ground.mapping.origins.len(), ground.source.cols());
+    let by_row = fill(ground, chain, 0, matrix.data_mut());
+    Moved { matrix, provenance: count(&by_row), by_row }
 }
 
-/// Mean and standard deviation of the given rows, by dimension; sums in f64.
-fn statistics(matrix: &Matrix, ids: &[u32]) -> (Vec<f32>, Vec<f32>) {
-    let cols = matrix.cols();
-    let zero = || (vec![0f64; cols], vec![0f64; cols]);
-    // Fixed pieces, added in order, so that the sums do not depend on the number of cores.
-    let pieces: Vec<(Vec<f64>, Vec<f64>)> = ids
-        .par_chunks(1024)
-        .map(|ids| {
-            let (mut sum, mut square) = zero();
-            for &id in ids {
-                for ((s, q), &x) in sum.iter_mut().zip(&mut square).zip(matrix.row(id as usize)) {
-                    *s += f64::from(x);
-                    *q += f64::from(x) * f64::from(x);
-                }
-            }
-            (sum, square)
-        })
-        .collect();
-    let (mut sum, mut square) = zero();
-    for (s, q) in &pieces {
-        sum.iter_mut().zip(s).for_each(|(a, b)| *a += b);
-        square.iter_mut().zip(q).for_each(|(a, b)| *a += b);
+/// Some of the new rows: those of the candidate ids from `first` on, as many as `block` has room for. What comes back
+/// names the link that filled each.
+pub fn fill(
+    ground: &Ground<'_>,
+    chain: &[Box<dyn Initialiser + '_>],
+    first: usize,
+    block: &mut [f32],
+) -> Vec<&'static str> {
+    let cols = ground.source.cols().max(1);
+    let origins = ground.mapping.origins.get(first..).unwrap_or_default();
+    let pieces = block.par_chunks_mut(cols * PIECE).zip(origins.par_chunks(PIECE)).enumerate();
+    let named = pieces.map(|(piece, (rows, origins))| {
+        let from = (first + piece * PIECE) as u32;
+        let ids = (from..).zip(rows.chunks_mut(cols)).zip(origins);
+        let mut open: Vec<Open<'_>> = ids.map(|((id, row), origin)| Open { id, origin, row, by: None }).collect();
+        // Filled rows go to the end, so that every link sees those that are still open.
+        let mut left = open.len();
+        for link in chain {
+            link.fill_all(ground, &mut open[..left]);
+            open[..left].sort_by_key(|o| o.by.is_some());
+            left = open[..left].partition_point(|o| o.by.is_none());
+        }
+        open[..left].iter_mut().for_each(|o| o.row.copy_from_slice(ground.mean()));
+        open.sort_by_key(|o| o.id);
+        open.into_iter().map(|o| o.by.unwrap_or(UNANSWERED)).collect::<Vec<_>>()
+    });
+    named.flatten_iter().collect()
+}
+
+/// How many rows each link filled.
+pub fn count(by_row: &[&'static str]) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for name in by_row {
+        *counts.entry(*name).or_default() += 1;
     }
-    let n = ids.len().max(1) as f64;
-    let mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
-    let std = square.iter().zip(&mean).map(|(q, m)| (q / n - m * m).max(0.0).sqrt() as f32).collect();
-    (mean.iter().map(|m| *m as f32).collect(), std)
+    counts
 }
 
 #[cfg(test)]
@@ -298,6 +323,8 @@ mod tests {
         // Weights 1 and e^-2, normalised: 0.880797 and 0.119203; f32 rounding.
         assert!((first.matrix.row(2)[0] - 1.238406).abs() < 1e-5, "{:?}", first.matrix.row(2));
         assert!((last.matrix.row(2)[0] - 2.761594).abs() < 1e-5, "{:?}", last.matrix.row(2));
+        // One matrix for both: of two pieces both are at an end.
+        assert_eq!(moved(Method::SubtokenOrder, Side::Tied, 1).matrix.row(2), [2.0, 2.0, 2.0]);
     }
 
     #[test]
@@ -320,7 +347,7 @@ mod tests {
         let mapping = Mapping { origins: vec![Origin::Nothing; 20_000] };
         let ground = Ground::new(&source, &[0, 1, 2], &mapping, Side::Input, 3).unwrap();
         let m = rows(&ground, &Method::Random.chain());
-        let (mean, std) = statistics(&m.matrix, &(0..20_000).collect::<Vec<_>>());
+        let (mean, std) = Table::Held(&m.matrix).statistics(&(0..20_000).collect::<Vec<_>>());
         for d in 0..3 {
             // Standard error of the mean of 20,000 draws is std/141: 5 of them.
             assert!((mean[d] - ground.mean()[d]).abs() < 5.0 * ground.std()[d] / 141.0, "{mean:?}");

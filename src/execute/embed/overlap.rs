@@ -14,7 +14,7 @@ impl Initialiser for Exact {
 
     fn fill(&self, ground: &Ground<'_>, _: u32, origin: &Origin, row: &mut [f32]) -> bool {
         let Origin::Exact(id) = origin else { return false };
-        row.copy_from_slice(ground.source().row(*id as usize));
+        ground.source().copy(*id, row);
         true
     }
 }
@@ -29,7 +29,7 @@ impl Initialiser for Specials {
 
     fn fill(&self, ground: &Ground<'_>, _: u32, origin: &Origin, row: &mut [f32]) -> bool {
         let Origin::Role(id) = origin else { return false };
-        row.copy_from_slice(ground.source().row(*id as usize));
+        ground.source().copy(*id, row);
         true
     }
 }

@@ -4,6 +4,7 @@
 //! Positive pointwise mutual information of tokens with their neighbours, factorised (Levy and Goldberg 2014: what
 //! skip-gram with negative sampling does, without its chance), the factors by a randomised range finder (Halko 2011).
 
+use super::table::Table;
 use crate::execute::ExecuteError;
 use crate::execute::model::Matrix;
 use crate::execute::tokenizer::Coder;
@@ -39,6 +40,8 @@ impl Default for SpaceConfig {
 pub struct Space {
     vectors: Matrix,
     counts: Vec<u64>,
+    /// How long the vectors were before; empty where the length says nothing.
+    lengths: Vec<f32>,
 }
 
 /// Directions beyond those asked for, and rounds of refinement, in the range finder.
@@ -66,7 +69,7 @@ impl Space {
             return Err(ExecuteError::Data("the text is too small to learn a helper space from".into()));
         }
         let vectors = factors(&rows, frequent.len(), dimensions, config.seed)?;
-        Ok(Self { vectors, counts })
+        Ok(Self { vectors, counts, lengths: vec![] })
     }
 
     /// Vectors over given contexts instead of factors: comparable between tokenizers if the contexts are. `contexts`
@@ -88,7 +91,51 @@ impl Space {
             row.iter().for_each(|(c, x)| vectors.row_mut(i)[*c as usize] = *x);
             unit(vectors.row_mut(i));
         }
-        Ok(Self { vectors, counts })
+        Ok(Self { vectors, counts, lengths: vec![] })
+    }
+
+    /// The embeddings of a donor: a model that uses this tokenizer already. `tokens` are the ids that are tokens.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Mismatch`] where a token has no row.
+    pub fn of_donor(donor: &Table<'_>, tokens: &[u32]) -> Result<Self, ExecuteError> {
+        let rows = tokens.iter().max().map_or(0, |id| *id as usize + 1);
+        if rows > donor.rows() {
+            return Err(ExecuteError::Mismatch(format!(
+                "the donor has {} rows and the candidate tokenizer needs {rows}: it is a model of another tokenizer",
+                donor.rows()
+            )));
+        }
+        let mut vectors = Matrix::zeros(rows, donor.cols());
+        let mut lengths = vec![0f32; rows];
+        for &id in tokens {
+            let row = vectors.row_mut(id as usize);
+            donor.copy(id, row);
+            lengths[id as usize] = dot(row, row).sqrt();
+            unit(row);
+        }
+        donor.release();
+        Ok(Self { vectors, counts: vec![], lengths })
+    }
+
+    /// Nearness to given tokens as a vector: comparable between spaces if the tokens are the same (Moschella 2023).
+    pub fn relative_to(&self, pivots: &[u32]) -> Self {
+        let rows = self.vectors.rows();
+        let mut vectors = Matrix::zeros(rows, pivots.len());
+        vectors.data_mut().par_chunks_mut(pivots.len().max(1)).enumerate().for_each(|(id, row)| {
+            if let Some(own) = self.get(id as u32) {
+                for (x, pivot) in row.iter_mut().zip(pivots) {
+                    *x = self.get(*pivot).map_or(0.0, |p| dot(own, p));
+                }
+                unit(row);
+            }
+        });
+        Self { vectors, counts: vec![], lengths: vec![] }
+    }
+
+    /// How long a token's vector was before it was made a unit vector; 1 where that says nothing.
+    pub fn length(&self, id: u32) -> f32 {
+        self.lengths.get(id as usize).copied().unwrap_or(1.0)
     }
 
     /// Length of a vector.

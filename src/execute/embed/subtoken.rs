@@ -12,7 +12,7 @@ pub enum Weighting {
     /// By the bytes they stand for.
     Bytes,
     /// By place: exp(-2i) on input, where the first piece says most, exp(2i) on output, where the last piece's
-    /// prediction is what follows.
+    /// prediction is what follows; the sum of both where one matrix is used for both.
     Order,
 }
 
@@ -33,8 +33,7 @@ impl Initialiser for Subtoken {
         }
         row.fill(0.0);
         for (&(id, _), weight) in pieces.iter().zip(&weights) {
-            let share = (weight / total) as f32;
-            row.iter_mut().zip(ground.source().row(id as usize)).for_each(|(x, e)| *x += share * e);
+            ground.source().add(id, (weight / total) as f32, row);
         }
         true
     }
@@ -42,12 +41,14 @@ impl Initialiser for Subtoken {
 
 impl Subtoken {
     fn weight(&self, side: Side, pieces: &[(u32, u32)], i: usize) -> f64 {
+        // Both counted from the end they favour, so that long tokens do not overflow.
+        let (from_first, from_last) = ((-2.0 * i as f64).exp(), (-2.0 * (pieces.len() - 1 - i) as f64).exp());
         match (self.0, side) {
             (Weighting::Equal, _) => 1.0,
             (Weighting::Bytes, _) => f64::from(pieces[i].1),
-            (Weighting::Order, Side::Input) => (-2.0 * i as f64).exp(),
-            // Counted from the end, so that long tokens do not overflow.
-            (Weighting::Order, Side::Output) => (-2.0 * (pieces.len() - 1 - i) as f64).exp(),
+            (Weighting::Order, Side::Input) => from_first,
+            (Weighting::Order, Side::Output) => from_last,
+            (Weighting::Order, Side::Tied) => from_first + from_last,
         }
     }
 }

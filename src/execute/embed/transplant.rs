@@ -4,19 +4,22 @@
 use super::align::Align;
 use super::anchors::Anchors;
 use super::clp::Clp;
+use super::distill::{Distilling, distill};
 use super::focus::Focus;
 use super::omp::Omp;
 use super::overlap::{Exact, Specials};
 use super::random::Random;
 use super::space::{Space, SpaceConfig, dot};
 use super::subtoken::{Subtoken, Weighting};
+use super::table::Table;
 use super::wechsel::Wechsel;
 use super::{Ground, Initialiser, Method, Moved, Side, rows};
 use crate::domain::vocabulary::Mapping;
 use crate::execute::ExecuteError;
-use crate::execute::model::Matrix;
+use crate::execute::model::{Decoder, Matrix};
 use crate::execute::tokenizer::Coder;
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Methods that learn from text first. Shared tokens are copied, what the method has no answer for is put together
 /// from pieces.
@@ -38,6 +41,9 @@ pub enum Learnt {
 /// dimensions learnt from a few megabytes more than 4 fit its noise (docs/transplant.md).
 pub const OMP_TERMS: usize = 4;
 
+/// The same in the embeddings of a donor.
+const DONOR_TERMS: usize = 64;
+
 /// Any method, by its name on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
@@ -45,6 +51,9 @@ pub enum Named {
     Plain(Method),
     /// Needs text.
     Learnt(Learnt),
+    /// Begins as `subtoken`; then rows that are no copies are trained until the model says of the new tokens what it said
+    /// of the old ones. Needs text and the model.
+    Distill,
 }
 
 const LEARNT: [(&str, Learnt); 5] = [
@@ -59,7 +68,8 @@ impl Named {
     /// All of them, with their names.
     pub fn all() -> impl Iterator<Item = (&'static str, Named)> {
         let learnt = LEARNT.into_iter().map(|(name, m)| (name, Named::Learnt(m)));
-        Method::all().map(|(name, m)| (name, Named::Plain(m))).chain(learnt)
+        let plain = Method::all().map(|(name, m)| (name, Named::Plain(m)));
+        plain.chain(learnt).chain([("distill", Named::Distill)])
     }
 }
 
@@ -118,9 +128,22 @@ pub struct Texts<'a> {
     pub source_documents: &'a [String],
     /// `wechsel`: words that translate each other, (known language, new language).
     pub pairs: &'a [(String, String)],
+    /// Ids that are tokens of the old tokenizer.
+    pub source_tokens: &'a [u32],
+    /// Ids that are tokens of the new one.
+    pub candidate_tokens: &'a [u32],
+    /// Input embeddings of a model that uses the new tokenizer already: then they are the helper space, and no text is
+    /// needed.
+    pub donor: Option<Table<'a>>,
+    /// `distill`: the model as it was.
+    pub teacher: Option<&'a Decoder>,
+    /// `omp`: anchors a token is written in, at most.
+    pub terms: Option<usize>,
+    /// Dimensions of a helper space learnt from text.
+    pub dimensions: Option<usize>,
 }
 
-/// Moves both matrices.
+/// Moves both matrices, in memory.
 ///
 /// # Errors
 /// [`ExecuteError::Data`] where a learnt method lacks its texts, or they are too small; as [`Ground::new`]; where a
@@ -130,69 +153,110 @@ pub fn transplant(
     method: Named,
     texts: Option<&Texts<'_>>,
 ) -> Result<(Moved, Option<Moved>), ExecuteError> {
+    let chain = chain_of(method, request.mapping, &request.input.into(), (texts, request.seed))?;
+    let one = |matrix: &Matrix, side: Side| -> Result<Moved, ExecuteError> {
+        let ground = Ground::new(matrix, request.tokens, request.mapping, side, request.seed)?;
+        let mut moved = rows(&ground, &chain);
+        if request.norms == Norms::Matched {
+            let mean = mean_norm(&matrix.into(), request.tokens);
+            with_norm(&mut moved.matrix, &moved.by_row, mean);
+        }
+        Ok(moved)
+    };
+    let side = if request.output.is_none() { Side::Tied } else { Side::Input };
+    let mut input = one(request.input, side)?;
+    let mut output = request.output.map(|m| one(m, Side::Output)).transpose()?;
+    if method == Named::Distill {
+        let texts = texts.ok_or_else(|| lacks(method, "a corpus"))?;
+        distill(&mut input, output.as_mut(), texts, &Distilling { seed: request.seed, ..Distilling::default() })?;
+    }
+    Ok((input, output))
+}
+
+fn lacks(method: Named, what: &str) -> ExecuteError {
+    ExecuteError::Data(format!("the method {method} learns from text: {what} is missing"))
+}
+
+/// The links of a method, with what they learn from learnt; `source` is the old input matrix. The chain serves both
+/// matrices. That of `distill` makes the rows it begins with.
+///
+/// # Errors
+/// As [`transplant`].
+pub fn chain_of(
+    method: Named,
+    mapping: &Mapping,
+    source: &Table<'_>,
+    (texts, seed): (Option<&Texts<'_>>, u64),
+) -> Result<Vec<Box<dyn Initialiser>>, ExecuteError> {
     let learnt = match method {
-        Named::Plain(plain) => return both(request, &plain.chain()),
+        Named::Plain(plain) => return Ok(plain.chain()),
+        Named::Distill => return Ok(Method::Subtoken.chain()),
         Named::Learnt(learnt) => learnt,
     };
-    let lacks = |what: &str| ExecuteError::Data(format!("the method {method} learns from text: {what} is missing"));
-    let texts = texts.filter(|t| !t.documents.is_empty()).ok_or_else(|| lacks("a corpus"))?;
-    let config = SpaceConfig { seed: request.seed, ..SpaceConfig::default() };
+    let donor = texts.and_then(|t| t.donor.as_ref());
+    let texts = texts.filter(|t| !t.documents.is_empty() || t.donor.is_some());
+    let texts = texts.ok_or_else(|| lacks(method, "a corpus (or a donor)"))?;
+    let config = SpaceConfig { seed, dimensions: texts.dimensions.unwrap_or(100), ..SpaceConfig::default() };
+    let donor = donor.map(|d| Space::of_donor(d, texts.candidate_tokens)).transpose()?;
     if learnt == Learnt::Align {
-        let align = Align::learn(texts.source, texts.candidate, request.mapping, texts.documents, &config)?;
-        return both(request, &chain(align));
+        let align = match &donor {
+            Some(donor) => {
+                let base = Space::of_donor(source, texts.source_tokens)?;
+                Align::with_donor(donor, &base, mapping, texts.source.rows())?
+            }
+            None => Align::learn(texts.source, texts.candidate, mapping, texts.documents, &config)?,
+        };
+        return Ok(chain(align));
     }
-    let space = Space::learn(texts.candidate, texts.documents, &config)?;
-    let space = &space;
+    let default_terms = if donor.is_some() { DONOR_TERMS } else { OMP_TERMS };
+    let space = match donor {
+        Some(space) if learnt != Learnt::Wechsel => Arc::new(space),
+        _ => Arc::new(Space::learn(texts.candidate, texts.documents, &config)?),
+    };
     if learnt == Learnt::Wechsel {
         if texts.source_documents.is_empty() {
-            return Err(lacks("text in the language the model knows"));
+            return Err(lacks(method, "text in the language the model knows"));
         }
         if texts.pairs.is_empty() {
-            return Err(lacks("a dictionary or parallel text"));
+            return Err(lacks(method, "a dictionary or parallel text"));
         }
         let old = Space::learn(texts.source, texts.source_documents, &config)?;
-        let wechsel = Wechsel::learn((&old, texts.source), (space, texts.candidate), texts.pairs)?;
-        return both(request, &chain(wechsel));
+        return Ok(chain(Wechsel::learn((old, texts.source), (space, texts.candidate), texts.pairs)?));
     }
-    let anchors = &Anchors::new(space, request.mapping, request.input);
-    match learnt {
-        Learnt::Focus => both(request, &chain(Focus { space, anchors })),
-        Learnt::Clp => both(request, &chain(Clp { space, anchors })),
+    let anchors = Arc::new(Anchors::new(&space, mapping, source));
+    Ok(match learnt {
+        Learnt::Focus => chain(Focus { space, anchors }),
+        Learnt::Clp => chain(Clp { space, anchors }),
         Learnt::Omp | Learnt::Align | Learnt::Wechsel => {
-            both(request, &chain(Omp { space, anchors, terms: OMP_TERMS }))
+            chain(Omp::new(space, anchors, texts.terms.unwrap_or(default_terms)))
         }
-    }
+    })
 }
 
 /// Shared tokens copied, specials by role, then the method, then pieces, then chance.
-fn chain<'a>(method: impl Initialiser + 'a) -> Vec<Box<dyn Initialiser + 'a>> {
+fn chain(method: impl Initialiser + 'static) -> Vec<Box<dyn Initialiser>> {
     let pieces = Subtoken(Weighting::Equal);
     vec![Box::new(Exact), Box::new(Specials), Box::new(method), Box::new(pieces), Box::new(Random)]
 }
 
-fn both(request: &Request<'_>, chain: &[Box<dyn Initialiser + '_>]) -> Result<(Moved, Option<Moved>), ExecuteError> {
-    let one = |matrix: &Matrix, side: Side| -> Result<Moved, ExecuteError> {
-        let ground = Ground::new(matrix, request.tokens, request.mapping, side, request.seed)?;
-        let mut moved = rows(&ground, chain);
-        if request.norms == Norms::Matched {
-            match_norms(&mut moved, matrix, request.tokens);
-        }
-        Ok(moved)
-    };
-    Ok((one(request.input, Side::Input)?, request.output.map(|m| one(m, Side::Output)).transpose()?))
+/// The mean length of the old tokens' rows.
+pub fn mean_norm(source: &Table<'_>, tokens: &[u32]) -> f32 {
+    let old = source.norms(tokens);
+    (old.iter().map(|n| f64::from(*n)).sum::<f64>() / old.len().max(1) as f64) as f32
 }
 
-/// Rows that are no copies get the mean norm of the old tokens' rows; rows of zero stay.
-fn match_norms(moved: &mut Moved, source: &Matrix, tokens: &[u32]) {
-    let norm = |row: &[f32]| dot(row, row).sqrt();
-    let old: Vec<f32> = tokens.par_iter().map(|id| norm(source.row(*id as usize))).collect();
-    let mean = (old.iter().map(|n| f64::from(*n)).sum::<f64>() / old.len().max(1) as f64) as f32;
-    let copied = [Exact.name(), Specials.name()];
-    let cols = source.cols().max(1);
-    moved.matrix.data_mut().par_chunks_mut(cols).zip(&moved.by_row).for_each(|(row, by)| {
-        let length = norm(row);
-        if !copied.contains(by) && length > 0.0 {
-            row.iter_mut().for_each(|x| *x *= mean / length);
+/// Whether rows that a link of this name filled are copies of old rows.
+pub fn is_copy(by: &str) -> bool {
+    [Exact.name(), Specials.name()].contains(&by)
+}
+
+/// Rows that are no copies get this length; rows of zero stay.
+pub fn with_norm(rows: &mut Matrix, by_row: &[&'static str], length: f32) {
+    let cols = rows.cols().max(1);
+    rows.data_mut().par_chunks_mut(cols).zip(by_row).for_each(|(row, by)| {
+        let own = dot(row, row).sqrt();
+        if !is_copy(by) && own > 0.0 {
+            row.iter_mut().for_each(|x| *x *= length / own);
         }
     });
 }
@@ -236,6 +300,12 @@ mod tests {
             documents: &documents,
             source_documents: &documents,
             pairs: &pairs,
+            source_tokens: &tokens,
+            candidate_tokens: &tokens,
+            donor: None,
+            teacher: None,
+            terms: None,
+            dimensions: None,
         };
         for (name, method) in LEARNT {
             let (moved, output) = transplant(&request, Named::Learnt(method), Some(&texts)).unwrap();

@@ -10,11 +10,12 @@ use crate::execute::ExecuteError;
 use crate::execute::tokenizer::Coder;
 use faer::Mat;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
-pub struct Wechsel<'a> {
-    source: &'a Space,
-    candidate: &'a Space,
+pub struct Wechsel {
+    source: Space,
+    candidate: Arc<Space>,
     /// `[candidate dimensions, source dimensions]`, row-major: the turn.
     turn: Vec<f32>,
     /// Old tokens that have a vector.
@@ -25,14 +26,14 @@ pub struct Wechsel<'a> {
 const NEIGHBOURS: usize = 10;
 const TEMPERATURE: f32 = 0.1;
 
-impl<'a> Wechsel<'a> {
+impl Wechsel {
     /// Learns the turn from pairs of words, (old language, new language).
     ///
     /// # Errors
     /// Where a tokenizer fails, or no pair has vectors on both sides.
     pub fn learn(
-        (source, source_coder): (&'a Space, &Coder),
-        (candidate, candidate_coder): (&'a Space, &Coder),
+        (source, source_coder): (Space, &Coder),
+        (candidate, candidate_coder): (Arc<Space>, &Coder),
         pairs: &[(String, String)],
     ) -> Result<Self, ExecuteError> {
         let (from, to) = (candidate.dimensions(), source.dimensions());
@@ -40,7 +41,7 @@ impl<'a> Wechsel<'a> {
         let mut product = vec![0f32; from * to];
         let mut used = 0;
         for (old, new) in pairs {
-            let (Some(old), Some(new)) = (word(source, source_coder, old)?, word(candidate, candidate_coder, new)?)
+            let (Some(old), Some(new)) = (word(&source, source_coder, old)?, word(&candidate, candidate_coder, new)?)
             else {
                 continue;
             };
@@ -62,7 +63,7 @@ impl<'a> Wechsel<'a> {
     }
 }
 
-impl Initialiser for Wechsel<'_> {
+impl Initialiser for Wechsel {
     fn name(&self) -> &'static str {
         "wechsel"
     }
@@ -175,7 +176,8 @@ mod tests {
         let words =
             ["hungry", "eats", "food", "home", "took", "sharp", "drawer", "work", "dog", "cow", "axe", "pen", "the"];
         let pairs: Vec<(String, String)> = words.iter().map(|w| (w.to_string(), format!("{w}x"))).collect();
-        let wechsel = Wechsel::learn((&source, &old), (&candidate, &new), &pairs).unwrap();
+        let candidate = Arc::new(candidate);
+        let wechsel = Wechsel::learn((source.clone(), &old), (candidate.clone(), &new), &pairs).unwrap();
         // One row a token, telling which it is.
         let mut matrix = Matrix::zeros(old.rows(), old.rows());
         (0..old.rows()).for_each(|i| matrix.row_mut(i)[i] = 1.0);
@@ -189,6 +191,6 @@ mod tests {
         let animals = weight("cat") + weight("dog") + weight("cow") + weight("fox");
         let tools = weight("saw") + weight("axe") + weight("pen") + weight("key");
         assert!(animals > 2.0 * tools, "a word that no pair names lands among its kind: {animals} {tools}");
-        assert!(Wechsel::learn((&source, &old), (&candidate, &new), &[]).is_err());
+        assert!(Wechsel::learn((source, &old), (candidate, &new), &[]).is_err());
     }
 }

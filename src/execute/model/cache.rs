@@ -4,8 +4,9 @@
 use super::decoder::Decoder;
 use super::layer::Pass;
 use super::rope::RopeTable;
+use crate::domain::outcome::Side;
 use crate::execute::ExecuteError;
-use crate::execute::kernels::{self, Map, Past};
+use crate::execute::kernels::{self, Past};
 
 /// Positions that go through the layers at once while a prompt is read.
 const CHUNK: usize = 256;
@@ -36,6 +37,14 @@ impl Decoder {
     /// [`ExecuteError::Mismatch`] for no ids or ids outside the table, [`ExecuteError::Backend`] where the device
     /// fails.
     pub fn advance(&self, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>, ExecuteError> {
+        self.advance_towards(Side::Source, cache, ids)
+    }
+
+    /// The same for a structural model: the logits are those of one side's vocabulary, whatever the ids were of.
+    ///
+    /// # Errors
+    /// As [`Decoder::advance`].
+    pub fn advance_towards(&self, side: Side, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>, ExecuteError> {
         self.check_ids(ids, [1, ids.len()])?;
         let mut logits = Vec::new();
         let mut left = ids.len();
@@ -49,9 +58,8 @@ impl Decoder {
             cache.positions += ids.len();
             left -= ids.len();
             if left == 0 {
-                let head = Map { weight: self.output_matrix(), bias: None, side: None };
                 let x = self.norm.forward(x.narrow(1, ids.len() - 1, 1), &pass);
-                logits = kernels::numbers(kernels::linears(x, vec![head], None))?;
+                logits = kernels::numbers(self.logits_of(side, x))?;
             }
         }
         Ok(logits)

@@ -36,6 +36,10 @@ pub enum RopeScaling {
     Linear { factor: f64 },
     /// Llama 3.1: low frequencies divided, high ones kept, a ramp between.
     Llama3 { factor: f64, low: f64, high: f64, original: f64 },
+    /// YaRN (Peng 2023): pairs that turn fewer than `slow` times in `original` positions are divided, those that turn more
+    /// than `fast` times kept, a ramp between; cosines and sines are multiplied by `attention`. `whole` rounds the ends
+    /// of the ramp outwards to whole pairs.
+    Yarn { factor: f64, attention: f64, fast: f64, slow: f64, original: f64, whole: bool },
 }
 
 /// Ids of the control tokens as config.json names them.
@@ -317,10 +321,29 @@ impl Reader<'_> {
                 high: needed("high_freq_factor")?,
                 original: inside.number("original_max_position_embeddings")?.unwrap_or(positions as f64),
             },
+            "yarn" => {
+                let original = inside.number("original_max_position_embeddings")?.unwrap_or(positions as f64);
+                let factor = inside.number("factor")?.unwrap_or(positions as f64 / original);
+                let scale = |by: f64| if factor <= 1.0 { 1.0 } else { 0.1 * by * factor.ln() + 1.0 };
+                let attention = match (inside.number("mscale")?, inside.number("mscale_all_dim")?) {
+                    (Some(a), Some(b)) => scale(a) / scale(b),
+                    _ => scale(1.0),
+                };
+                RopeScaling::Yarn {
+                    factor,
+                    attention: inside.number("attention_factor")?.unwrap_or(attention),
+                    fast: inside.number("beta_fast")?.unwrap_or(32.0),
+                    slow: inside.number("beta_slow")?.unwrap_or(1.0),
+                    original,
+                    whole: inside.flag("truncate")?.unwrap_or(true),
+                }
+            }
+            // It stretches only what is longer than the model's positions, and nothing longer goes in here.
+            "dynamic" => RopeScaling::None,
             other => {
-                return Err(
-                    self.fault(format!("the rotary scaling {other:?} is not built; default, linear, llama3 are"))
-                );
+                return Err(self.fault(format!(
+                    "the rotary scaling {other:?} is not built; default, linear, llama3, yarn, dynamic are"
+                )));
             }
         };
         Ok((theta, scaling))

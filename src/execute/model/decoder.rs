@@ -9,8 +9,10 @@ use super::matrix::Matrix;
 use super::projection::{LoraConfig, Projection, Target, narrowed};
 use super::rope::RopeTable;
 use super::source::{Fresh, Source, frozen};
+use super::structural::Second;
+use crate::domain::outcome::Side;
 use crate::execute::ExecuteError;
-use crate::execute::kernels::{self, Map};
+use crate::execute::kernels;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
@@ -25,6 +27,8 @@ pub struct Decoder {
     pub(super) norm: Norm,
     /// `[rows, hidden]`; absent where tied.
     pub(super) head: Option<Param<Tensor<2>>>,
+    /// Another vocabulary beside it, in a structural model.
+    pub(super) second: Option<Second>,
     #[module(skip)]
     pub(super) config: ModelConfig,
     #[module(skip)]
@@ -38,7 +42,7 @@ impl Decoder {
         let layers = (0..s.layers).map(|index| build_layer(config, index, source)).collect::<Result<_, _>>()?;
         let norm = Norm { weight: source.vector("model.norm.weight", s.hidden)?, epsilon: config.norm_eps };
         let head = if s.tied { None } else { Some(source.matrix(HEAD, [s.rows, s.hidden])?) };
-        Ok(Self { embeddings, layers, norm, head, config: config.clone(), lora: None })
+        Ok(Self { embeddings, layers, norm, head, second: None, config: config.clone(), lora: None })
     }
 
     /// A fresh decoder: matrices normal(0, 0.02), norms one, biases zero; the same for the same seed. All frozen.
@@ -189,8 +193,15 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::hidden`].
     pub fn logits(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
-        let head = Map { weight: self.output_matrix(), bias: None, side: None };
-        Ok(kernels::linears(self.hidden(ids, shape)?, vec![head], None))
+        self.logits_towards(Side::Source, ids, shape)
+    }
+
+    /// The same for a structural model: `[batch, length, rows of that side]`.
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden`].
+    pub fn logits_towards(&self, side: Side, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
+        Ok(self.logits_of(side, self.hidden(ids, shape)?))
     }
 
     /// The matrix that makes logits, `[rows, hidden]`, off the tape.
@@ -200,6 +211,9 @@ impl Decoder {
 
     /// Rows of the embeddings, off the tape: `[batch, length, hidden]`.
     pub(super) fn embed(&self, ids: &[u32], [batch, length]: [usize; 2]) -> Tensor<3> {
+        if let Some(second) = &self.second {
+            return self.embed_both(second, ids).reshape([batch, length, self.config.size.hidden]);
+        }
         kernels::gather_rows(self.embeddings.val().inner(), ids).reshape([batch, length, self.config.size.hidden])
     }
 
@@ -207,7 +221,7 @@ impl Decoder {
         if ids.is_empty() || ids.len() != batch * length {
             return Err(ExecuteError::Mismatch(format!("{} ids do not make {batch} sequences of {length}", ids.len())));
         }
-        let rows = self.config.size.rows;
+        let rows = self.ids();
         match ids.iter().find(|id| **id as usize >= rows) {
             Some(id) => Err(ExecuteError::Mismatch(format!(
                 "token {id} has no row: the model has {rows} embedding rows; is this the model's tokenizer?"

@@ -5,7 +5,7 @@ use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::matrix::Matrix;
 use super::source::Stored;
-use super::weights::Weights;
+use super::weights::{StoredMatrix, Weights};
 use crate::domain::profile::ModelSummary;
 use crate::execute::ExecuteError;
 use burn::tensor::Device;
@@ -83,6 +83,21 @@ impl ModelFolder {
                 .ok_or_else(|| ExecuteError::Mismatch(format!("{name} is not {} x {}", size.rows, size.hidden)))
         };
         Ok((read(EMBEDDINGS)?, if size.tied { None } else { Some(read(HEAD)?) }))
+    }
+
+    /// One row of the input embeddings, without reading the others.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Tensor`] where there is no such row or a number is not finite.
+    pub fn embedding_row(&self, id: usize) -> Result<Vec<f32>, ExecuteError> {
+        let width = self.config.size.hidden;
+        self.weights.read_range(EMBEDDINGS, id * width..(id + 1) * width)
+    }
+
+    /// The input embeddings and, where it is a matrix of its own, the output matrix, to be read row by row.
+    pub fn tables(&self) -> (Option<StoredMatrix<'_>>, Option<StoredMatrix<'_>>) {
+        let output = if self.config.size.tied { None } else { self.weights.matrix(HEAD) };
+        (self.weights.matrix(EMBEDDINGS), output)
     }
 
     /// The decoder, on `device`, as f32, all of it frozen. Every weight is read from the map once.

@@ -71,7 +71,7 @@ fn a_damaged_configuration_is_named() {
     assert_complains("llama-tied", edit(|c| c["hidden_size"] = 0.into()), &["hidden_size"]);
     assert_complains("llama-tied", edit(|c| c["num_key_value_heads"] = 3.into()), &["num_key_value_heads"]);
     assert_complains("llama-tied", edit(|c| c["hidden_act"] = "gelu".into()), &["gelu"]);
-    assert_complains("llama-tied", edit(|c| c["rope_scaling"]["rope_type"] = "yarn".into()), &["yarn"]);
+    assert_complains("llama-tied", edit(|c| c["rope_scaling"]["rope_type"] = "longrope".into()), &["longrope"]);
     assert_complains("qwen3-tied", edit(|c| c["num_hidden_layers"] = 3.into()), &["layers.2", "missing"]);
     assert_complains(
         "qwen3-tied",

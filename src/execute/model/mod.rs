@@ -14,6 +14,8 @@ mod rope;
 mod save;
 mod source;
 mod step;
+mod stream;
+mod structural;
 mod weights;
 
 pub use cache::Cache;
@@ -25,11 +27,12 @@ pub use parameters::{Group, Parameter};
 pub use projection::{LoraConfig, Target};
 pub use save::{Dtype, save_model, write_atomically};
 pub use step::{Batch, IGNORE, RowGradient, Step, StepOptions};
-pub use weights::Weights;
+pub use stream::{Filler, NewTable, write_with_tables};
+pub use structural::Bridges;
+pub use weights::{Storage, StoredMatrix, Weights};
 
-#[cfg(test)]
-pub(crate) use save::Outgoing;
-pub(crate) use save::{held_tensor, write_tensors};
+pub(crate) use save::{Outgoing, held_tensor, write_tensors};
+pub(crate) use structural::SECOND;
 
 #[cfg(test)]
 mod folder_tests;
@@ -37,3 +40,5 @@ mod folder_tests;
 mod reference_tests;
 #[cfg(test)]
 mod step_tests;
+#[cfg(test)]
+mod structural_tests;

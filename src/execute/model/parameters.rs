@@ -131,6 +131,9 @@ impl Decoder {
         if let Some(head) = &self.head {
             see(HEAD.into(), Group::Head, Held::Matrix(head));
         }
+        if let Some(second) = &self.second {
+            second.each_parameter(see);
+        }
     }
 }
 

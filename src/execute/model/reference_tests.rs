@@ -5,7 +5,7 @@ use crate::execute::kernels;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "qwen3-tied",
     "qwen3-untied",
     "qwen3-sharded",
@@ -13,6 +13,7 @@ const FOLDERS: [&str; 9] = [
     "qwen2-untied",
     "llama-tied",
     "llama-untied",
+    "llama-yarn",
     "mistral-tied",
     "mistral-untied",
 ];
@@ -75,5 +76,41 @@ fn logits_of_really_trained_models_equal_those_of_transformers() {
         println!("{name}: {worst:.1e}");
         // Logits reach tens here, sums are over hundreds of terms.
         assert!(worst <= 1e-4, "{name}: {worst}");
+    }
+}
+
+#[test]
+fn the_evaluation_loss_on_real_text_equals_that_of_transformers() {
+    // tests/fixtures/make_logits.py --eval made the reference: the first lines, each after the opener and up to 257
+    // tokens, in float32.
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let text = std::fs::read_to_string(fixture("real_eval.json")).expect("the fixture is committed");
+    let reference: serde_json::Value = serde_json::from_str(&text).expect("the fixture is JSON");
+    for case in reference.as_array().expect("a list of cases") {
+        let word = |key: &str| case[key].as_str().expect(key);
+        let (model, file) = (data.join("models").join(word("model")), data.join("text").join(word("text")));
+        if !model.exists() || !file.exists() {
+            println!("skipped: {} or {} is not here", model.display(), file.display());
+            continue;
+        }
+        let decoder = ModelFolder::open(&model).and_then(|f| f.load(&Device::flex())).expect("a model");
+        let tokenizer = tokenizers::Tokenizer::from_file(model.join("tokenizer.json")).expect("a tokenizer");
+        let number = |key: &str| case[key].as_u64().expect(key);
+        let text = std::fs::read_to_string(&file).expect("a text");
+        let (mut nats, mut tokens) = (0.0, 0);
+        for line in text.lines().take(number("lines") as usize).filter(|l| !l.is_empty()) {
+            let encoding = tokenizer.encode(line, false).expect("a line");
+            let mut ids = vec![number("opener") as u32];
+            ids.extend(encoding.get_ids().iter().take(256));
+            let (fed, targets) = (&ids[..ids.len() - 1], &ids[1..]);
+            let batch = Batch { ids: fed, targets, weights: None, shape: [1, fed.len()] };
+            nats += decoder.nats(&batch).expect("ids fit").iter().map(|n| f64::from(*n)).sum::<f64>();
+            tokens += targets.len();
+        }
+        assert_eq!(tokens as u64, number("tokens"));
+        let (loss, want) = (nats / tokens as f64, case["loss"].as_f64().expect("a loss"));
+        println!("{} on {}: {loss:.6} against {want:.6} nats a token", word("model"), word("text"));
+        // Both compute in float32, in another order.
+        assert!((loss - want).abs() < 1e-4, "{loss} {want}");
     }
 }

@@ -4,6 +4,7 @@
 use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::parameters::{Group, Held};
+use super::structural::SECOND;
 use crate::execute::ExecuteError;
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
@@ -52,7 +53,8 @@ impl Dtype {
 
 /// Writes a decoder as a Hugging Face folder: config.json (everything it was read with, sizes as they are now) and
 /// model.safetensors. The folder is made where it is missing; tokenizer files are not this function's business.
-/// A decoder with side paths is saved without them: merge first.
+/// A decoder with side paths is saved without them: merge first. The second vocabulary of a structural model is no part
+/// of it.
 ///
 /// # Errors
 /// [`ExecuteError::Write`] where the disk refuses, [`ExecuteError::Mismatch`] where the decoder still has side paths,
@@ -65,7 +67,7 @@ pub fn save_model(folder: &Path, decoder: &Decoder, config: &ModelConfig, dtype:
     std::fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
     let mut tensors = Vec::new();
     decoder.each_parameter(&mut |name, group, held| {
-        if group != Group::Adapter {
+        if group != Group::Adapter && !name.starts_with(SECOND) {
             tensors.push((name, held_tensor(held)));
         }
     });

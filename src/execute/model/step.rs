@@ -4,6 +4,7 @@
 use super::decoder::Decoder;
 use super::layer::Pass;
 use super::rope::RopeTable;
+use super::structural::Second;
 use crate::execute::{ExecuteError, kernels};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -85,8 +86,10 @@ impl Decoder {
         let train_input = self.embeddings.is_require_grad();
         let train_output = self.head.as_ref().unwrap_or(&self.embeddings).is_require_grad();
 
+        let train_second = self.second.as_ref().is_some_and(Second::is_trained);
+
         let mut input = self.embed(batch.ids, batch.shape);
-        if train_input {
+        if train_input || train_second {
             input = input.autodiff().require_grad();
         }
         // By checkpointing the tape begins at the last layer's output, and each layer is replayed on a tape of its own.
@@ -105,15 +108,20 @@ impl Decoder {
         };
         let hidden = self.norm.forward(top.clone(), &pass);
         let [b, s, d] = hidden.dims();
-        let loss = kernels::linear_cross_entropy(
-            hidden.clone().inner().reshape([b * s, d]),
+        let flat = hidden.clone().inner().reshape([b * s, d]);
+        let mut loss = kernels::linear_cross_entropy(
+            flat.clone(),
             self.output_matrix(),
-            batch.targets,
+            &self.own_targets(batch.targets),
             Some(&factors),
             train_output,
         )?;
 
         let mut grads = GradientsParams::new();
+        let d_second = match &self.second {
+            Some(second) => second.add_losses(&mut loss, flat, (batch.targets, &factors), &pass, &mut grads)?,
+            None => None,
+        };
         let mut below = None;
         if hidden.is_tracked()
             && let Some(dh) = loss.d_hidden
@@ -131,14 +139,21 @@ impl Decoder {
         }
         let mut d_output = loss.d_weight;
         let mut rows = None;
+        let mut ids = batch.ids.to_vec();
+        let mut below = below.map(|dx| dx.reshape([b * s, d]));
+        if let Some(second) = &self.second
+            && let Some(dx) = below.take()
+        {
+            let (own, own_ids) = second.take_gradients(dx, batch.ids, d_second, &pass, &mut grads);
+            (below, ids) = (Some(own), own_ids);
+        }
         if train_input && let Some(dx) = below {
-            let dx = dx.reshape([b * s, d]);
             match (&self.head, d_output.take()) {
                 // Tied: one matrix, one gradient, the sum of both uses.
-                (None, Some(both)) => grads.register(self.embeddings.id, kernels::scatter_rows(both, dx, batch.ids)),
+                (None, Some(both)) => grads.register(self.embeddings.id, kernels::scatter_rows(both, dx, &ids)),
                 (_, own) => {
                     d_output = own;
-                    rows = Some(RowGradient { parameter: self.embeddings.id, ids: batch.ids.to_vec(), values: dx });
+                    rows = Some(RowGradient { parameter: self.embeddings.id, ids, values: dx });
                 }
             }
         }
@@ -158,7 +173,12 @@ impl Decoder {
         let hidden = self.hidden(batch.ids, batch.shape)?;
         let [b, s, d] = hidden.dims();
         let hidden = hidden.reshape([b * s, d]);
-        Ok(kernels::linear_cross_entropy(hidden, self.output_matrix(), batch.targets, None, false)?.nats)
+        let own = self.own_targets(batch.targets);
+        let mut loss = kernels::linear_cross_entropy(hidden.clone(), self.output_matrix(), &own, None, false)?;
+        if let Some(second) = &self.second {
+            second.add_nats(&mut loss, hidden, batch.targets)?;
+        }
+        Ok(loss.nats)
     }
 
     fn check_batch(&self, batch: &Batch<'_>) -> Result<(), ExecuteError> {
@@ -171,7 +191,7 @@ impl Decoder {
                 batch.targets.len()
             )));
         }
-        let rows = self.config.size.rows;
+        let rows = self.ids();
         match batch.targets.iter().find(|t| **t != IGNORE && **t as usize >= rows) {
             Some(t) => {
                 Err(ExecuteError::Mismatch(format!("target {t} has no row: the model has {rows} embedding rows")))
@@ -192,7 +212,7 @@ fn factors(batch: &Batch<'_>, scale: f32) -> Vec<f32> {
 }
 
 /// Moves a module's gradients into a larger collection.
-fn collect<M: Module>(into: &mut GradientsParams, from: GradientsParams, module: &M) {
+pub(super) fn collect<M: Module>(into: &mut GradientsParams, from: GradientsParams, module: &M) {
     struct Move<'a>(&'a mut GradientsParams, GradientsParams);
     impl ModuleVisitor for Move<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

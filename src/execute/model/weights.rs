@@ -27,7 +27,7 @@ pub enum Storage {
 }
 
 impl Storage {
-    fn bytes(self) -> usize {
+    pub(super) fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::BF16 | Self::F16 => 2,
@@ -185,6 +185,33 @@ impl Weights {
         Ok(numbers)
     }
 
+    /// A matrix to be read row by row; `None` where there is no such matrix.
+    pub fn matrix(&self, name: &str) -> Option<StoredMatrix<'_>> {
+        let [rows, cols] = *self.shape(name)? else { return None };
+        Some(StoredMatrix { weights: self, bytes: self.bytes(name)?, storage: self.storage(name)?, rows, cols })
+    }
+
+    /// Lets the system have back the pages of a tensor that were read; they are read again when they are needed.
+    pub fn release(&self, name: &str) {
+        if let Some(bytes) = self.bytes(name) {
+            self.release_bytes(bytes);
+        }
+    }
+
+    fn release_bytes(&self, bytes: &[u8]) {
+        #[cfg(unix)]
+        for shard in &self.shards {
+            let (start, own) = (bytes.as_ptr() as usize, shard.map.as_ptr() as usize);
+            if let Some(offset) = start.checked_sub(own).filter(|o| o + bytes.len() <= shard.map.len()) {
+                // SAFETY: the map is of a file, shared and read-only: pages that are dropped come back from the file,
+                // with the same contents. Where the system refuses, the pages just stay.
+                let _ = unsafe {
+                    shard.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, bytes.len())
+                };
+            }
+        }
+    }
+
     /// sha256 over the files in order, in hex.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
@@ -193,6 +220,48 @@ impl Weights {
         }
         hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
+}
+
+/// A matrix in a mapped file.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredMatrix<'a> {
+    weights: &'a Weights,
+    bytes: &'a [u8],
+    storage: Storage,
+    rows: usize,
+    cols: usize,
+}
+
+impl StoredMatrix<'_> {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Length of a row.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Passes the numbers of a row along those of `to`. Panics when there is no such row, as slices do.
+    pub fn each(&self, row: usize, to: &mut [f32], take: impl Fn(&mut f32, f32)) {
+        let size = self.storage.bytes() * self.cols;
+        let bytes = &self.bytes[row * size..(row + 1) * size];
+        match self.storage {
+            Storage::F32 => along(to, bytes, f32::from_le_bytes, take),
+            Storage::BF16 => along(to, bytes, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16), take),
+            Storage::F16 => along(to, bytes, |b| f16::from_le_bytes(b).to_f32(), take),
+        }
+    }
+
+    /// Lets the system have back the pages that were read.
+    pub fn release(&self) {
+        self.weights.release_bytes(self.bytes);
+    }
+}
+
+fn along<const N: usize>(to: &mut [f32], stored: &[u8], number: impl Fn([u8; N]) -> f32, take: impl Fn(&mut f32, f32)) {
+    to.iter_mut().zip(stored.as_chunks::<N>().0).for_each(|(x, b)| take(x, number(*b)));
 }
 
 fn convert<const N: usize>(out: &mut [f32], stored: &[u8], number: impl Fn([u8; N]) -> f32) {

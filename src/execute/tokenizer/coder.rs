@@ -28,6 +28,8 @@ pub struct Coder {
     token_bytes: Vec<Box<[u8]>>,
     opener: Option<u32>,
     closer: Option<u32>,
+    /// Added to every id that leaves, taken from every id that comes in.
+    offset: u32,
 }
 
 impl Coder {
@@ -54,7 +56,7 @@ impl Coder {
             .collect();
         let eos = vocabulary.role(&Role::Eos);
         let opener = vocabulary.role(&Role::Bos).or(eos);
-        Ok(Self { tokenizer, token_bytes, opener, closer: eos })
+        Ok(Self { tokenizer, token_bytes, opener, closer: eos, offset: 0 })
     }
 
     /// The same, but special tokens that occur in a text are read as such: for text that a chat template laid out.
@@ -63,19 +65,26 @@ impl Coder {
         self
     }
 
+    /// The same with every id moved up by `offset`: the second vocabulary of a structural model begins where the rows
+    /// of the first end.
+    pub fn shifted(mut self, offset: u32) -> Self {
+        self.offset += offset;
+        self
+    }
+
     /// The special token before a document.
     pub fn opener(&self) -> Option<u32> {
-        self.opener
+        self.opener.map(|id| id + self.offset)
     }
 
     /// The special token after a document.
     pub fn closer(&self) -> Option<u32> {
-        self.closer
+        self.closer.map(|id| id + self.offset)
     }
 
     /// One more than the highest id: the rows a model needs at least.
     pub fn rows(&self) -> usize {
-        self.token_bytes.len()
+        self.token_bytes.len() + self.offset as usize
     }
 
     /// All documents, in order, on all cores.
@@ -104,8 +113,9 @@ impl Coder {
     /// [`ExecuteError::Tokenizer`] when the tokenizer cannot encode it.
     pub fn encode_one(&self, document: &str) -> Result<Encoded, ExecuteError> {
         let encoding = self.tokenizer.encode(document, false).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
-        let ids = encoding.get_ids().to_vec();
+        let mut ids = encoding.get_ids().to_vec();
         let (bytes, lost) = self.account(document.as_bytes(), &ids, encoding.get_offsets());
+        ids.iter_mut().for_each(|id| *id += self.offset);
         Ok(Encoded { ids, bytes, lost })
     }
 
@@ -114,7 +124,8 @@ impl Coder {
     /// # Errors
     /// [`ExecuteError::Tokenizer`] when the tokenizer cannot decode them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, ExecuteError> {
-        self.tokenizer.decode(ids, true).map_err(|e| ExecuteError::Tokenizer(e.to_string()))
+        let own: Vec<u32> = ids.iter().filter_map(|id| id.checked_sub(self.offset)).collect();
+        self.tokenizer.decode(&own, true).map_err(|e| ExecuteError::Tokenizer(e.to_string()))
     }
 
     /// Walks the document along the tokens' offsets: what each token moves on by, and what is lost on the way.

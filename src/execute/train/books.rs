@@ -13,7 +13,7 @@ const CURVE_POINTS: u64 = 200;
 const SPEED_STEPS: usize = 16;
 
 /// What an incident can be, by the domain's words.
-const KINDS: [&str; 6] = ["non_finite", "explosion", "spike", "divergence", "out_of_memory", "crash"];
+const KINDS: [&str; 7] = ["non_finite", "explosion", "spike", "divergence", "hopeless", "out_of_memory", "crash"];
 
 /// The books of a run. A checkpoint keeps them, but for the speed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

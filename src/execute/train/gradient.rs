@@ -5,7 +5,7 @@
 use super::adamw::Trained;
 use crate::execute::ExecuteError;
 use crate::execute::kernels::numbers;
-use crate::execute::model::Step;
+use crate::execute::model::{Group, Step};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -40,6 +40,26 @@ impl Slot {
         match self {
             Self::None => &[],
             Self::Whole(values) | Self::Rows { values, .. } => values,
+        }
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        match self {
+            Self::None => &mut [],
+            Self::Whole(values) | Self::Rows { values, .. } => values,
+        }
+    }
+
+    /// Sets the first `rows` rows of `width` numbers to zero.
+    fn forget(&mut self, rows: usize, width: usize) {
+        match self {
+            Self::None => {}
+            Self::Whole(values) => values.iter_mut().take(rows * width).for_each(|x| *x = 0.0),
+            Self::Rows { places, values } => {
+                for (_, place) in places.iter().filter(|(row, _)| (**row as usize) < rows) {
+                    values[place * width..(place + 1) * width].fill(0.0);
+                }
+            }
         }
     }
 
@@ -117,6 +137,21 @@ impl Gradient {
         Ok(())
     }
 
+    /// Forgets what the first `rows` rows of the embeddings and the head would learn: without a gradient and without
+    /// decay they stay as they are.
+    pub fn freeze_rows(&mut self, trained: &Trained, rows: usize) {
+        for (slot, p) in self.slots.iter_mut().zip(trained.parameters()) {
+            if matches!(p.group, Group::Embedding | Group::Head) {
+                slot.forget(rows, p.shape.get(1).copied().unwrap_or(1));
+            }
+        }
+    }
+
+    /// Multiplies everything.
+    pub fn scale(&mut self, factor: f32) {
+        self.slots.iter_mut().flat_map(Slot::values_mut).for_each(|x| *x *= factor);
+    }
+
     /// Euclidean norm over everything; NaN or infinite where any number is.
     pub fn norm(&self) -> f64 {
         let square = |piece: &[f32]| piece.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
@@ -144,5 +179,7 @@ mod tests {
         assert_eq!(slot.row(7, 2), Some(&[6.0, 8.0][..]));
         assert_eq!(slot.row(2, 2), Some(&[3.5, 4.5][..]));
         assert_eq!(slot.row(0, 2), None);
+        slot.forget(3, 2);
+        assert_eq!((slot.row(7, 2), slot.row(2, 2)), (Some(&[6.0, 8.0][..]), Some(&[0.0, 0.0][..])));
     }
 }

@@ -11,6 +11,7 @@ mod fit;
 #[cfg(test)]
 mod fit_tests;
 pub mod gradient;
+mod inject;
 mod load;
 pub mod memory;
 pub mod order;

@@ -1,6 +1,7 @@
 //! What a training run is asked to do: rates, budgets, when to look and when to save. Checked before anything starts.
 
 use super::schedule::{Schedule, Shape};
+use crate::domain::injection::Injection;
 use crate::domain::strategy::StageConfig;
 use crate::execute::ExecuteError;
 use std::path::PathBuf;
@@ -26,6 +27,11 @@ pub struct Plan {
     pub checkpointing: bool,
     /// Where and how often the run is saved on disk; `None`: never.
     pub checkpoints: Option<Checkpoints>,
+    /// Rows of the embeddings and the head, from the first, that stay bit for bit as they are even where the matrices
+    /// are trained.
+    pub frozen_rows: usize,
+    /// Trouble to make on purpose.
+    pub injected: Vec<Injection>,
 }
 
 /// Checkpoints on disk.
@@ -55,6 +61,8 @@ impl Plan {
             checkpointing: stage.checkpointing,
             stage,
             checkpoints: None,
+            frozen_rows: 0,
+            injected: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::checkpoint::{self, Progress};
 use super::data::{Fed, Packed};
 use super::fit::{Company, Ending, Fitted, MAX_NORM};
 use super::gradient::Gradient;
+use super::inject;
 use super::load::Load;
 use super::memory;
 use super::order::Order;
@@ -49,6 +50,8 @@ pub(super) struct Run<'a> {
     pub(super) before: Option<Scores>,
     /// Seconds that were spent before this process took over.
     earlier: f64,
+    /// Seconds that passed while the run waited for its rival.
+    idle: f64,
 }
 
 impl<'a> Run<'a> {
@@ -95,6 +98,7 @@ impl<'a> Run<'a> {
             looks,
             before: None,
             earlier: 0.0,
+            idle: 0.0,
         };
         run.resume(company)?;
         Ok(run)
@@ -172,7 +176,7 @@ impl<'a> Run<'a> {
     }
 
     fn elapsed(&self) -> f64 {
-        self.earlier + self.began.elapsed().as_secs_f64()
+        self.earlier + self.began.elapsed().as_secs_f64() - self.idle
     }
 
     pub(super) fn time_is_up(&self) -> bool {
@@ -186,6 +190,11 @@ impl<'a> Run<'a> {
         by_steps.max(by_time).min(1.0)
     }
 
+    /// Batches seen, this one included: the step, but for rewinds, after which text goes on.
+    fn batch_number(&self) -> u64 {
+        self.position / self.plan.sequences_per_step().max(1) as u64 + 1
+    }
+
     /// The rate of the adapters in this step.
     fn rate(&self) -> f64 {
         self.plan.stage.learning_rate * self.plan.schedule().factor(self.progress()) * self.rate_factor
@@ -196,7 +205,7 @@ impl<'a> Run<'a> {
     pub(super) fn measure(&mut self, company: &mut Company<'_>) -> Result<(Gradient, Measurement), ExecuteError> {
         let started = Instant::now();
         let indices = self.order.take(self.position, self.plan.sequences_per_step());
-        let (gradient, nats, predicted, bytes) = loop {
+        let (mut gradient, mut nats, predicted, bytes) = loop {
             match self.gradients(&indices) {
                 Err(ExecuteError::Backend { what, device }) => {
                     let Some(lighter) = self.load.lighter() else {
@@ -211,6 +220,8 @@ impl<'a> Run<'a> {
                 other => break other?,
             }
         };
+        gradient.freeze_rows(&self.trained, self.plan.frozen_rows);
+        inject::after(&self.plan.injected, self.batch_number(), started.elapsed(), &mut gradient, &mut nats);
         self.position += indices.len() as u64;
         let gradient_norm = gradient.norm();
         self.books.saw(nats, predicted, bytes, started.elapsed().as_secs_f64());
@@ -232,6 +243,7 @@ impl<'a> Run<'a> {
 
     /// Gradients of the mean loss, summed nats, targets predicted and bytes of these sequences, over micro-batches.
     fn gradients(&self, indices: &[usize]) -> Result<(Gradient, f64, u64, u64), ExecuteError> {
+        inject::before(&self.plan.injected, self.batch_number(), self.load.batch, self.plan.stage.batch)?;
         let batches: Vec<_> = indices.chunks(self.load.batch).map(|rows| self.data.batch(rows)).collect();
         let predicted: u64 = batches.iter().map(Fed::predicted).sum();
         let bytes: u64 = batches.iter().map(|b| b.bytes).sum();
@@ -332,6 +344,7 @@ impl<'a> Run<'a> {
         let scores = held_out.evaluate(self.model()?)?;
         let point = self.books.point(self.step, self.elapsed(), Some(&scores.evaluation));
         company.observer.observe(&Event::Evaluated { at: point, evaluation: scores.evaluation.clone() });
+        self.idle += company.reviewer.evaluated(&point, &scores.documents);
         Ok(Some(scores))
     }
 
