@@ -38,6 +38,10 @@ pub struct Auto {
     /// Where the results go: a folder that does not exist yet, or is empty
     #[arg(long, value_name = "DIR", required_unless_present_any = ["resume", "dry_run", "server"])]
     out: Option<PathBuf>,
+    /// Try something else than decided with this probability, so that the history learns of it [default with the option
+    /// alone: 0.05]
+    #[arg(long, value_name = "P", num_args = 0..=1, default_missing_value = "0.05", value_parser = probability)]
+    explore: Option<f64>,
     /// Run `keep` as well, on the same text, as the yardstick
     #[arg(long)]
     with_keep: bool,
@@ -93,6 +97,13 @@ fn which(text: &str) -> Result<Which, String> {
     text.parse().map(Which::One).map_err(|_| format!("one of {}, all", names.join(", ")))
 }
 
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("a probability from 0 to 1".into()),
+    }
+}
+
 impl Auto {
     fn request(&self, strategy: Option<Strategy>, session: &Session) -> Result<AutoRequest, Failure> {
         // Clap sees to it that what is needed is there.
@@ -103,6 +114,7 @@ impl Auto {
         Ok(AutoRequest {
             source: self.source.clone(),
             strategy,
+            explore: self.explore,
             with_keep: self.with_keep,
             train_bytes: self.train_bytes,
             eval_bytes: self.eval_bytes,

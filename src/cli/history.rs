@@ -16,6 +16,10 @@ pub enum History {
     List,
     /// One run, whole
     Show(Show),
+    /// Some runs side by side
+    Compare(Compare),
+    /// Every decision that was made, and what became of it; one of them whole, where its id is given
+    Decisions(Decisions),
     /// Say how a run turned out in your eyes, or what was measured elsewhere
     Feedback(FeedbackArgs),
     /// Write every run as JSON lines
@@ -33,6 +37,21 @@ pub enum History {
 pub struct Show {
     /// The run's id, or its beginning where that is unique
     run: String,
+}
+
+/// Runs by their ids.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Ids of two or more runs, or their beginnings where those are unique
+    #[arg(required = true, num_args = 2..)]
+    runs: Vec<String>,
+}
+
+/// The decision log, or one entry of it.
+#[derive(Debug, Args)]
+pub struct Decisions {
+    /// The decision's id, or its beginning where that is unique
+    decision: Option<String>,
 }
 
 /// A file of runs.
@@ -119,6 +138,18 @@ impl History {
             History::Show(show) => {
                 let run = pipeline::run(settings, &show.run)?;
                 session.report(|form, style| report::run(&run, form, style))
+            }
+            History::Compare(args) => {
+                let runs = pipeline::compare(settings, &args.runs)?;
+                session.report(|form, style| report::compare(&runs, form, style))
+            }
+            History::Decisions(Decisions { decision: None }) => {
+                let all = pipeline::decisions(settings)?;
+                session.report(|form, style| report::decisions(&all, form, style))
+            }
+            History::Decisions(Decisions { decision: Some(id) }) => {
+                let (logged, became) = pipeline::decision(settings, &id)?;
+                session.report(|form, style| report::logged(&logged, became.as_ref(), form, style))
             }
             History::Feedback(args) => {
                 let feedback =

@@ -144,6 +144,11 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     quantity(text, &units, "24GiB or 500MB").map(|v| v as u64)
 }
 
+/// Operations a second, such as 300TFLOPS or 90GFLOPS.
+pub fn speed(text: &str) -> Result<f64, String> {
+    quantity(text, &[("gflops", 1e9), ("tflops", 1e12), ("pflops", 1e15)], "300TFLOPS or 90GFLOPS")
+}
+
 /// `NAME=VALUE` overrides of a stage's configuration.
 pub fn overrides(settings: &[String]) -> Result<Vec<(String, serde_json::Value)>, Failure> {
     settings
@@ -171,6 +176,8 @@ mod tests {
         assert_eq!(duration("1.5m"), Ok(90.0));
         assert_eq!(bytes("24GiB"), Ok(24 << 30));
         assert_eq!(bytes("500MB"), Ok(500_000_000));
+        assert_eq!(speed("1.5TFLOPS"), Ok(1.5e12));
+        assert!(speed("fast").is_err() && speed("0gflops").is_err());
         for wrong in ["", "18", "h", "-3h", "0s", "5 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

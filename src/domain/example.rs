@@ -112,6 +112,7 @@ pub fn decision(strategy: Strategy) -> Decision {
         Alternative {
             strategy: s,
             prior,
+            spread: Some(0.1),
             learned: 0.0,
             utility: prior,
             interval: None,

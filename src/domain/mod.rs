@@ -16,5 +16,6 @@ pub mod resources;
 pub mod run;
 pub mod scorer;
 pub mod strategy;
+pub mod sureness;
 pub mod tree;
 pub mod vocabulary;

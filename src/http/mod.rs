@@ -41,6 +41,3 @@ pub use config::{Config, Limits};
 pub use error::HttpError;
 pub use server::serve;
 pub use token::{Scope, TokenInfo, Tokens};
-
-#[cfg(test)]
-mod tests;

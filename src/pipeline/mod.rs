@@ -6,8 +6,10 @@ mod auto;
 mod demo;
 mod evidence;
 mod grow;
+mod log;
 mod model;
 mod past;
+mod price;
 mod profile;
 mod tables;
 mod transplant;
@@ -21,17 +23,18 @@ pub use crate::record::{
 pub use advisor::{Advisor, Stamp};
 pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, has_begun, plan, resume, run_all};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
-pub use evidence::{Advice, Inputs, analyze, decide};
+pub use evidence::{Advice, Inputs, Plan, analyze, decide};
 pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
+pub use log::{Replay, decision, decisions, hindsight, replay};
 pub use model::{
     EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
     generate, merge, train_tokenizer,
 };
-pub use past::{describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export};
+pub use past::{compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export};
 pub use profile::{Looking, measure};
 pub use tables::{
-    check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, replay, show_rules, simulate_scorer,
-    test_rules,
+    check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, show_rules, simulate_scorer, test_rules,
+    write_schemas,
 };
 
 pub use crate::execute::structural::View;
@@ -171,6 +174,9 @@ pub enum PipelineError {
     /// There are no past runs.
     #[error("there is no history at {} yet", path.display())]
     NoHistory { path: PathBuf },
+    /// No logged decision, or several, fit.
+    #[error("{} logged decisions have an id that begins with `{wanted}`", if *matching == 0 { "no".to_string() } else { matching.to_string() })]
+    NoDecision { wanted: String, matching: usize, known: String },
     /// A table that is not there.
     #[error("there is no table `{name}`")]
     NoTable { name: String, known: String },
@@ -219,9 +225,11 @@ impl Fault for PipelineError {
             Self::Execute(e) => e.kind(),
             Self::Record(e) => e.kind(),
             Self::Learn(e) => e.kind(),
-            Self::Occupied { .. } | Self::NoTable { .. } | Self::Override { .. } | Self::OverrideValue { .. } => {
-                Kind::Usage
-            }
+            Self::NoDecision { .. }
+            | Self::Occupied { .. }
+            | Self::NoTable { .. }
+            | Self::Override { .. }
+            | Self::OverrideValue { .. } => Kind::Usage,
             Self::TooFewRows { .. } | Self::NoHistory { .. } | Self::NoRun { .. } => Kind::Input,
             Self::Unwritable { .. } | Self::TooLittleTime { .. } => Kind::Infeasible,
             Self::Interrupted | Self::Saved { .. } => Kind::Interrupted,
@@ -262,6 +270,10 @@ impl Fault for PipelineError {
             Self::NoHistory { .. } => {
                 Some("run `hibrit demo` or `hibrit auto` first, or name another with --history".into())
             }
+            Self::NoDecision { known, .. } if known.is_empty() => {
+                Some("`hibrit decide`, `hibrit auto` and `hibrit run` log their decisions".into())
+            }
+            Self::NoDecision { known, .. } => Some(format!("the latest are {known}")),
             Self::NoTable { known, .. } => Some(format!("the tables are {known}")),
             Self::Interrupted => None,
             Self::Saved { .. } => Some("the same command with --resume goes on from there".into()),

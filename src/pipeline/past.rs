@@ -21,6 +21,12 @@ pub fn run(settings: &Settings, id: &str) -> Result<Run, PipelineError> {
     Ok(settings.known_history()?.get(id)?)
 }
 
+/// Some runs by their ids, in the order asked for.
+pub fn compare(settings: &Settings, ids: &[String]) -> Result<Vec<Run>, PipelineError> {
+    let history = settings.known_history()?;
+    ids.iter().map(|id| Ok(history.get(id)?)).collect()
+}
+
 /// Adds a verdict or an outside metric to a run.
 pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Result<Run, PipelineError> {
     Ok(settings.known_history()?.feedback(id, feedback)?)

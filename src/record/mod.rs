@@ -14,7 +14,7 @@
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `meta` | `schema`, `live` | text: version of the layout, id of the live scorer |
+//! | `meta` | `schema`, `live`, `speed/MACHINE` | text: version of the layout, id of the live scorer, a calibration |
 //! | `runs` | id of the run | [`Run`](crate::domain::run::Run), enveloped |
 //! | `scorers` | id of the scorer | [`Scorer`](crate::domain::scorer::Scorer), enveloped |
 //! | `decisions` | id of the decision | [`LoggedDecision`], enveloped |

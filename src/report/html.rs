@@ -5,7 +5,7 @@ use super::charts;
 use super::content::{self, background::Background};
 use super::page::{Block, Cell, Page, Table, Tone};
 use super::words::{Lang, Words};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, LoggedDecision};
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 
@@ -55,6 +55,21 @@ pub fn decision_parts(profile: &Profile, decision: &Decision, background: Backgr
 /// As [`run`], without its frame.
 pub fn run_parts(run: &Run, lang: Lang) -> Parts {
     parts(&content::run::page(run, &Words::new(lang)), lang)
+}
+
+/// Past runs side by side.
+pub fn compare(runs: &[Run], lang: Lang) -> String {
+    render(&content::history::compare(runs, &Words::new(lang)), lang)
+}
+
+/// Logged decisions with what became of them, a line each.
+pub fn decisions(all: &[(LoggedDecision, Option<Run>)], lang: Lang) -> String {
+    render(&content::log::list(all, &Words::new(lang)), lang)
+}
+
+/// A logged decision whole, with what became of it.
+pub fn logged(logged: &LoggedDecision, became: Option<&Run>, lang: Lang) -> String {
+    render(&content::log::entry(logged, became, &Words::new(lang)), lang)
 }
 
 fn render(page: &Page, lang: Lang) -> String {

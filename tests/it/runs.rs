@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The demo's base, tokenizers and texts, made once.
-fn sample() -> &'static Path {
+pub fn sample() -> &'static Path {
     static SAMPLE: OnceLock<(Program, PathBuf)> = OnceLock::new();
     let (_, path) = SAMPLE.get_or_init(|| {
         let p = Program::new();

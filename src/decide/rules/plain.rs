@@ -16,7 +16,7 @@ pub struct Weighing {
     pub least_evidence: u64,
     /// The other strategy must be better by more than this many standard errors of the difference.
     pub standard_errors: f64,
-    /// The rules' own spread counts like this many branches.
+    /// What the rules expect counts like this many cases in confidence and spread.
     pub spread_weight: f64,
     /// Safest choices, the safest first.
     pub safest: Vec<Strategy>,

@@ -20,7 +20,6 @@ pub enum Axis {
 }
 
 const SIZE: (u32, u32) = (760, 340);
-const INK: RGBColor = RGBColor(31, 41, 55);
 const SOFT: RGBColor = RGBColor(107, 114, 128);
 const LINE: RGBColor = RGBColor(209, 213, 219);
 /// Told apart also by people who do not see red and green apart.
@@ -34,8 +33,36 @@ const COLOURS: [RGBColor; 5] = [
 /// Noise of single steps is smoothed over so many.
 const SMOOTH: usize = 9;
 
-/// The curves, each with a name; empty where there is nothing to draw.
-pub fn curves(series: &[(String, Series)], axis: Axis, lang: Lang) -> String {
+/// The curves with their legend, as elements; empty where there is nothing to draw.
+pub fn drawing(series: &[(String, Series)], axis: Axis, lang: Lang) -> String {
+    let drawn = curves(series, axis, lang);
+    if drawn.is_empty() {
+        return drawn;
+    }
+    let names = branches(series);
+    let legend = maud::html! {
+        ul.legend { @for (i, name) in names.iter().enumerate() {
+            li { span class={ "swatch c" (i % COLOURS.len() + 1) } {} (name) }
+        } }
+        @if series.iter().any(|(_, s)| s.held_out) {
+            p.note { "● " (say(lang, "curve-held-out")) }
+        }
+    };
+    drawn + &legend.into_string()
+}
+
+/// Branches in the order they came.
+fn branches(series: &[(String, Series)]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in series {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn curves(series: &[(String, Series)], axis: Axis, lang: Lang) -> String {
     let mut out = String::new();
     if series.iter().all(|(_, s)| s.points.is_empty()) {
         return out;
@@ -103,8 +130,8 @@ fn draw(
     let mut chart = ChartBuilder::on(&area)
         .margin(8)
         .margin_right(24)
-        .x_label_area_size(50)
-        .y_label_area_size(64)
+        .x_label_area_size(58)
+        .y_label_area_size(72)
         .build_cartesian_2d(low_x..high_x.max(low_x + 1e-6), (low_y - margin)..(high_y + margin))?;
     let across_name = match axis {
         Axis::Step => say(lang, "axis-step"),
@@ -117,7 +144,7 @@ fn draw(
         .light_line_style(WHITE.mix(0.0))
         .bold_line_style(LINE)
         .axis_style(SOFT)
-        .label_style(("sans-serif", 15).into_font().color(&SOFT))
+        .label_style(("sans-serif", 18).into_font().color(&SOFT))
         .x_desc(across_name)
         .y_desc(say(lang, "axis-y"))
         .x_labels(6)
@@ -126,6 +153,7 @@ fn draw(
         .y_label_formatter(&|y| super::number(Some(*y), 2, lang))
         .draw()?;
     // A branch keeps its colour, whether it is its training or its held-out text.
+<<<<<<< HEAD
     let mut branches: Vec<&str> = Vec::new();
     for (name, s) in series {
         if !branches.contains(&name.as_str()) {
@@ -138,27 +166,18 @@ fn draw(
         else {
             continue;
         };
+=======
+    let names = branches(series);
+    for ((name, s), points) in series.iter().zip(&smoothed) {
+        let place = names.iter().position(|b| b == name).unwrap_or(0);
+        let colour = COLOURS.get(place % COLOURS.len()).copied().unwrap_or(SOFT);
+        let width = if s.held_out { 1 } else { 2 };
+        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(width)))?;
+>>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
         if s.held_out {
-            let label = format!("{name} ({})", say(lang, "curve-held-out"));
-            chart
-                .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(1)))?
-                .label(label)
-                .legend(move |(x, y)| Circle::new((x + 9, y), 4, colour.filled()));
             chart.draw_series(points.iter().map(|p| Circle::new(*p, 4, colour.filled())))?;
-        } else {
-            chart
-                .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
-                .label(name.clone())
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         }
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .label_font(("sans-serif", 15).into_font().color(&INK))
-        .background_style(WHITE.mix(0.0))
-        .border_style(WHITE.mix(0.0))
-        .draw()?;
     drop(chart);
     area.present()?;
     Ok(())
@@ -176,10 +195,10 @@ mod tests {
             .collect();
         let series = |held_out| Series { branch: "<b>".into(), held_out, points: points.clone() };
         for axis in Axis::iter() {
-            let drawn = curves(&[("<b>".into(), series(false)), ("<b>".into(), series(true))], axis, Lang::Tr);
+            let drawn = drawing(&[("<b>".into(), series(false)), ("<b>".into(), series(true))], axis, Lang::Tr);
             assert!(drawn.contains("<svg") && drawn.contains("<polyline"), "{axis}");
             assert!(!drawn.contains("<b>") && !drawn.contains("style=") && !drawn.contains("NaN"), "{axis}");
         }
-        assert_eq!(curves(&[], Axis::Step, Lang::En), "");
+        assert_eq!(drawing(&[], Axis::Step, Lang::En), "");
     }
 }

@@ -25,7 +25,7 @@ pub fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/history", get(list))
         .route("/past/{id}", get(show))
-        .route("/past/{id}/curve.svg", get(curve))
+        .route("/past/{id}/curve", get(curve))
         .route("/past/{id}/decision", get(decision))
         .route("/past/{id}/feedback", post(judge))
         .route("/compare", get(compare))
@@ -146,7 +146,7 @@ async fn show(
                 @if said.said.is_some() { p.answer.good role="status" { (look.say("feedback-thanks")) } }
                 p.links { a #decision href={ "/past/" (run.id) "/decision" } { (look.say("open-decision")) } }
                 @if !series.is_empty() {
-                    (curve_figure(&look, &format!("/past/{}/curve.svg", run.id), chart::curves(&series, by.axis(), look.lang), false))
+                    (curve_figure(&look, &format!("/past/{}/curve", run.id), chart::drawing(&series, by.axis(), look.lang), false))
                 }
                 (elements(report.body))
                 (feedback_form(&look, &run.id))
@@ -166,7 +166,7 @@ async fn curve(
     service
         .aside(move || {
             let series = named(&look, curves::of_run(&found(&shared, &id)?));
-            Ok(svg(chart::curves(&series, by.axis(), look.lang)))
+            Ok(svg(chart::drawing(&series, by.axis(), look.lang)))
         })
         .await
 }
@@ -238,7 +238,7 @@ async fn compare(
                     (s.branch.clone(), s)
                 })
             });
-            let drawn = chart::curves(&both.collect::<Vec<_>>(), chart::Axis::Bytes, look.lang);
+            let drawn = chart::drawing(&both.collect::<Vec<_>>(), chart::Axis::Bytes, look.lang);
             let short = |v: &Option<String>| v.clone().map_or("–".into(), |v| v);
             let content = html! {
                 ul { @for (side, run) in sides {

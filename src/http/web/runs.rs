@@ -28,7 +28,7 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/runs/start", post(start))
         .route("/runs/demo", post(demo))
         .route("/runs/{id}", get(show))
-        .route("/runs/{id}/curve.svg", get(curve))
+        .route("/runs/{id}/curve", get(curve))
         .route("/runs/{id}/cancel", post(cancel))
         .route("/runs/{id}/resume", post(resume))
 }
@@ -283,7 +283,7 @@ async fn show(
             let over = job.state.is_terminal();
             let run = view(&shared, job);
             let series = named(&look, curves::of_journal(&shared.live.journal(&id)));
-            let drawn = chart::curves(&series, by.axis(), look.lang);
+            let drawn = chart::drawing(&series, by.axis(), look.lang);
             let advisor = shared.advisor();
             let past = run.run.as_deref().and_then(|past| advisor.run(past));
             let content = html! {
@@ -314,7 +314,7 @@ async fn show(
                         " " a href={ "/past/" (past.id) } { (look.say("open-past")) }
                     }
                 }
-                (curve_figure(&look, &format!("/runs/{}/curve.svg", run.id), drawn, !over))
+                (curve_figure(&look, &format!("/runs/{}/curve", run.id), drawn, !over))
                 @if let Some(past) = past {
                     @let report = report::html::run_parts(past, look.lang);
                     @if past.outcome.is_some() {
@@ -341,14 +341,14 @@ async fn curve(
         .aside(move || {
             refused(shared.queue.get(&id))?;
             let series = named(&look, curves::of_journal(&shared.live.journal(&id)));
-            Ok(svg(chart::curves(&series, by.axis(), look.lang)))
+            Ok(svg(chart::drawing(&series, by.axis(), look.lang)))
         })
         .await
 }
 
 /// A drawing on its way.
 pub fn svg(drawn: String) -> Response {
-    ([(header::CONTENT_TYPE, "image/svg+xml")], drawn).into_response()
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], drawn).into_response()
 }
 
 async fn cancel(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Redirect, Refusal> {

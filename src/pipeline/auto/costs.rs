@@ -1,8 +1,8 @@
 //! What a run would cost, strategy by strategy and stage by stage, before anything is trained; and the plan that
 //! `--dry-run` prints.
 
-use super::super::{PipelineError, Settings, must_be_free};
-use super::inputs::{Prepared, bytes_of};
+use super::super::{PipelineError, Settings, must_be_free, price};
+use super::inputs::Prepared;
 use super::{AutoRequest, Ground, carry, course, inputs};
 use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
@@ -17,52 +17,6 @@ use std::collections::BTreeMap;
 /// A budget below this share of what a forced strategy is estimated to need is refused: nothing would be learnt.
 const LEAST_SHARE: f64 = 0.01;
 
-/// One stage's cost.
-fn estimate(inputs: &Prepared, eval_tokens: [u64; 2], stage: &str, side: Side, speed: cost::Speed) -> Option<Cost> {
-    let ratio = inputs.profile.token_ratio.map_or(1.0, |r| r.get());
-    let source_tokens = inputs
-        .profile
-        .corpus
-        .as_ref()
-        .map_or(0, |c| (c.tokens.source as f64 * bytes_of(&inputs.train) as f64 / c.bytes.max(1) as f64) as u64);
-    let config = inputs.base.config();
-    let stage = inputs.stages.get(stage)?;
-    let load = match side {
-        Side::Source => cost::Load {
-            train_tokens: source_tokens,
-            eval_tokens: eval_tokens[0],
-            rows: config.size.rows as u64,
-            sequence: stage.sequence as u64,
-        },
-        Side::Candidate => cost::Load {
-            train_tokens: (source_tokens as f64 * ratio) as u64,
-            eval_tokens: eval_tokens[1],
-            rows: inputs.candidate.vocabulary.rows() as u64,
-            sequence: (stage.sequence as f64 * ratio) as u64,
-        },
-    };
-    Some(cost::stage(config, stage, &load, speed))
-}
-
-/// What each strategy that can be executed would cost. `adaptive` goes one of the other roads: it
-/// costs at least what the cheapest does.
-pub(super) fn costs(inputs: &Prepared, eval_tokens: [u64; 2], speed: cost::Speed) -> Costs {
-    let mut costs = Costs::new();
-    for road in strategy::ROADS {
-        let total = road.stages().iter().try_fold(None, |sum: Option<Cost>, (stage, side)| {
-            let one = estimate(inputs, eval_tokens, stage, *side, speed)?;
-            Some(Some(sum.map_or(one, |s| cost::both(&s, &one))))
-        });
-        if let Some(Some(total)) = total {
-            costs.insert(road.strategy(), total);
-        }
-    }
-    if let Some(least) = costs.values().copied().min_by(|a, b| a.seconds.total_cmp(&b.seconds)) {
-        costs.insert(Strategy::Adaptive, least);
-    }
-    costs
-}
-
 /// How many times as long the held-out text takes with the candidate's vocabulary as with the original's.
 pub(super) fn evaluation_on_candidate(inputs: &Prepared, eval_tokens: [u64; 2]) -> f64 {
     let s = inputs.base.config().size;
@@ -73,14 +27,15 @@ pub(super) fn evaluation_on_candidate(inputs: &Prepared, eval_tokens: [u64; 2]) 
 }
 
 /// Estimated seconds by stage, in the proportions of the stages' work; the device's speed is in the strategies' costs.
-pub(super) fn by_stage(inputs: &Prepared, eval_tokens: [u64; 2], costs: &Costs) -> BTreeMap<String, f64> {
+pub(super) fn by_stage(ground: &Ground, costs: &Costs) -> BTreeMap<String, f64> {
+    let unit = ground.pricing(cost::Speed(1.0));
     let mut seconds = BTreeMap::new();
     for road in strategy::ROADS {
         let parts: Vec<(&str, f64)> = road
             .stages()
             .iter()
             .filter_map(|(stage, side)| {
-                Some((*stage, estimate(inputs, eval_tokens, stage, *side, cost::Speed(1.0))?.flops))
+                Some((*stage, price::stage(&unit, stage, *side)?.flops))
             })
             .collect();
         let all: f64 = parts.iter().map(|p| p.1).sum();
@@ -144,7 +99,7 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     must_be_free(&request.out)?;
     let rules = settings.rules()?;
     let ground = Ground::prepare(&rules, request, None, observer)?;
-    let (decision, costs) = ground.decide(settings, &rules, request)?;
+    let (decision, costs) = ground.decide(settings, &rules, request, observer)?;
     let strategy = request.strategy.unwrap_or(decision.strategy);
     inputs::must_be_writable(&rules, &ground, strategy)?;
     must_fit(request, strategy, &costs)?;
@@ -153,7 +108,7 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         Some(first) => *first,
         None => strategy,
     };
-    let seconds = by_stage(&ground.inputs, ground.eval_tokens, &costs);
+    let seconds = by_stage(&ground, &costs);
     let names = carry::stages_ahead(first, &course, request.with_keep);
     let sides: BTreeMap<&str, Side> = strategy::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
     let stages: Vec<StagePlan> = names

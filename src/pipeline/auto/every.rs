@@ -52,7 +52,7 @@ pub fn run_all(
     }
     let rules = settings.rules()?;
     let ground = Ground::prepare(&rules, request, None, observer)?;
-    let (decision, _) = ground.decide(settings, &rules, request)?;
+    let (decision, _) = ground.decide(settings, &rules, request, observer)?;
     // Roads that only vetoes of taste forbid are tried too; what cannot be executed, or does not fit, is not.
     let hard = ["not-executable", "time-does-not-fit", "memory-does-not-fit", "no-device", "candidate-loses-text"];
     let mut comparison = Comparison { decided: decision.strategy, best: None, rows: Vec::new() };

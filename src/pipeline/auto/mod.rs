@@ -12,7 +12,7 @@ pub use costs::{RunPlan, StagePlan, plan};
 pub use every::{Comparison, Row, run_all};
 
 use super::evidence::decide_on;
-use super::{PipelineError, Settings, must_be_free, now, write_whole};
+use super::{PipelineError, Settings, log, must_be_free, now, price, write_whole};
 use crate::analyze;
 use crate::corpus::CorpusOptions;
 use crate::decide::race::RuleReferee;
@@ -57,6 +57,8 @@ pub struct AutoRequest {
     pub out: PathBuf,
     /// A strategy that the user insists on.
     pub strategy: Option<Strategy>,
+    /// With this probability something else than decided is tried, so that the history learns of it; `None` never does.
+    pub explore: Option<f64>,
     /// Whether to run `keep` beside it as the yardstick.
     pub with_keep: bool,
     /// No more of the training text than this.
@@ -93,6 +95,7 @@ impl AutoRequest {
             eval,
             out,
             strategy: None,
+            explore: None,
             with_keep: false,
             train_bytes: None,
             eval_bytes: 1_000_000,
@@ -115,8 +118,15 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let power = power::Meter::begin();
     let began = Instant::now();
     let ground = Ground::prepare(&rules, request, None, observer)?;
-    let (decision, costs) = ground.decide(settings, &rules, request)?;
-    let chosen = request.strategy.unwrap_or(decision.strategy);
+    let (decision, costs) = ground.decide(settings, &rules, request, observer)?;
+    let (chosen, propensity) = match (request.strategy, request.explore) {
+        (Some(forced), _) => (forced, log::certain()),
+        (None, Some(epsilon)) => log::explore(&decision, epsilon, &ground.executable(), request.seed),
+        (None, None) => (decision.strategy, log::certain()),
+    };
+    // What was drawn to explore is carried out as if it had been asked for.
+    let drawn = (request.explore.is_some() && chosen != decision.strategy).then_some(chosen);
+    let request = &AutoRequest { strategy: request.strategy.or(drawn), ..request.clone() };
     inputs::must_be_writable(&rules, &ground, chosen)?;
     costs::must_fit(request, chosen, &costs)?;
     say_decision(&decision, chosen, observer);
@@ -133,7 +143,10 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         feedback: Vec::new(),
     };
     Begun::write(request, &run, &costs)?;
-    settings.begin(&settings.history()?, &run)?;
+    let history = settings.history()?;
+    settings.begin(&history, &run)?;
+    log::of_run(&history, &run, chosen, propensity)?;
+    drop(history);
     go(settings, &rules, request, &ground, Session { run, costs, began, power, spent: 0.0 }, observer)
 }
 
@@ -211,14 +224,26 @@ impl Ground {
         strategy::ROADS.iter().map(|r| r.strategy()).filter(can).collect()
     }
 
+    /// What costs are counted from, on a machine of this speed.
+    fn pricing(&self, speed: cost::Speed) -> price::Plan<'_> {
+        price::Plan {
+            config: self.inputs.base.config(),
+            stages: &self.inputs.stages,
+            profile: &self.inputs.profile,
+            train_bytes: self.train_bytes,
+            eval_tokens: self.eval_tokens,
+            speed,
+        }
+    }
+
     fn decide(
         &self,
         settings: &Settings,
         rules: &RuleBook,
         request: &AutoRequest,
+        observer: &mut dyn Observer,
     ) -> Result<(Decision, Costs), PipelineError> {
-        let speed = cost::measure(&self.device.device, &self.device.name)?;
-        let costs = costs::costs(&self.inputs, self.eval_tokens, speed);
+        let costs = price::costs(&self.pricing(price::speed(settings, &self.device, observer)?));
         let memory = request.resources.memory.or_else(memory::total);
         let resources = Resources { memory, ..request.resources.clone() };
         let (profile, executable) = (&self.inputs.profile, self.executable());
@@ -326,7 +351,7 @@ fn execute(
         let stages = carry::stages_ahead(chosen, &course, request.with_keep);
         let left = all - spent - began.elapsed().as_secs_f64();
         let heavier = costs::evaluation_on_candidate(inputs, ground.eval_tokens);
-        Budget::new(left, costs::by_stage(inputs, ground.eval_tokens, costs), stages).with_evaluations(heavier)
+        Budget::new(left, costs::by_stage(ground, costs), stages).with_evaluations(heavier)
     });
     let second = (request.resources.devices > 1).then(|| device::another(&ground.device));
     let mut work = Work {
@@ -452,7 +477,7 @@ fn say_decision(decision: &Decision, chosen: Strategy, observer: &mut dyn Observ
         format!("Decided: {chosen} (confidence {:.2}). {}", decision.confidence.get(), decision.because)
     } else {
         format!(
-            "Carrying out {chosen} as asked; the recommendation would be {}. {}",
+            "Carrying out {chosen}, as was asked for or drawn to explore; the recommendation would be {}. {}",
             decision.strategy, decision.because
         )
     };
