@@ -85,7 +85,6 @@ impl Decoder {
         let pass = Pass { rope: &rope, tape: true, dropout: options.dropout };
         let train_input = self.embeddings.is_require_grad();
         let train_output = self.head.as_ref().unwrap_or(&self.embeddings).is_require_grad();
-
         let train_second = self.second.as_ref().is_some_and(Second::is_trained);
 
         let mut input = self.embed(batch.ids, batch.shape);
@@ -138,34 +137,22 @@ impl Decoder {
             collect(&mut grads, GradientsParams::from_grads(tape, layer), layer);
         }
         let mut d_output = loss.d_weight;
-<<<<<<< HEAD
-        let mut rows = None;
-        let mut ids = batch.ids.to_vec();
-=======
         let mut ids = std::borrow::Cow::Borrowed(batch.ids);
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
         let mut below = below.map(|dx| dx.reshape([b * s, d]));
         if let Some(second) = &self.second
             && let Some(dx) = below.take()
         {
             let (own, own_ids) = second.take_gradients(dx, batch.ids, d_second, &pass, &mut grads);
-            (below, ids) = (Some(own), own_ids);
+            (below, ids) = (Some(own), own_ids.into());
         }
-<<<<<<< HEAD
-=======
         let mut rows = None;
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
         if train_input && let Some(dx) = below {
             match (&self.head, d_output.take()) {
                 // Tied: one matrix, one gradient, the sum of both uses.
                 (None, Some(both)) => grads.register(self.embeddings.id, kernels::scatter_rows(both, dx, &ids)),
                 (_, own) => {
                     d_output = own;
-<<<<<<< HEAD
-                    rows = Some(RowGradient { parameter: self.embeddings.id, ids, values: dx });
-=======
                     rows = Some(RowGradient { parameter: self.embeddings.id, ids: ids.into_owned(), values: dx });
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
                 }
             }
         }

@@ -50,25 +50,15 @@ impl Slot {
         }
     }
 
-<<<<<<< HEAD
-    /// Sets the first `rows` rows of `width` numbers to zero.
-    fn forget(&mut self, rows: usize, width: usize) {
-=======
     /// Zero for the first `rows` rows of `width` numbers.
     fn freeze(&mut self, rows: usize, width: usize) {
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
         match self {
             Self::None => {}
             Self::Whole(values) => values.iter_mut().take(rows * width).for_each(|x| *x = 0.0),
             Self::Rows { places, values } => {
-<<<<<<< HEAD
-                for (_, place) in places.iter().filter(|(row, _)| (**row as usize) < rows) {
-                    values[place * width..(place + 1) * width].fill(0.0);
-=======
                 let frozen = places.iter().filter(|(row, _)| (**row as usize) < rows).map(|(_, place)| *place);
                 for place in frozen {
                     values.iter_mut().skip(place * width).take(width).for_each(|x| *x = 0.0);
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
                 }
             }
         }
@@ -153,22 +143,14 @@ impl Gradient {
     pub fn freeze_rows(&mut self, trained: &Trained, rows: usize) {
         for (slot, p) in self.slots.iter_mut().zip(trained.parameters()) {
             if matches!(p.group, Group::Embedding | Group::Head) {
-<<<<<<< HEAD
-                slot.forget(rows, p.shape.get(1).copied().unwrap_or(1));
-=======
                 slot.freeze(rows, p.shape.get(1).copied().unwrap_or(1));
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
             }
         }
     }
 
     /// Multiplies everything.
     pub fn scale(&mut self, factor: f32) {
-<<<<<<< HEAD
-        self.slots.iter_mut().flat_map(Slot::values_mut).for_each(|x| *x *= factor);
-=======
         self.slots.iter_mut().for_each(|slot| slot.values_mut().iter_mut().for_each(|x| *x *= factor));
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
     }
 
     /// Euclidean norm over everything; NaN or infinite where any number is.
@@ -198,7 +180,7 @@ mod tests {
         assert_eq!(slot.row(7, 2), Some(&[6.0, 8.0][..]));
         assert_eq!(slot.row(2, 2), Some(&[3.5, 4.5][..]));
         assert_eq!(slot.row(0, 2), None);
-        slot.forget(3, 2);
+        slot.freeze(3, 2);
         assert_eq!((slot.row(7, 2), slot.row(2, 2)), (Some(&[6.0, 8.0][..]), Some(&[0.0, 0.0][..])));
     }
 

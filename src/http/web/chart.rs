@@ -153,27 +153,12 @@ fn draw(
         .y_label_formatter(&|y| super::number(Some(*y), 2, lang))
         .draw()?;
     // A branch keeps its colour, whether it is its training or its held-out text.
-<<<<<<< HEAD
-    let mut branches: Vec<&str> = Vec::new();
-    for (name, s) in series {
-        if !branches.contains(&name.as_str()) {
-            branches.push(name);
-        }
-        let place = branches.iter().position(|b| b == name).unwrap_or(0);
-        let colour = COLOURS.get(place % COLOURS.len()).copied().unwrap_or(INK);
-        let Some(points) =
-            series.iter().position(|(n, o)| n == name && o.held_out == s.held_out).and_then(|i| smoothed.get(i))
-        else {
-            continue;
-        };
-=======
     let names = branches(series);
     for ((name, s), points) in series.iter().zip(&smoothed) {
         let place = names.iter().position(|b| b == name).unwrap_or(0);
         let colour = COLOURS.get(place % COLOURS.len()).copied().unwrap_or(SOFT);
         let width = if s.held_out { 1 } else { 2 };
         chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(width)))?;
->>>>>>> f416afb95ff0cee2b7522b9b155be2545773d9ec
         if s.held_out {
             chart.draw_series(points.iter().map(|p| Circle::new(*p, 4, colour.filled())))?;
         }
