@@ -30,7 +30,9 @@ pub use model::{
     EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
     generate, merge, train_tokenizer,
 };
-pub use past::{compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export};
+pub use past::{
+    compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export,
+};
 pub use profile::{Looking, measure};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, show_rules, simulate_scorer, test_rules,

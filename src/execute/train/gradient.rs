@@ -180,6 +180,8 @@ mod tests {
         assert_eq!(slot.row(7, 2), Some(&[6.0, 8.0][..]));
         assert_eq!(slot.row(2, 2), Some(&[3.5, 4.5][..]));
         assert_eq!(slot.row(0, 2), None);
+        slot.freeze(3, 2);
+        assert_eq!((slot.row(7, 2), slot.row(2, 2)), (Some(&[6.0, 8.0][..]), Some(&[0.0, 0.0][..])));
     }
 
     #[test]

@@ -34,9 +34,7 @@ pub(super) fn by_stage(ground: &Ground, costs: &Costs) -> BTreeMap<String, f64> 
         let parts: Vec<(&str, f64)> = road
             .stages()
             .iter()
-            .filter_map(|(stage, side)| {
-                Some((*stage, price::stage(&unit, stage, *side)?.flops))
-            })
+            .filter_map(|(stage, side)| Some((*stage, price::stage(&unit, stage, *side)?.flops)))
             .collect();
         let all: f64 = parts.iter().map(|p| p.1).sum();
         let whole = costs.get(&road.strategy()).map_or(0.0, |c| c.seconds);
