@@ -106,7 +106,7 @@ def run(place, hibrit, surgeon, methods, limit):
         if method == "omp":
             ours += ["--donor", donor]
         for name, command in [("hibrit", ours), ("tokensurgeon", theirs)]:
-            if command[0] == "-":
+            if command[0] == "-":  # left out
                 continue
             shutil.rmtree(out, ignore_errors=True)
             wall, cpu, peak, share = measured(command, limit)

@@ -111,9 +111,16 @@ pub fn text(
     request: &Request,
     listen: &mut dyn FnMut(&str),
 ) -> Result<(String, End), ExecuteError> {
-    let fault = |e: tokenizers::Error| ExecuteError::Tokenizer(e.to_string());
-    let prompt = tokenizer.encode(prompt, true).map_err(fault)?;
-    text_towards(decoder, (Side::Source, tokenizer), prompt.get_ids(), request, listen)
+    text_towards(decoder, (Side::Source, tokenizer), &prompt_ids(tokenizer, prompt)?, request, listen)
+}
+
+/// A prompt as ids, with the special tokens that the tokenizer itself adds.
+///
+/// # Errors
+/// [`ExecuteError::Tokenizer`] where the tokenizer fails.
+pub fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ExecuteError> {
+    let encoding = tokenizer.encode(prompt, true).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
+    Ok(encoding.get_ids().to_vec())
 }
 
 /// Goes on from ids in one vocabulary of a structural model, in the words of that side's tokenizer.

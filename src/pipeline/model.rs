@@ -215,8 +215,18 @@ pub fn generate(request: &GenerateRequest, listen: &mut dyn FnMut(&str)) -> Resu
     let (original, candidate) = model.coders()?;
     let views = Views::new(&original, candidate, &model.decoder);
     let prompt = views.encode(request.view, &request.prompt)?;
-    let opener = views.coder(if request.view == View::Candidate { Side::Candidate } else { Side::Source }).opener();
-    let ids: Vec<u32> = opener.into_iter().chain(prompt.encoded.ids).collect();
+    let ids = match request.view {
+        View::Auto => {
+            // What the original's tokenizer sets before a text, then the spans.
+            let mut ids = generate::prompt_ids(&model.tokenizer.tokenizer, "")?;
+            ids.extend(prompt.encoded.ids);
+            ids
+        }
+        View::Original | View::Candidate => {
+            let own = generate::prompt_ids(&model.side(prompt.last).tokenizer, &request.prompt)?;
+            own.into_iter().map(|id| id + model.decoder.first_id(prompt.last)).collect()
+        }
+    };
     let file = model.side(prompt.last);
     let own = wanted(&file.vocabulary);
     Ok(generate::text_towards(&model.decoder, (prompt.last, &file.tokenizer), &ids, &own, listen)?.0)

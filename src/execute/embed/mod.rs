@@ -166,6 +166,8 @@ pub enum Method {
     Mean,
     /// Shared tokens copied, the rest at random.
     Overlap,
+    /// Shared tokens copied, the rest the mean: the best head for rows that were not trained (docs/transplant.md).
+    OverlapMean,
     /// Shared tokens copied, the rest put together from their pieces, what has none at random. The default.
     #[default]
     Subtoken,
@@ -175,10 +177,11 @@ pub enum Method {
     SubtokenOrder,
 }
 
-const NAMES: [(&str, Method); 6] = [
+const NAMES: [(&str, Method); 7] = [
     ("random", Method::Random),
     ("mean", Method::Mean),
     ("overlap", Method::Overlap),
+    ("overlap-mean", Method::OverlapMean),
     ("subtoken", Method::Subtoken),
     ("subtoken-bytes", Method::SubtokenBytes),
     ("subtoken-order", Method::SubtokenOrder),
@@ -215,6 +218,7 @@ impl Method {
             Method::Random => vec![Box::new(Specials), Box::new(Random)],
             Method::Mean => vec![Box::new(Specials), Box::new(Mean)],
             Method::Overlap => vec![Box::new(Exact), Box::new(Specials), Box::new(Random)],
+            Method::OverlapMean => vec![Box::new(Exact), Box::new(Specials), Box::new(Mean)],
             Method::Subtoken => subtoken(Weighting::Equal),
             Method::SubtokenBytes => subtoken(Weighting::Bytes),
             Method::SubtokenOrder => subtoken(Weighting::Order),

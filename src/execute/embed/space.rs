@@ -108,13 +108,15 @@ impl Space {
         }
         let mut vectors = Matrix::zeros(rows, donor.cols());
         let mut lengths = vec![0f32; rows];
-        for &id in tokens {
-            let row = vectors.row_mut(id as usize);
-            donor.copy(id, row);
-            lengths[id as usize] = dot(row, row).sqrt();
-            unit(row);
+        for block in tokens.chunks(2048) {
+            for &id in block {
+                let row = vectors.row_mut(id as usize);
+                donor.copy(id, row);
+                lengths[id as usize] = dot(row, row).sqrt();
+                unit(row);
+            }
+            donor.release();
         }
-        donor.release();
         Ok(Self { vectors, counts: vec![], lengths })
     }
 
