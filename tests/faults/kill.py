@@ -53,6 +53,7 @@ def main():
             after = rng.uniform(0.0, seconds)
             try:
                 process.communicate(timeout=after)
+                arguments = [*a.command[: 2 if a.command[0] == "run" else 1], "--resume", str(out)]
                 break
             except subprocess.TimeoutExpired:
                 process.kill()
