@@ -28,6 +28,16 @@ impl Failure {
         }
     }
 
+    /// A run from which no model came out.
+    pub fn no_model(verdict: &str) -> Self {
+        Self {
+            message: format!("no model came out of the run: {verdict}"),
+            causes: Vec::new(),
+            hint: Some("the report says what happened to each branch, journal.jsonl when".into()),
+            kind: Kind::Failed,
+        }
+    }
+
     /// Something that was checked is not sound.
     pub fn unsound(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), hint: Some(hint.into()), kind: Kind::Input }

@@ -180,7 +180,11 @@ impl Session {
     /// Prints how a run went; one that a signal ended is not a success.
     fn report_run(&self, run: &Run, folder: &Path) -> Result<(), Failure> {
         self.report(|form, style| report::run(run, form, style))?;
-        if run.status == Some(Status::Interrupted) { Err(Failure::interrupted(folder)) } else { Ok(()) }
+        match (run.status, &run.outcome) {
+            (Some(Status::Interrupted), _) => Err(Failure::interrupted(folder)),
+            (Some(Status::Failed), Some(outcome)) => Err(Failure::no_model(&outcome.verdict)),
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, mut result: String) -> Result<(), Failure> {

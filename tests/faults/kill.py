@@ -53,6 +53,7 @@ def main():
             after = rng.uniform(0.0, seconds)
             try:
                 process.communicate(timeout=after)
+                arguments = [*a.command[: 2 if a.command[0] == "run" else 1], "--resume", str(out)]
                 break
             except subprocess.TimeoutExpired:
                 process.kill()
@@ -69,7 +70,7 @@ def main():
         got = run and run["outcome"]["bits_per_byte"]
         same = code == 0 and got == expected
         code, listed, _ = call(a.hibrit, ["history", "list"], history)
-        one = code == 0 and len(listed["runs"]) >= 1 and listed["runs"][-1]["status"] == "done"
+        one = code == 0 and len(listed["runs"]) >= 1 and listed["runs"][-1]["run"]["status"] == "done"
         model = (out / "model" / "model.safetensors").exists()
         verdict = "same" if same and one and model else f"DIFFERS (history {one}, model {model}) {stderr}"
         wrong += verdict != "same"

@@ -180,7 +180,8 @@ fn trouble_of_every_kind_ends_with_a_model_that_beats_the_untouched_base() {
             // Not even the fallback can do anything about this one: it is said, and the history knows.
             let answer = p.run(&refs(&arguments(strategy, "out", &inject)));
             let list = p.json(&["history", "list"]);
-            assert_eq!(text(&list, "/runs/0/run/status"), "failed", "{}", answer.stderr);
+            assert_eq!(answer.code, 1, "{}", answer.stderr);
+            assert_eq!(text(&list, "/runs/0/run/status"), "failed");
             assert!(answer.stdout.contains("no branch gave a usable model"), "{}", answer.stdout);
             continue;
         } else {
