@@ -12,6 +12,7 @@ pub mod corpus;
 pub mod decide;
 pub mod domain;
 pub mod execute;
+pub mod http;
 pub mod learn;
 pub mod pipeline;
 pub mod record;

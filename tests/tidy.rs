@@ -16,7 +16,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("record", &["domain"]),
     ("learn", &["domain"]),
     ("pipeline", &["domain", "corpus", "analyze", "decide", "execute", "record", "learn"]),
-    ("cli", &["domain", "pipeline", "report", "sample"]),
+    ("http", &["domain", "pipeline", "report", "sample"]),
+    ("cli", &["domain", "pipeline", "report", "sample", "http"]),
 ];
 
 /// For each crate that is confined, the places that may name it.
@@ -31,6 +32,10 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("linfa_trees", &["learn"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("axum", &["http"]),
+    ("hyper", &["http"]),
+    ("maud", &["http"]),
+    ("utoipa", &["http"]),
     ("anyhow", &["main.rs"]),
 ];
 

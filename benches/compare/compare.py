@@ -1,6 +1,9 @@
 """Runs hibrit's training step and that of transformers + PEFT in turn, and reports medians of the pairs.
 
-    python compare.py [--sizes S M] [--rounds 5] [--threads 2] [--embeddings] [--full] [--checkpointing]
+    python compare.py [--cases S M "M --embeddings --untied" Q] [--rounds 5] [--threads 2] [--where]
+
+Before the table it measures how fast either side multiplies large f32 matrices; a case's share of the faster one is what
+its necessary products would take at that speed. `--where` adds what hibrit's time goes to (needs Linux's perf).
 
 Any Python 3.10 will do: the peer's packages are put into a virtual environment beside this file (.venv, a few GB) unless
 --python names an interpreter that has torch, transformers and peft. Run it on a quiet machine: the two take turns so
@@ -15,6 +18,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -45,42 +49,78 @@ def measured(command, threads):
     return json.loads(out.stdout.splitlines()[-1])
 
 
+# What functions of the binary, by parts of their names, belong to; the first that fits counts.
+PLACES = [
+    ("matrix products", ["tile::tile", "sum_of_products", "gemm"]),
+    ("copying into panels", ["tile::pack", "transpose"]),
+    ("softmax and cross-entropy", ["softmax", "cross_entropy", "nats_row"]),
+    ("gate", ["swiglu"]),
+    ("norms and positions", ["norm_row", "turn_row", "add_product", "attention"]),
+    ("optimiser", ["adamw", "gradient"]),
+    ("making the model", ["Fresh", "chacha", "sincosf", "logf", "source"]),
+    ("threads waiting", ["rayon", "crossbeam", "sched", "futex", "spin_unlock", "switch"]),
+    ("memory", ["page", "memmove", "memset", "mi_", "alloc"]),
+]
+
+
+def where(binary, case, threads):
+    """Shares of the processor time of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = pathlib.Path(folder) / "perf.data"
+        record = ["perf", "record", "-q", "-F", "499", "-o", str(data), binary, "--size", *case.split(), "--steps", "20", "--warm", "1"]
+        measured(record, threads)
+        report = ["perf", "report", "-q", "-i", str(data), "--stdio", "--no-children", "-F", "overhead,sym"]
+        out = subprocess.run(report, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    shares = {name: 0.0 for name, _ in PLACES} | {"the rest": 0.0}
+    for line in out.splitlines():
+        share, _, symbol = line.strip().partition("%")
+        if symbol:
+            name = next((name for name, parts in PLACES if any(p in symbol for p in parts)), "the rest")
+            shares[name] += float(share) / 100
+    return sorted(shares.items(), key=lambda x: -x[1])
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sizes", nargs="+", default=["S", "M"])
+    parser.add_argument("--cases", nargs="+", default=["S", "M", "M --embeddings --untied", "Q"], help="a size and its flags")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--warm", type=int, default=2)
     parser.add_argument("--python", help="interpreter of the peer")
     parser.add_argument("--binary", help="hibrit's side, if it is built already")
-    for flag in ["--embeddings", "--full", "--checkpointing"]:
-        parser.add_argument(flag, action="store_true")
+    parser.add_argument("--where", action="store_true", help="what the time goes to")
     a = parser.parse_args()
     python = a.python or environment()
     ours = a.binary or built()
-    flags = [f for f in ["--embeddings", "--full", "--checkpointing"] if getattr(a, f[2:])]
-    print("| size | hibrit tokens/s | peer tokens/s | ratio | of processor time | hibrit MB | peer MB | memory |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for size in a.sizes:
-        arguments = ["--size", size, "--steps", str(a.steps), *flags]
+    peer_script = [python, str(HERE / "peer.py")]
+    peaks = [measured([*command, "--peak"], a.threads)["gigaflops"] for command in ([ours], peer_script)]
+    print(f"f32 products of 2,048 x 2,048: hibrit {peaks[0]:.0f}, peer {peaks[1]:.0f} GFLOP/s on {a.threads} threads\n")
+    print("| case | hibrit tokens/s | peer tokens/s | ratio | of processor time | hibrit MB | peer MB | memory | of the peak |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for case in a.cases:
+        arguments = ["--size", *case.split(), "--steps", str(a.steps), "--warm", str(a.warm)]
         pairs = []
         for _ in range(a.rounds):
             mine = measured([ours, *arguments], a.threads)
-            peer = measured([python, str(HERE / "peer.py"), *arguments], a.threads)
+            peer = measured([*peer_script, *arguments], a.threads)
             pairs.append((mine, peer))
 
         def median(of):
             return statistics.median(of(mine, peer) for mine, peer in pairs)
 
         print(
-            f"| {' '.join([size, *flags])} "
+            f"| {case} "
             f"| {median(lambda m, p: m['tokens_per_second']):.0f} | {median(lambda m, p: p['tokens_per_second']):.0f} "
             f"| {median(lambda m, p: m['tokens_per_second'] / p['tokens_per_second']):.2f} "
             f"| {median(lambda m, p: p['processor_ms'] / m['processor_ms']):.2f} "
             f"| {median(lambda m, p: m['peak_mb']):.0f} | {median(lambda m, p: p['peak_mb']):.0f} "
-            f"| {median(lambda m, p: m['peak_mb'] / p['peak_mb']):.2f} |",
+            f"| {median(lambda m, p: m['peak_mb'] / p['peak_mb']):.2f} "
+            f"| {median(lambda m, p: m['gigaflop'] / m['ms'] * 1e3) / max(peaks):.2f} |",
             flush=True,
         )
+    for case in a.cases if a.where else []:
+        print(f"\n{case}: " + ", ".join(f"{name} {share:.0%}" for name, share in where(ours, case, a.threads)))
 
 
 if __name__ == "__main__":

@@ -1,37 +1,59 @@
 //! Times hibrit's training step on random data: one side of `compare.py`, which runs it in turn with PyTorch + PEFT.
 //!
-//!     cargo bench --bench step -- --size S [--embeddings] [--full] [--checkpointing] [--steps 12] [--warm 3]
+//!     cargo bench --bench step -- --size S [--untied] [--embeddings] [--full] [--checkpointing] [--bf16] \
+//!         [--device cpu] [--rows N] [--steps 12] [--warm 3]
+//!     cargo bench --bench step -- --peak
 //!
-//! Prints one JSON object: tokens a second (median over the steps), milliseconds, processor time of all threads a step
-//! (which a busy machine disturbs less), peak memory, first and last loss.
+//! A step is what the trainer does: gradients, their norm, clipping, AdamW. Prints one JSON object: tokens a second
+//! (median over the steps), milliseconds, of them the optimiser's, processor time of all threads a step (which a busy
+//! machine disturbs less), floating-point operations of the matrix products a step needs, peak memory, first and last
+//! loss. `--peak` prints the speed of a large matrix product instead.
 
-use burn::optim::AdamWConfig;
+use burn::tensor::{Tensor, TensorData};
 use hibrit::execute::device;
+use hibrit::execute::kernels::{self, Map};
 use hibrit::execute::model::{Batch, Decoder, Dimensions, LoraConfig, ModelConfig, StepOptions};
+use hibrit::execute::train::adamw::{AdamW, AdamWConfig, Trained};
+use hibrit::execute::train::gradient::Gradient;
 use std::time::Instant;
 
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Name, sizes (rows, hidden, intermediate, layers, heads, kv_heads, head_dim), batch, length.
-const SIZES: [(&str, [usize; 7], usize, usize); 4] = [
+const SIZES: [(&str, [usize; 7], usize, usize); 5] = [
     ("T", [1000, 64, 128, 2, 4, 2, 16], 2, 32),
     ("S", [8000, 256, 768, 4, 8, 4, 32], 8, 128),
     ("M", [32_000, 512, 1536, 8, 8, 4, 64], 4, 256),
     // Qwen3-0.6B's.
     ("Q", [151_936, 1024, 3072, 28, 16, 8, 128], 1, 256),
+    // Qwen3-8B's.
+    ("G", [151_936, 4096, 12_288, 36, 32, 8, 128], 4, 1024),
 ];
 
+unsafe extern "C" {
+    /// mimalloc's; option 15 is the delay, in milliseconds, before freed memory goes back to the system.
+    safe fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // As in the program itself (src/main.rs).
+    mi_option_set(15, 10_000);
     let arguments: Vec<String> = std::env::args().collect();
     let given = |flag: &str| arguments.iter().any(|a| a == flag);
     let value = |flag: &str, default: &str| -> String {
         let at = arguments.iter().position(|a| a == flag).map(|i| i + 1);
         at.and_then(|i| arguments.get(i)).cloned().unwrap_or_else(|| default.into())
     };
+    if given("--peak") {
+        println!("{}", serde_json::json!({ "who": "hibrit", "gigaflops": peak() }));
+        return Ok(());
+    }
     let size = value("--size", "S");
     let (steps, warm): (usize, usize) = (value("--steps", "12").parse()?, value("--warm", "3").parse()?);
-    let (_, s, batch, length) = SIZES.iter().find(|(name, ..)| *name == size).ok_or("sizes are T, S, M, Q")?;
+    let (_, s, batch, length) = SIZES.iter().find(|(name, ..)| *name == size).ok_or("sizes are T, S, M, Q, G")?;
+    let mut s = *s;
+    s[0] = value("--rows", &s[0].to_string()).parse()?;
     let config = ModelConfig::qwen3(Dimensions {
         rows: s[0],
         hidden: s[1],
@@ -43,14 +65,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         positions: 2048,
         tied: !given("--untied"),
     })?;
-    let device = device::cpu("it is what is measured").device;
+    let chosen = device::choose(&value("--device", "cpu"))?;
+    let device = chosen.device;
     let decoder = Decoder::init(&config, &device, 1)?;
     let mut decoder = if given("--full") {
         decoder.full()
     } else {
         decoder.with_lora(&LoraConfig::everywhere(16, 32.0, 0.0), 2).train_embeddings(given("--embeddings"))
     };
-    let mut optimizer = AdamWConfig::new().init();
+    if given("--bf16") {
+        decoder = decoder.narrowed();
+    }
+    let trained = Trained::of(&decoder);
+    let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &trained);
     let mut state = 12_345u64;
     let mut draw = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -58,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let options =
         StepOptions { scale: 1.0 / (batch * length) as f32, dropout: None, checkpointing: given("--checkpointing") };
-    let (mut times, mut losses, mut processor) = (Vec::new(), Vec::new(), 0.0);
+    let (mut times, mut updates, mut losses, mut processor) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
     for step in 0..warm + steps {
         let text: Vec<u32> = (0..batch * (length + 1)).map(|_| draw()).collect();
         let rows = || text.chunks(length + 1);
@@ -71,28 +98,78 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let batch = Batch { ids: &ids, targets: &targets, weights: None, shape: [*batch, *length] };
         let taken = decoder.step(&batch, &options)?;
         losses.push(taken.nats / taken.tokens as f64);
-        decoder = optimizer.step(1e-4, decoder, taken.grads);
+        let between = Instant::now();
+        let mut gradient = Gradient::none(&trained);
+        gradient.add(&trained, taken)?;
+        let clip = 1.0 / gradient.norm().max(1.0);
+        decoder = optimizer.update(decoder, &trained, &gradient, clip, |_| 1e-4)?;
         device.sync()?;
         if step >= warm {
             times.push(start.elapsed().as_secs_f64());
+            updates.push(between.elapsed().as_secs_f64());
         }
     }
     let processor = processor_seconds().map(|now| (now - processor) / steps as f64 * 1e3);
     times.sort_by(f64::total_cmp);
+    updates.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     let report = serde_json::json!({
         "who": "hibrit",
         "size": size,
+        "device": chosen.name,
         "tokens_per_second": (batch * length) as f64 / median,
         "ms": median * 1e3,
         "ms_best": times[0] * 1e3,
+        "update_ms": updates[updates.len() / 2] * 1e3,
         "processor_ms": processor,
+        "gigaflop": products(&s, batch * length, *length, given("--full"), given("--full") || given("--embeddings")),
         "peak_mb": peak_megabytes(),
         "trained": decoder.trainable(),
         "losses": [losses.first(), losses.last()],
     });
     println!("{report}");
     Ok(())
+}
+
+/// Floating-point operations, in units of 10⁹, of the matrix products that a step cannot do without: each matrix once
+/// forwards, once backwards to its input, and once more where it is trained itself; causal attention's half; side paths
+/// of rank 16.
+fn products(s: &[usize; 7], tokens: usize, length: usize, full: bool, head: bool) -> f64 {
+    let [rows, hidden, intermediate, layers, heads, kv_heads, head_dim] = s.map(|x| x as f64);
+    let (q, kv) = (heads * head_dim, kv_heads * head_dim);
+    let maps = [
+        (hidden, q),
+        (hidden, kv),
+        (hidden, kv),
+        (q, hidden),
+        (hidden, intermediate),
+        (hidden, intermediate),
+        (intermediate, hidden),
+    ];
+    let layer: f64 = maps.iter().map(|(a, b)| a * b).sum();
+    let side: f64 = if full { 0.0 } else { maps.iter().map(|(a, b)| 16.0 * (a + b)).sum() };
+    let passes = |trained: bool| if trained { 3.0 } else { 2.0 };
+    // Scores and values, forwards; five products of their size backwards, where the scores are made again.
+    let attention = 7.0 * heads * head_dim * length as f64 / 2.0;
+    let a_token = layers * (passes(full) * layer + 3.0 * side + attention) + passes(head) * rows * hidden;
+    2.0 * a_token * tokens as f64 / 1e9
+}
+
+/// The best speed of products of 2,048 x 2,048 matrices, in 10⁹ operations a second.
+fn peak() -> f64 {
+    let n = 2048;
+    let square = |seed: usize| {
+        let numbers = (0..n * n).map(|i| ((i * 2_654_435_761 + seed) % 1000) as f32 / 1000.0 - 0.5).collect();
+        Tensor::<2>::from_data(TensorData::new(numbers, [n, n]), &device::cpu("it is what is measured").device)
+    };
+    let (x, weight) = (square(1).unsqueeze::<3>(), square(2));
+    let once = || {
+        let start = Instant::now();
+        let map = Map { weight: weight.clone(), bias: None, side: None };
+        std::hint::black_box(kernels::linears(x.clone(), vec![map], None));
+        start.elapsed().as_secs_f64()
+    };
+    2.0 * (n as f64).powi(3) / (0..10).map(|_| once()).fold(f64::MAX, f64::min) / 1e9
 }
 
 /// Peak resident memory of this process, where /proc tells.

@@ -2,8 +2,10 @@
 //! neither: the most frequent words of the text around the words that hold the token.
 
 use super::error::AnalyzeError;
+use super::side::Encoder;
 use super::tokenizer::TokenizerFile;
 use crate::corpus::Corpus;
+use foldhash::fast::RandomState;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -11,8 +13,12 @@ use std::collections::HashMap;
 const AXES: usize = 256;
 /// Words to either side that count as company.
 const REACH: usize = 2;
+/// Documents that are counted together.
+const PART: usize = 1_024;
 /// The most frequent words that are looked at.
 const MOST_WORDS: usize = 20_000;
+
+type Words<'a> = HashMap<&'a str, u64, RandomState>;
 
 /// The beginning of a corpus as words with their company.
 pub(super) struct Sample {
@@ -34,26 +40,41 @@ impl Sample {
     /// Of the first `limit` bytes of a corpus. Deterministic: words are ordered by occurrences, then by text.
     pub fn of(corpus: &Corpus, limit: u64) -> Result<Self, AnalyzeError> {
         let documents = corpus.collect(Some(limit))?;
-        let mut frequency: HashMap<&str, u64> = HashMap::new();
-        for word in documents.iter().flat_map(|d| d.split_whitespace()) {
-            *frequency.entry(word).or_default() += 1;
-        }
+        let frequency = documents
+            .par_chunks(PART)
+            .fold(Words::default, |mut frequency, part| {
+                for word in part.iter().flat_map(|d| d.split_whitespace()) {
+                    *frequency.entry(word).or_default() += 1;
+                }
+                frequency
+            })
+            .reduce(Words::default, |a, b| {
+                let (mut more, fewer) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+                for (word, n) in fewer {
+                    *more.entry(word).or_default() += n;
+                }
+                more
+            });
         let mut order: Vec<(&str, u64)> = frequency.into_iter().collect();
         order.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         order.truncate(MOST_WORDS);
-        let rank: HashMap<&str, usize> = order.iter().enumerate().map(|(rank, (word, _))| (*word, rank)).collect();
-        let mut company = vec![0f32; order.len() * AXES];
-        for document in &documents {
-            let ranks: Vec<Option<usize>> = document.split_whitespace().map(|w| rank.get(w).copied()).collect();
-            for (at, word) in ranks.iter().enumerate().filter_map(|(at, w)| Some((at, (*w)?))) {
-                let around = ranks.iter().enumerate().take(at + REACH + 1).skip(at.saturating_sub(REACH));
-                for axis in around.filter(|(other, _)| *other != at).filter_map(|(_, w)| *w).filter(|w| *w < AXES) {
-                    if let Some(n) = company.get_mut(word * AXES + axis) {
-                        *n += 1.0;
-                    }
-                }
-            }
-        }
+        let rank: HashMap<&str, u32, RandomState> =
+            order.iter().enumerate().map(|(rank, (word, _))| (*word, rank as u32)).collect();
+        let nothing = || vec![0f32; order.len() * AXES];
+        // Whole numbers below 2^24 are exact as f32, so the order of summing does not show.
+        let parts = documents.len().div_ceil(rayon::current_num_threads()).max(1);
+        let company = documents
+            .par_chunks(parts)
+            .map(|part| {
+                let mut company = nothing();
+                part.iter().for_each(|document| meet(document, &rank, &mut company));
+                company
+            })
+            .reduce_with(|mut a, b| {
+                a.iter_mut().zip(&b).for_each(|(a, b)| *a += b);
+                a
+            })
+            .unwrap_or_else(nothing);
         let (words, counts) = order.into_iter().map(|(word, n)| (word.to_owned(), n)).unzip();
         Ok(Self { words, counts, company })
     }
@@ -61,17 +82,8 @@ impl Sample {
     /// What a tokenizer's tokens keep company with: the sum over the words that hold the token, as positive pointwise
     /// mutual information, max(0, ln(p(token, axis) / (p(token) p(axis)))).
     pub fn vectors(&self, file: &TokenizerFile) -> TokenVectors {
-        let encoded: Vec<Vec<u32>> = self
-            .words
-            .par_iter()
-            .map(|word| {
-                let text = format!("a {word}");
-                let before = file.tokenizer.encode_fast("a", false).map_or(0, |e| e.get_ids().len());
-                file.tokenizer
-                    .encode_fast(text, false)
-                    .map_or_else(|_| Vec::new(), |e| e.get_ids().get(before..).unwrap_or_default().to_vec())
-            })
-            .collect();
+        let encoder = Encoder::new(file);
+        let encoded: Vec<Vec<u32>> = self.words.par_iter().map(|word| encoder.word(word).ids).collect();
         let mut vectors: HashMap<u32, Vec<f32>> = HashMap::new();
         let mut occurrences = vec![0; file.vocabulary.rows()];
         for ((ids, count), company) in encoded.iter().zip(&self.counts).zip(self.company.chunks_exact(AXES)) {
@@ -96,6 +108,19 @@ impl Sample {
             }
         }
         TokenVectors { vectors, occurrences }
+    }
+}
+
+/// Adds a document's words to each other's company.
+fn meet(document: &str, rank: &HashMap<&str, u32, RandomState>, company: &mut [f32]) {
+    let ranks: Vec<Option<u32>> = document.split_whitespace().map(|w| rank.get(w).copied()).collect();
+    for (at, word) in ranks.iter().enumerate().filter_map(|(at, w)| Some((at, (*w)? as usize))) {
+        let around = ranks.iter().enumerate().take(at + REACH + 1).skip(at.saturating_sub(REACH));
+        for axis in around.filter(|(other, _)| *other != at).filter_map(|(_, w)| *w).filter(|w| (*w as usize) < AXES) {
+            if let Some(n) = company.get_mut(word * AXES + axis as usize) {
+                *n += 1.0;
+            }
+        }
     }
 }
 

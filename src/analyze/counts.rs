@@ -41,11 +41,17 @@ pub(super) struct Seen {
     pub whole: u64,
     /// The most frequent piece with an unknown token.
     pub unknown: Example,
-    /// The most frequent piece that does not come back.
-    pub lossy: Example,
+    /// The most frequent pieces that do not come back, in order.
+    pub lossy: Vec<(u64, String)>,
+    /// The most frequent word with three digits or more in a row.
+    pub number: Example,
+
     /// The most frequent word whose suffix after an apostrophe begins like an English contraction.
     pub apostrophe: Example,
 }
+
+/// Lossy pieces that are kept.
+const MOST_LOSSY: usize = 64;
 
 /// What follows an apostrophe in English, as the usual pre-tokenizers cut it.
 pub(super) const CONTRACTIONS: [&str; 7] = ["re", "ve", "ll", "s", "t", "m", "d"];
@@ -75,8 +81,17 @@ impl Seen {
         self.words += other.words;
         self.whole += other.whole;
         self.unknown.merge(other.unknown);
-        self.lossy.merge(other.lossy);
+        self.lossy.extend(other.lossy);
+        self.trim();
+        self.number.merge(other.number);
         self.apostrophe.merge(other.apostrophe);
+    }
+
+    /// Keeps the most frequent lossy pieces; of equals, the first in order of text.
+    fn trim(&mut self) {
+        self.lossy.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        self.lossy.dedup();
+        self.lossy.truncate(MOST_LOSSY);
     }
 
     fn add(&mut self, text: &str, tokens: &Tokens, times: u64) {
@@ -84,7 +99,10 @@ impl Seen {
             self.unknown.offer(times, text);
         }
         if !tokens.comes_back {
-            self.lossy.offer(times, text);
+            self.lossy.push((times, text.chars().take(60).collect()));
+            if self.lossy.len() > 4 * MOST_LOSSY {
+                self.trim();
+            }
         }
         if !text.contains(char::is_whitespace) {
             self.words += times;
@@ -94,6 +112,9 @@ impl Seen {
             let goes_on = contraction.is_some_and(|rest| rest.starts_with(char::is_alphabetic));
             if goes_on && before.ends_with(char::is_alphabetic) {
                 self.apostrophe.offer(times, text);
+            }
+            if text.as_bytes().windows(3).any(|w| w.iter().all(u8::is_ascii_digit)) {
+                self.number.offer(times, text);
             }
         }
     }
@@ -146,6 +167,12 @@ impl SideCounts {
         self.round_trips += other.round_trips;
     }
 
+    #[cfg(test)]
+    pub fn merged(mut self, other: Self) -> Self {
+        self.merge(other);
+        self
+    }
+
     /// Counts the tokens of a text that occurs `times`.
     fn add(&mut self, tokens: &Tokens, times: u64) {
         for id in &tokens.ids {
@@ -180,6 +207,8 @@ struct Partial {
     /// Pieces of documents that both tokenizers take in pieces, that only the original does, that only the candidate
     /// does.
     tallies: [Tally; 3],
+    /// Words of documents that the original, and that the candidate takes whole.
+    words: [Tally; 2],
     lossy: [Lossy; 2],
 }
 
@@ -187,11 +216,17 @@ impl Partial {
     fn merge(self, other: Self) -> Self {
         let [a, b, c] = self.tallies;
         let [d, e, f] = other.tallies;
+        let ([g, h], [i, j]) = (self.words, other.words);
         let (mut lossy, more) = (self.lossy, other.lossy);
         for (all, new) in lossy.iter_mut().zip(more) {
             all.extend(new);
         }
-        Self { counts: self.counts.merge(other.counts), tallies: [a.merge(d), b.merge(e), c.merge(f)], lossy }
+        Self {
+            counts: self.counts.merge(other.counts),
+            tallies: [a.merge(d), b.merge(e), c.merge(f)],
+            words: [g.merge(i), h.merge(j)],
+            lossy,
+        }
     }
 }
 
@@ -243,7 +278,7 @@ impl Counting<'_> {
                 for document in block?.documents() {
                     self.document(&mut partial, document)?;
                 }
-                if partial.tallies.iter().any(Tally::is_full) {
+                if partial.tallies.iter().chain(&partial.words).any(Tally::is_full) {
                     self.count_out(&mut partial)?;
                 }
                 Ok::<_, Trouble>(partial)
@@ -278,6 +313,9 @@ impl Counting<'_> {
                 sum.round_trips += 1;
             }
         }
+        for (words, _) in partial.words.iter_mut().zip(whole).filter(|(_, whole)| *whole) {
+            words.add_words(document);
+        }
         let [both, source, candidate] = &mut partial.tallies;
         match whole {
             [false, false] => both.add(document),
@@ -290,6 +328,32 @@ impl Counting<'_> {
 
     /// Encodes every piece that was tallied, and forgets the tallies.
     fn count_out(&self, partial: &mut Partial) -> Result<(), Trouble> {
+        let words = std::mem::take(&mut partial.words);
+        for (tally, encoder, side) in words
+            .iter()
+            .zip([&self.source, &self.candidate])
+            .zip([Side::Source, Side::Candidate])
+            .map(|((t, e), s)| (t, e, s))
+        {
+            let seen = tally
+                .pieces()
+                .par_chunks(512)
+                .fold(Seen::default, |mut seen, words| {
+                    for (piece, times) in words {
+                        let (Piece::First(word) | Piece::Inner(word)) = piece;
+                        seen.add(word, &encoder.word(word), *times);
+                    }
+                    seen
+                })
+                .reduce(Seen::default, |mut a, b| {
+                    a.merge(b);
+                    a
+                });
+            match side {
+                Side::Source => partial.counts.seen.source.merge(seen),
+                Side::Candidate => partial.counts.seen.candidate.merge(seen),
+            }
+        }
         let [both, source, candidate] = std::mem::take(&mut partial.tallies);
         for (tally, sides) in [
             (both, vec![Side::Source, Side::Candidate]),

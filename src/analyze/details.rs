@@ -19,8 +19,9 @@ pub(super) fn details(
     counts: Option<&Counts>,
     model: Option<&ModelSummary>,
 ) -> Details {
-    let (a, b) = rayon::join(|| unreachable(source).len() as u64, || unreachable(candidate).len() as u64);
-    let unreachable = Pair { source: a, candidate: b };
+    let (a, b) = rayon::join(|| unreachable(source), || unreachable(candidate));
+    let lost = Pair { source: a.as_slice(), candidate: b.as_slice() };
+    let unreachable = Pair { source: a.len() as u64, candidate: b.len() as u64 };
     let digits = Pair { source: digits(source), candidate: digits(candidate) };
     let unused = counts.map(|c| Pair {
         source: unused(&source.vocabulary, &c.source),
@@ -44,7 +45,7 @@ pub(super) fn details(
         digits: Some(digits),
         parity: None,
         worth: Some(worth(source, candidate, counts, model)),
-        traps: traps(&Evidence { source, candidate, counts, model, unreachable, unused, digits }),
+        traps: traps(&Evidence { source, candidate, counts, model, unreachable: lost, unused, digits }),
     }
 }
 
@@ -81,7 +82,19 @@ fn worth(
         let rows = m.embedding_rows.max(source.vocabulary.rows() as u64);
         Pair { source: rows * m.hidden * tables, candidate: candidate.vocabulary.rows() as u64 * m.hidden * tables }
     });
+    // What a token passes through: everything but a table that is only looked up in.
+    let passed = model.zip(parameters).map(|(m, p)| {
+        let rest = m.parameters.saturating_sub(m.embedding_rows * m.hidden * if m.tied { 1 } else { 2 });
+        let heads = if m.tied { 1 } else { 2 };
+        Pair { source: (rest + p.source / heads) as f64, candidate: (rest + p.candidate / heads) as f64 }
+    });
+    let flops = |each: f64| {
+        let (((s, c), words), n) = tokens.zip(words).zip(passed)?;
+        Some(Pair { source: each * n.source * s / words * 1e6, candidate: each * n.candidate * c / words * 1e6 })
+    };
     Worth {
+        train_flops_per_million_words: flops(6.0),
+        inference_flops_per_million_words: flops(2.0),
         tokens_saved_per_million_words: tokens.zip(words).map(|((s, c), w)| (s - c) / w * 1e6),
         context_gain: tokens.map(|(s, c)| s / c),
         embedding_parameters: parameters,

@@ -52,6 +52,22 @@ pub enum AnalyzeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A repository of the Hub that cannot be had.
+    #[error("{id} cannot be had from the Hub: {reason}")]
+    Hub {
+        /// The repository.
+        id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Two texts that should be translations line by line and are not.
+    #[error("the parallel texts have {left} and {right} lines")]
+    NotParallel {
+        /// Lines of the first that are not blank.
+        left: u64,
+        /// Lines of the second that are not blank.
+        right: u64,
+    },
     /// A text that the tokenizer refuses.
     #[error("the tokenizer {name} cannot encode a text of the corpus: {reason}")]
     Encode {
@@ -90,9 +106,15 @@ impl Fault for AnalyzeError {
             Self::Corpus(error) => error.hint(),
             Self::Measurement(_) => None,
             Self::Output { .. } => {
-                Some("give a path ending in .csv or .jsonl, in a folder that may be written to".into())
+                Some("give a path ending in .parquet, .csv or .jsonl, in a folder that may be written to".into())
             }
-            Self::NotFound { .. } => Some("give a tokenizer.json or a folder that holds one".into()),
+            Self::NotFound { .. } => Some(
+                "give a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id (owner/name)".into()
+            ),
+            Self::Hub { .. } => Some(
+                "check the name and the network; without one, copy the repository into the cache (HF_HOME) or give a folder"
+                    .into(),
+            ),
             Self::Io { .. } => Some("check that the file may be read".into()),
             Self::NotJson { .. } => {
                 Some("the file may be cut short or be a pointer to a large file; fetch it again".into())
@@ -102,6 +124,9 @@ impl Fault for AnalyzeError {
             }
             Self::UnknownModel { .. } => Some("BPE, Unigram, WordPiece and WordLevel are known".into()),
             Self::Malformed { .. } => Some("save it again with the library that made it".into()),
+            Self::NotParallel { .. } => {
+                Some("each line of one must be the translation of the same line of the other".into())
+            }
             Self::Encode { .. } => {
                 Some("give the tokenizer an unknown token, or leave the text out of the corpus".into())
             }

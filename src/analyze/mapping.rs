@@ -7,7 +7,6 @@ use super::tokenizer::TokenizerFile;
 use crate::domain::vocabulary::{Mapping, Origin, Role, Token, TokenKind, Vocabulary};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use tokenizers::Model;
 
 /// For every candidate id, where its row comes from in `source`. Pieces always concatenate to the token's bytes.
 pub fn mapping(source: &TokenizerFile, candidate: &TokenizerFile) -> Mapping {
@@ -67,8 +66,9 @@ pub fn decompose(source: &TokenizerFile, bytes: &[u8]) -> Option<Vec<(u32, u32)>
     encoded
         .or_else(|| {
             let input = source.alphabet.model_input(bytes)?;
-            let tokens = source.tokenizer.get_model().tokenize(&input).ok()?;
-            pieces(vocabulary, tokens.iter().map(|t| t.id), bytes)
+            let mut ids = Vec::new();
+            let known = source.tokens_of_word(&input, &mut ids);
+            pieces(vocabulary, ids.into_iter().filter(|_| known), bytes)
         })
         .or_else(|| longest_first(vocabulary, bytes))
 }

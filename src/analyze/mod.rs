@@ -12,11 +12,14 @@ mod error;
 mod listing;
 mod mapping;
 mod matches;
+mod merger;
 mod pieces;
+mod place;
 mod probe;
 mod profile;
 mod regex_facts;
 mod roles;
+mod sentencepiece;
 mod side;
 mod similarity;
 mod skeleton;
@@ -24,10 +27,10 @@ mod tokenizer;
 mod traps;
 
 pub use error::AnalyzeError;
-pub use listing::list_tokens;
+pub use listing::check_listing_name;
 pub use mapping::{decompose, mapping};
-pub use profile::{ProfileInputs, profile};
-pub use similarity::{Embeddings, similarity_on_all_bases};
+pub use profile::{Analysis, Besides, METHOD, ProfileInputs, analyze, profile};
+pub use similarity::Embeddings;
 pub use tokenizer::TokenizerFile;
 
 #[cfg(test)]

@@ -74,16 +74,27 @@ impl Tally {
     /// Counts the pieces of a document.
     pub fn add(&mut self, document: &str) {
         for piece in pieces(document) {
-            let (map, text) = match piece {
-                Piece::First(text) => (&mut self.first, text),
-                Piece::Inner(text) => (&mut self.inner, text),
-            };
-            if let Some(n) = map.get_mut(text) {
-                *n += 1;
-            } else {
-                self.held += text.len() + 32;
-                map.insert(text.into(), 1);
-            }
+            self.count(piece);
+        }
+    }
+
+    fn count(&mut self, piece: Piece<'_>) {
+        let (map, text) = match piece {
+            Piece::First(text) => (&mut self.first, text),
+            Piece::Inner(text) => (&mut self.inner, text),
+        };
+        if let Some(n) = map.get_mut(text) {
+            *n += 1;
+        } else {
+            self.held += text.len() + 32;
+            map.insert(text.into(), 1);
+        }
+    }
+
+    /// Counts the words of a document, as pieces after a cut.
+    pub fn add_words(&mut self, document: &str) {
+        for word in document.split_whitespace() {
+            self.count(Piece::Inner(word));
         }
     }
 

@@ -7,7 +7,7 @@ use super::tokenizer::TokenizerFile;
 use crate::domain::details::DigitPolicy;
 use crate::domain::vocabulary::{Token, TokenKind};
 use rayon::prelude::*;
-use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
 /// Text tokens of the model that no text can produce, as ids.
 ///
@@ -26,8 +26,8 @@ pub(super) fn unreachable(file: &TokenizerFile) -> Vec<u32> {
     tokens
         .into_par_iter()
         .filter(|(id, token)| {
-            let alone = file.tokenizer.get_model().tokenize(&token.raw);
-            let merged = alone.is_ok_and(|found| found.len() == 1 && found.iter().all(|t| t.id == *id));
+            let mut alone = Vec::new();
+            let merged = file.tokens_of_word(&token.raw, &mut alone) && alone == [*id];
             !merged || is_split(file, &direct, token)
         })
         .map(|(id, _)| id)

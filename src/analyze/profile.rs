@@ -3,21 +3,25 @@
 use super::counts::{Counts, SideCounts, count};
 use super::details::details;
 use super::error::AnalyzeError;
+use super::listing::Listing;
 use super::mapping::mapping;
-use super::matches::classes;
-use super::similarity::surface;
+use super::matches::{Matched, classes};
+use super::similarity::{Embeddings, Grounds, similarity_on_all_bases};
 use super::tokenizer::TokenizerFile;
 use crate::corpus::Corpus;
+use crate::domain::details::Details;
 use crate::domain::event::Observer;
 use crate::domain::metric::{BytesPerToken, Coverage, Fertility, OutOfRange, Pair, Share, TokenRatio};
 use crate::domain::profile::{
-    CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, SimilarityScore, TokenizerSummary,
+    CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, TokenizerSummary,
 };
-use crate::domain::vocabulary::{TokenKind, Vocabulary};
+use crate::domain::vocabulary::{Mapping, TokenKind, Vocabulary};
 use std::collections::HashSet;
+use std::path::Path;
 use strum::IntoEnumIterator;
 
 /// What a profile is made of.
+#[derive(Clone)]
 pub struct ProfileInputs<'a> {
     /// The original tokenizer.
     pub source: &'a TokenizerFile,
@@ -29,16 +33,85 @@ pub struct ProfileInputs<'a> {
     pub model: Option<ModelSummary>,
 }
 
+/// What else there may be to look at.
+#[derive(Clone, Copy, Default)]
+pub struct Besides<'a> {
+    /// The model's input embeddings.
+    pub embeddings: Option<Embeddings<'a>>,
+    /// A text and its translation, line by line.
+    pub parallel: Option<[&'a Corpus; 2]>,
+}
+
+/// Grows whenever a profile of the same inputs may come out otherwise, so that no profile of before is taken for one of
+/// now.
+pub const METHOD: u32 = 1;
+
+/// A profile, and what it was made from, token by token.
+pub struct Analysis {
+    /// The profile.
+    pub profile: Profile,
+    matched: Vec<Option<Matched>>,
+    mapping: Mapping,
+    counts: Option<Counts>,
+}
+
+impl Analysis {
+    /// Writes every candidate token with its bytes, class, match, count and decomposition; the file's name says the
+    /// form (.parquet, .csv or .jsonl). The file is there whole or not at all. `candidate` is the one that was analysed.
+    ///
+    /// # Errors
+    /// [`AnalyzeError::Output`] when the name is of no known form or the file cannot be written.
+    pub fn write_tokens(&self, candidate: &TokenizerFile, path: &Path) -> Result<(), AnalyzeError> {
+        let counts = self.counts.as_ref().map(|c| c.candidate.by_id.as_slice());
+        let (matched, mapping) = (self.matched.as_slice(), &self.mapping);
+        Listing { candidate: &candidate.vocabulary, matched, mapping, counts }.write(path)
+    }
+}
+
 /// Measures a pair of tokenizers; with a corpus, on that corpus too.
 ///
 /// # Errors
 /// [`AnalyzeError`] when the corpus cannot be read or a tokenizer refuses a text.
 pub fn profile(inputs: &ProfileInputs<'_>, observer: &mut dyn Observer) -> Result<Profile, AnalyzeError> {
+    Ok(analyze(inputs, &Besides::default(), observer)?.profile)
+}
+
+/// The same with everything there is to look at, and with what it was made from.
+///
+/// # Errors
+/// As [`profile`]; [`AnalyzeError::NotParallel`] where the parallel texts are not.
+pub fn analyze(
+    inputs: &ProfileInputs<'_>,
+    besides: &Besides<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Analysis, AnalyzeError> {
+    // The library panics on some files that contradict themselves (a character map that points outside itself, say),
+    // and only when a text comes that shows it.
+    let guarded = std::panic::AssertUnwindSafe(|| measure(inputs, besides, observer));
+    std::panic::catch_unwind(guarded).unwrap_or_else(|_| {
+        let name = format!("{} or {}", inputs.source.name, inputs.candidate.name);
+        Err(AnalyzeError::Encode { name, reason: "its parts contradict each other".into() })
+    })
+}
+
+fn measure(
+    inputs: &ProfileInputs<'_>,
+    besides: &Besides<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Analysis, AnalyzeError> {
     let ProfileInputs { source, candidate, corpus, model } = inputs;
     let counts = corpus.map(|c| count(source, candidate, c, observer)).transpose()?;
+    let parity = besides.parallel.map(|texts| parity(source, candidate, texts, observer)).transpose()?;
     let occurrences = counts.as_ref().map(|c| c.candidate.by_id.as_slice());
-    let classes = classes(source, candidate);
-    let surface = surface(&candidate.vocabulary, &mapping(source, candidate), occurrences);
+    let (matched, mapping) = rayon::join(|| classes(source, candidate), || mapping(source, candidate));
+    let classes: Vec<Option<Match>> = matched.iter().map(|m| m.map(|m| m.class)).collect();
+    let (corpus, embeddings) = (*corpus, besides.embeddings);
+    let grounds = Grounds { source, candidate, mapping: &mapping, occurrences, corpus, embeddings };
+    let (similarity, details) = rayon::join(
+        || similarity_on_all_bases(&grounds),
+        || details(source, candidate, counts.as_ref(), model.as_ref()),
+    );
+    let details = Details { parity, ..details };
     let sides = counts.as_ref().map(Counts::sides);
     let summaries = Pair { source: source.summary(), candidate: candidate.summary() };
     let share = |part: fn(&SideCounts) -> u64, whole: fn(&SideCounts, &Counts) -> u64| {
@@ -48,7 +121,7 @@ pub fn profile(inputs: &ProfileInputs<'_>, observer: &mut dyn Observer) -> Resul
     };
     let unknown_bytes = share(|s| s.unknown_bytes, |_, c| c.bytes);
     let round_trip = share(|s| s.round_trips, |_, c| c.documents);
-    Ok(Profile {
+    let profile = Profile {
         corpus: match (corpus, &counts) {
             (Some(corpus), Some(counts)) => Some(CorpusSummary {
                 files: corpus.files().map(|p| p.display().to_string()).collect(),
@@ -72,13 +145,29 @@ pub fn profile(inputs: &ProfileInputs<'_>, observer: &mut dyn Observer) -> Resul
         round_trip,
         unknown_rate: share(|s| s.unknown, |s, _| s.tokens),
         unknown_bytes,
-        similarity: SimilarityScore { score: surface.score, basis: surface.basis, all: vec![surface] },
+        similarity: similarity?,
         model: model.clone(),
         warnings: warnings(&summaries, round_trip, unknown_bytes),
-        details: Some(details(source, candidate, counts.as_ref(), model.as_ref())),
+        details: Some(details),
         source: summaries.source,
         candidate: summaries.candidate,
-    })
+    };
+    Ok(Analysis { profile, matched, mapping, counts })
+}
+
+/// For both tokenizers, tokens for a text over tokens for its translation (Petrov et al. 2023 call it a premium).
+fn parity(
+    source: &TokenizerFile,
+    candidate: &TokenizerFile,
+    [text, translation]: [&Corpus; 2],
+    observer: &mut dyn Observer,
+) -> Result<Pair<f64>, AnalyzeError> {
+    let (left, right) = (count(source, candidate, text, observer)?, count(source, candidate, translation, observer)?);
+    if left.documents != right.documents {
+        return Err(AnalyzeError::NotParallel { left: left.documents, right: right.documents });
+    }
+    let over = |a: &SideCounts, b: &SideCounts| a.tokens as f64 / b.tokens.max(1) as f64;
+    Ok(Pair { source: over(&left.source, &right.source), candidate: over(&left.candidate, &right.candidate) })
 }
 
 /// A ratio for both sides; `None` where it is outside its range (an empty denominator).

@@ -17,6 +17,36 @@ pub(super) fn crosses(regex: &str, mark: char) -> Result<bool, String> {
     Ok(facts(&hir, mark)?.crosses)
 }
 
+/// Whether matching may take time that is exponential in the text: an expression that needs backtracking (it looks
+/// around, or back at a group) and repeats without bound what is itself repeated without bound. Others are matched in
+/// linear time, or in polynomial time up to the library's own limit.
+pub(super) fn explodes(regex: &str) -> bool {
+    if regex_syntax::parse(regex).is_ok() {
+        return false;
+    }
+    let mut plain = regex.to_owned();
+    for look in ["(?=", "(?!", "(?<=", "(?<!", "(?>"] {
+        plain = plain.replace(look, "(?:");
+    }
+    for digit in '1'..='9' {
+        plain = plain.replace(&format!("\\{digit}"), "");
+    }
+    regex_syntax::parse(&plain).is_ok_and(|hir| nests(&hir, false))
+}
+
+/// Whether an unbounded repetition stands in another.
+fn nests(hir: &Hir, inside: bool) -> bool {
+    match hir.kind() {
+        HirKind::Repetition(r) => {
+            let unbounded = r.max.is_none();
+            unbounded && inside || nests(&r.sub, inside || unbounded)
+        }
+        HirKind::Capture(c) => nests(&c.sub, inside),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(|p| nests(p, inside)),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
+    }
+}
+
 /// What is known of the matches of an expression.
 #[derive(Clone, Copy)]
 struct Facts {
@@ -97,7 +127,21 @@ fn then(a: Facts, b: Facts) -> Facts {
 
 #[cfg(test)]
 mod tests {
-    use super::crosses;
+    use super::{crosses, explodes};
+
+    #[test]
+    fn an_expression_that_backtracks_without_end_is_found_and_the_usual_ones_are_not() {
+        for hostile in [r"(a+)+(?=b)", r"(?:\w+\s?)*(?!x)", r"(x*)*\1"] {
+            assert!(explodes(hostile), "{hostile}");
+        }
+        for usual in [
+            r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            r"(a+)+b",
+        ] {
+            assert!(!explodes(usual), "{usual}");
+        }
+    }
 
     #[test]
     fn the_usual_expressions_hold_no_space_after_anything_else() {

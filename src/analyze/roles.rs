@@ -116,7 +116,7 @@ fn is_control_name(name: &str) -> bool {
 }
 
 /// The token that the post-processor puts before a single sequence, and the one it puts after.
-fn template(skeleton: &Skeleton) -> (Option<&str>, Option<&str>) {
+pub(super) fn template(skeleton: &Skeleton) -> (Option<&str>, Option<&str>) {
     let (mut first, mut last) = (None, None);
     for step in steps(skeleton.post_processor.as_ref()) {
         match step.get("type").and_then(Value::as_str) {

@@ -10,7 +10,7 @@ use super::tokenizer::TokenizerFile;
 use aho_corasick::AhoCorasick;
 use serde_json::Value;
 use std::collections::HashSet;
-use tokenizers::{Model, NormalizedString, Normalizer};
+use tokenizers::{NormalizedString, Normalizer};
 
 /// What a text was encoded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,11 +112,28 @@ impl<'a> Encoder<'a> {
         Ok(self.stays_apart(&tokens.ids).then_some(Tokens { comes_back, ..tokens }))
     }
 
+    /// Encodes a word as it would be in a text, after another word; where that cannot be told apart, alone.
+    pub fn word(&self, word: &str) -> Tokens {
+        if let Ok(Some(tokens)) = self.piece(Piece::Inner(word)) {
+            return tokens;
+        }
+        let nothing = Tokens { ids: Vec::new(), unknown: 0, unknown_bytes: 0, comes_back: false };
+        let Ok(both) = self.encode(&format!("a {word}")) else { return nothing };
+        let Some(ids) = both.ids.strip_prefix(self.anchor.0.as_slice()) else {
+            return self.whole(word).unwrap_or(nothing);
+        };
+        let decoded = self.file.tokenizer.decode(&both.ids, false).unwrap_or_default();
+        let comes_back = decoded.strip_prefix(self.anchor.1.as_str()).and_then(|d| d.strip_prefix(' ')) == Some(word);
+        Tokens { ids: ids.to_vec(), comes_back, ..both }
+    }
+
     /// The tokens of an inner piece by the short way, where there is one and nothing is unknown.
     fn direct(&self, piece: &str) -> Option<Tokens> {
         let mut ids = Vec::new();
         for input in self.direct.inputs(self.file, piece)?.iter().filter(|i| !i.is_empty()) {
-            ids.extend(self.file.tokenizer.get_model().tokenize(input).ok()?.iter().map(|t| t.id));
+            if !self.file.tokens_of_word(input, &mut ids) {
+                return None;
+            }
         }
         let unknown = self.file.unknown().is_some_and(|unknown| ids.contains(&unknown));
         (!unknown).then_some(Tokens { ids, unknown: 0, unknown_bytes: 0, comes_back: false })

@@ -8,54 +8,57 @@
 
 use super::context::{Sample, TokenVectors};
 use super::error::AnalyzeError;
-use super::mapping::mapping;
 use super::tokenizer::TokenizerFile;
 use crate::corpus::Corpus;
 use crate::domain::metric::Similarity;
 use crate::domain::profile::{Basis, BasisScore, SimilarityScore};
 use crate::domain::vocabulary::{Mapping, Origin, TokenKind, Vocabulary};
+use rayon::prelude::*;
 
 /// Bytes of a corpus that the contextual basis looks at.
 const SAMPLE: u64 = 8 << 20;
 /// Shared tokens that are hidden and rebuilt at most.
 const HIDDEN: usize = 4_000;
 
-/// A model's embedding matrix, row-major.
-#[derive(Debug, Clone, Copy)]
+/// Rows that the mean is taken over at most.
+const CENTRE: usize = 16_384;
+
+/// A model's embedding matrix, read row by row.
+#[derive(Clone, Copy)]
 pub struct Embeddings<'a> {
-    /// rows x width values; padding rows may follow the vocabulary's.
-    pub values: &'a [f32],
+    /// Rows, padding included.
+    pub rows: usize,
     /// Width of a row, at least 1.
     pub width: usize,
+    /// A row's values; `None` where it cannot be read.
+    pub row: &'a (dyn Fn(u32) -> Option<Vec<f32>> + Sync),
 }
 
-impl<'a> Embeddings<'a> {
-    fn row(&self, id: u32) -> Option<&'a [f32]> {
-        let from = (id as usize).checked_mul(self.width)?;
-        self.values.get(from..from.checked_add(self.width)?)
-    }
+/// What the bases rest on.
+pub(super) struct Grounds<'a> {
+    pub source: &'a TokenizerFile,
+    pub candidate: &'a TokenizerFile,
+    pub mapping: &'a Mapping,
+    /// Occurrences by candidate id on the corpus.
+    pub occurrences: Option<&'a [u64]>,
+    pub corpus: Option<&'a Corpus>,
+    pub embeddings: Option<Embeddings<'a>>,
 }
 
 /// The similarity on every basis there is the evidence for; the best basis gives the score.
 ///
 /// # Errors
 /// [`AnalyzeError::Corpus`] when the corpus cannot be read.
-pub fn similarity_on_all_bases(
-    source: &TokenizerFile,
-    candidate: &TokenizerFile,
-    corpus: Option<&Corpus>,
-    embeddings: Option<Embeddings<'_>>,
-) -> Result<SimilarityScore, AnalyzeError> {
-    let mapping = mapping(source, candidate);
-    let sample = corpus.map(|c| Sample::of(c, SAMPLE)).transpose()?;
-    let vectors = sample.as_ref().map(|s| rayon::join(|| s.vectors(source), || s.vectors(candidate)));
-    let occurrences = vectors.as_ref().map(|(_, c)| c.occurrences.as_slice());
-    let mut all = vec![surface(&candidate.vocabulary, &mapping, occurrences)];
-    if let Some((of_source, of_candidate)) = &vectors {
-        all.push(contextual(&candidate.vocabulary, &mapping, of_source, of_candidate));
+pub(super) fn similarity_on_all_bases(grounds: &Grounds<'_>) -> Result<SimilarityScore, AnalyzeError> {
+    let Grounds { source, candidate, mapping, occurrences, corpus, embeddings } = grounds;
+    let mut all = vec![surface(&candidate.vocabulary, mapping, *occurrences)];
+    if let Some(corpus) = corpus {
+        let sample = Sample::of(corpus, SAMPLE)?;
+        let (of_source, of_candidate) = rayon::join(|| sample.vectors(source), || sample.vectors(candidate));
+        all.push(contextual(&candidate.vocabulary, mapping, &of_source, &of_candidate));
     }
     if let Some(embeddings) = embeddings {
-        all.extend(reconstruction(&source.vocabulary, &candidate.vocabulary, &mapping, occurrences, embeddings));
+        all.extend(reconstruction(&source.vocabulary, &candidate.vocabulary, mapping, *occurrences, *embeddings));
     }
     let best = all.iter().max_by_key(|b| b.basis).map(|b| (b.score, b.basis));
     let (score, basis) = best.unwrap_or((similarity(0.0), Basis::Surface));
@@ -116,8 +119,14 @@ fn reconstruction(
     embeddings: Embeddings<'_>,
 ) -> Option<BasisScore> {
     let weight = |id: u32| occurrences.map_or(1.0, |n| n.get(id as usize).copied().unwrap_or(0) as f64);
-    let rows: Vec<&[f32]> = source.iter().map(|(id, _)| embeddings.row(id)).collect::<Option<_>>()?;
-    let centre = mean(&rows, embeddings.width);
+    if embeddings.rows < source.rows() {
+        return None;
+    }
+    let row = |id: u32| (embeddings.row)(id).filter(|r| r.len() == embeddings.width);
+    let ids: Vec<u32> = source.iter().map(|(id, _)| id).step_by(source.len().div_ceil(CENTRE).max(1)).collect();
+    let rows: Vec<Vec<f32>> = ids.par_iter().map(|id| row(*id)).collect::<Option<_>>()?;
+    let centre = mean(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>(), embeddings.width);
+    drop(rows);
     let centred = |row: &[f32]| -> Vec<f32> { row.iter().zip(&centre).map(|(r, c)| r - c).collect() };
     let mut shared: Vec<(u32, u32)> = candidate
         .iter()
@@ -132,9 +141,10 @@ fn reconstruction(
     let (mut rebuilt, mut wanted, mut weights, mut lengths) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (id, original) in shared.into_iter().step_by(step) {
         let Some(pieces) = source.get(original).and_then(|t| fewest_pieces(source, &t.bytes)) else { continue };
-        let rows: Vec<&[f32]> = pieces.iter().filter_map(|p| embeddings.row(*p)).collect();
+        let rows: Vec<Vec<f32>> = pieces.iter().map(|p| row(*p)).collect::<Option<_>>()?;
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
         rebuilt.push(centred(&mean(&rows, embeddings.width)));
-        wanted.push(centred(embeddings.row(original)?));
+        wanted.push(centred(&row(original)?));
         weights.push(weight(id));
         lengths.push(pieces.len());
     }
@@ -323,8 +333,9 @@ mod tests {
         let vocabulary = Vocabulary::new(names.iter().map(token).collect(), HashMap::new());
         let origins: Vec<Origin> = (0..names.len() as u32).map(Origin::Exact).collect();
         let score = |row: &dyn Fn(&str) -> Vec<f32>| {
-            let values: Vec<f32> = names.iter().flat_map(|n| row(n)).collect();
-            let embeddings = Embeddings { values: &values, width: 26 };
+            let values: Vec<Vec<f32>> = names.iter().map(|n| row(n)).collect();
+            let row = |id: u32| values.get(id as usize).cloned();
+            let embeddings = Embeddings { rows: values.len(), width: 26, row: &row };
             let mapping = Mapping { origins: Clone::clone(&origins) };
             let score = reconstruction(&vocabulary, &vocabulary, &mapping, None, embeddings).unwrap();
             (score.note, score.chance.unwrap())
@@ -343,7 +354,7 @@ mod tests {
         };
         let (note, _) = score(&noise);
         assert!(!note.contains("cosine 1.000"), "{note}");
-        let short = Embeddings { values: &[0.0; 26], width: 26 };
+        let short = Embeddings { rows: 1, width: 26, row: &|_| Some(vec![0.0; 26]) };
         assert!(reconstruction(&vocabulary, &vocabulary, &Mapping { origins }, None, short).is_none());
     }
 

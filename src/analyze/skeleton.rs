@@ -1,15 +1,18 @@
 //! What does a tokenizer's file say besides its vocabulary? The long lists are counted and not kept. How text is
 //! encoded is not known here.
 
+use super::regex_facts::explodes;
+use foldhash::fast::FixedState;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use std::collections::HashSet;
 use tokenizers::AddedToken;
 
 /// No real tokenizer has more tokens; a file that claims more is refused before anything is built from it.
 pub(super) const MOST_TOKENS: usize = 4_000_000;
 /// The same for merges.
-const MOST_MERGES: usize = 8_000_000;
+const MOST_MERGES: usize = 4_000_000;
 
 /// A tokenizer.json.
 #[derive(Debug, Deserialize)]
@@ -165,6 +168,35 @@ pub(super) fn steps(part: Option<&Value>) -> Vec<&Value> {
         }
     }
     found
+}
+
+/// The first regular expression of the file's steps that may take exponential time.
+pub(super) fn exploding_regex(skeleton: &Skeleton) -> Option<&str> {
+    [&skeleton.normalizer, &skeleton.pre_tokenizer, &skeleton.decoder]
+        .into_iter()
+        .flat_map(|part| steps(part.as_ref()))
+        .filter_map(|step| step.pointer("/pattern/Regex").and_then(Value::as_str))
+        .find(|regex| explodes(regex))
+}
+
+/// The first token that stands in a list twice, or shares its id with another.
+pub(super) fn contradiction(ids: &[(String, u32)]) -> Option<String> {
+    let mut by_id: Vec<(u32, &str)> = ids.iter().map(|(token, id)| (*id, token.as_str())).collect();
+    if !by_id.is_sorted() {
+        by_id.sort_unstable();
+    }
+    let shared = by_id.windows(2).find_map(|w| match w {
+        [(a, first), (b, second)] if a == b && first != second => {
+            Some(format!("the tokens {first:?} and {second:?} share the id {a}"))
+        }
+        _ => None,
+    });
+    shared.or_else(|| {
+        let mut seen = HashSet::with_capacity_and_hasher(ids.len(), FixedState::default());
+        ids.iter()
+            .find(|(token, _)| !seen.insert(token.as_str()))
+            .map(|(t, _)| format!("the token {t:?} stands in it twice"))
+    })
 }
 
 /// Whether a step of this type is part of it.

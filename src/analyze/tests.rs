@@ -161,21 +161,23 @@ fn counting_in_pieces_equals_encoding_whole_for_every_real_tokenizer() {
     counts_are_equal(&documents);
 }
 
+/// Text that brings every unusual step of a tokenizer to light.
+const HOSTILE: [&str; 10] = [
+    "a <mask> b<mask>c  <s> d</s>e <|im_start|> f <|endoftext|>g h <unk> i [MASK] j",
+    " leading and trailing ",
+    "two  spaces   three \t tab \u{a0}nbsp \u{3000}wide",
+    "e\u{301} \u{301}x \u{600} y \u{200b} z \u{feff}q",
+    "＜mask＞ ｆｕｌｌ １２３ ﬁ ½ ﷺ ͺ x",
+    "▁ a▁b ▁▁c Ġd aĠ b",
+    "😀 a😀b 👩‍👩‍👧 日本語 テスト हिन्दी עברית العربية",
+    "Ankara'dır 'd I'll İIıi 12345 1.234,56 a. .b !c d! e?!",
+    "<0x41> <0x0A> <extra_id_0> <COVID19> a<COVID19> b",
+    "x\u{ad}y \u{85}z \u{1}w",
+];
+
 #[test]
 fn counting_in_pieces_equals_encoding_whole_on_hostile_text() {
-    let hostile = [
-        "a <mask> b<mask>c  <s> d</s>e <|im_start|> f <|endoftext|>g h <unk> i [MASK] j",
-        " leading and trailing ",
-        "two  spaces   three \t tab \u{a0}nbsp \u{3000}wide",
-        "e\u{301} \u{301}x \u{600} y \u{200b} z \u{feff}q",
-        "＜mask＞ ｆｕｌｌ １２３ ﬁ ½ ﷺ ͺ x",
-        "▁ a▁b ▁▁c Ġd aĠ b",
-        "😀 a😀b 👩‍👩‍👧 日本語 テスト हिन्दी עברית العربية",
-        "Ankara'dır 'd I'll İIıi 12345 1.234,56 a. .b !c d! e?!",
-        "<0x41> <0x0A> <extra_id_0> <COVID19> a<COVID19> b",
-        "x\u{ad}y \u{85}z \u{1}w",
-    ];
-    counts_are_equal(&hostile.map(str::to_owned));
+    counts_are_equal(&HOSTILE.map(str::to_owned));
 }
 
 #[test]
@@ -292,6 +294,10 @@ fn bad_tokenizer_files_are_told_apart_in_one_sentence() {
         open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 4000000000}, \"merges\": []}}"),
         AnalyzeError::Malformed { .. }
     ));
+    // A character map that is none; a panic of the library's must not come through.
+    let damaged = b"{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"AAECAw==\"},
+        \"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0.0]]}}";
+    assert!(matches!(open(damaged), AnalyzeError::Malformed { .. }));
     let missing = TokenizerFile::open(Path::new("no/such/place")).err().unwrap();
     assert!(matches!(missing, AnalyzeError::NotFound { .. }));
     assert_eq!(missing.to_string(), "there is no tokenizer at no/such/place");
@@ -345,7 +351,8 @@ fn the_three_bases_of_similarity_agree_that_an_english_base_expresses_turkish_wo
     let source = TokenizerFile::open(&folder).unwrap();
     let scores = |candidate: &TokenizerFile, text: &str| {
         let corpus = Corpus::open(&[real(text).unwrap()], &CorpusOptions::default()).unwrap();
-        similarity_on_all_bases(&source, candidate, Some(&corpus), None).unwrap()
+        let inputs = ProfileInputs { source: &source, candidate, corpus: Some(&corpus), model: None };
+        profile(&inputs, &mut Silent).unwrap().similarity
     };
     let (to_turkish, to_english) = (scores(&turkish, "text/tr-eval.txt"), scores(&english, "text/en-eval.txt"));
     assert_eq!((to_turkish.basis, to_turkish.all.len()), (Basis::Contextual, 2));
@@ -353,4 +360,211 @@ fn the_three_bases_of_similarity_agree_that_an_english_base_expresses_turkish_wo
         assert!(t.score.get() < e.score.get(), "{}: {} for Turkish, {} for English", t.basis, t.score, e.score);
         assert!(t.chance.is_none_or(|chance| chance < t.score.get()), "{}: no better than chance", t.basis);
     }
+}
+
+#[test]
+fn hostile_tokenizer_files_are_refused_before_they_cost_anything() {
+    let refused = |json: &str| {
+        let error = TokenizerFile::from_json(json.as_bytes(), None, Path::new("t.json")).err().unwrap();
+        assert!(matches!(error, AnalyzeError::Malformed { .. }), "{error}");
+        error.to_string()
+    };
+    let bpe = |vocab: &str, merges: &str, more: &str| {
+        format!(r#"{{{more}"model": {{"type": "BPE", "vocab": {{{vocab}}}, "merges": [{merges}]}}}}"#)
+    };
+    let many = format!(r#"{}"a b""#, r#""a b","#.repeat(10_000_000));
+    assert!(refused(&bpe(r#""a": 0, "b": 1, "ab": 2"#, &many, "")).contains("merges are more than any tokenizer has"));
+    assert!(refused(&bpe(r#""a": 0, "b": 0"#, "", "")).contains("\"a\" and \"b\" share the id 0"));
+    assert!(refused(&bpe(r#""a": 0, "b": 1, "a": 2"#, "", "")).contains("\"a\" stands in it twice"));
+    let split = r#""pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a+)+(?=b)"}, "behavior": "Isolated"}, "#;
+    assert!(refused(&bpe(r#""a": 0"#, "", split)).contains("exponential time"));
+    let bomb =
+        r#""pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(?:a{1000}){1000}"}, "behavior": "Isolated"}, "#;
+    refused(&bpe(r#""a": 0"#, "", bomb));
+    let tokens: Vec<String> = (0..4_000_002).map(|id| format!(r#""{id}":{id}"#)).collect();
+    assert!(refused(&bpe(&tokens.join(","), "", "")).contains("is more than any tokenizer has"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    // A gigabyte of nothing: the size is seen before a byte is read.
+    std::fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
+    let error = TokenizerFile::open(&path).err().unwrap();
+    assert!(error.to_string().contains("1073741824 bytes are more than any tokenizer has"), "{error}");
+}
+
+#[test]
+fn merges_that_lead_in_a_circle_end() {
+    // The empty token joins with anything and changes nothing; "aa" can be made of itself and it.
+    let json = r#"{"model": {"type": "BPE", "vocab": {"": 0, "a": 1, "aa": 2}, "merges": [["", "a"], ["a", ""], ["a", "a"], ["aa", ""]]}}"#;
+    let file = TokenizerFile::from_json(json.as_bytes(), None, Path::new("t.json")).unwrap();
+    assert_eq!(file.tokenizer.encode_fast("aaaaa", false).unwrap().get_ids(), [2, 2, 1]);
+    let inputs = ProfileInputs { source: &file, candidate: &file, corpus: None, model: None };
+    // The empty token stands for nothing, so nothing covers it.
+    close("coverage", profile(&inputs, &mut Silent).unwrap().coverage.vocabulary.get(), 2.0 / 3.0, 1e-12);
+}
+
+#[test]
+fn sentencepiece_models_give_the_tokens_of_the_tokenizer_json_beside_them() {
+    let mut documents = Vec::new();
+    for text in ["tr-eval.txt", "en-eval.txt", "de-eval.txt", "fi-eval.txt"] {
+        let Some(path) = real(&format!("text/{text}")) else { return };
+        documents.extend(Corpus::open(&[path], &CorpusOptions::default()).unwrap().collect(Some(60_000)).unwrap());
+    }
+    documents.extend(HOSTILE.map(str::to_owned));
+    for name in ["turkish_mixtral_v3_fixed", "tr-sp-bpe-32k-cased-azadyasar", "yi-64k-zh-en", "mistral-v3-instruct"] {
+        let Some(converted) = real_tokenizer(name) else { return };
+        let Some(path) = real(&format!("tokenizers/{name}/sp.model")) else { return };
+        let model = TokenizerFile::open(&path).unwrap();
+        assert_eq!(model.vocabulary.rows(), converted.vocabulary.rows(), "{name}");
+        for document in &documents {
+            let ids =
+                |file: &TokenizerFile| file.tokenizer.encode_fast(document.as_str(), false).unwrap().get_ids().to_vec();
+            assert_eq!(ids(&model), ids(&converted), "{name} on {document:?}");
+        }
+        // Whoever copies the tokenizer into a model's folder copies what it was turned into.
+        let again = TokenizerFile::open(&model.path).unwrap();
+        assert_eq!(
+            (again.path.file_name().unwrap().to_str(), again.vocabulary.len()),
+            (Some("tokenizer.json"), model.vocabulary.len())
+        );
+        for (id, token) in converted.vocabulary.iter() {
+            assert_eq!(model.vocabulary.get(id).map(|t| &t.raw), Some(&token.raw), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_text_and_its_translation_give_the_parity_that_counting_them_gives() {
+    let (Some(source), Some(candidate)) = (real_tokenizer("gpt2"), real_tokenizer("turkish_mixtral_v3_fixed")) else {
+        return;
+    };
+    let open = |name: &str| Some(Corpus::open(&[real(name)?], &CorpusOptions::default()).unwrap());
+    let (Some(turkish), Some(english)) = (open("parallel/ntrex-tur.txt"), open("parallel/ntrex-eng.txt")) else {
+        return;
+    };
+    let inputs = ProfileInputs { source: &source, candidate: &candidate, corpus: None, model: None };
+    let besides = Besides { parallel: Some([&turkish, &english]), ..Besides::default() };
+    let parity = analyze(&inputs, &besides, &mut Silent).unwrap().profile.details.unwrap().parity.unwrap();
+    let tokens = |file: &TokenizerFile, text: &Corpus| {
+        let mut n = 0;
+        text.for_each_document(|d| {
+            n += file.tokenizer.encode_fast(d, false).unwrap().len();
+            true
+        })
+        .unwrap();
+        n as f64
+    };
+    for (file, parity) in [(&source, parity.source), (&candidate, parity.candidate)] {
+        close("parity", parity, tokens(file, &turkish) / tokens(file, &english), 1e-12);
+    }
+    assert!(parity.source > 1.5 && parity.candidate < 1.0, "{parity:?}");
+    let other = Corpus::open(&[real("text/tr-eval.txt").unwrap()], &CorpusOptions::default()).unwrap();
+    let besides = Besides { parallel: Some([&turkish, &other]), ..Besides::default() };
+    let error = analyze(&inputs, &besides, &mut Silent).err().unwrap();
+    assert!(error.to_string().starts_with("the parallel texts have 1997 and"), "{error}");
+}
+
+#[test]
+fn words_of_a_tokenizer_that_takes_texts_whole_are_looked_at_too() {
+    // Merges that reach over a space: no proof, so every document is encoded whole.
+    let json = r#"{"model": {"type": "BPE", "unk_token": "?", "vocab": {"?": 0, "a": 1, "b": 2, " ": 3, "a ": 4, " a": 5, "b ": 6},
+        "merges": [["a", " "]]}}"#;
+    let file = TokenizerFile::from_json(json.as_bytes(), None, Path::new("whole")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.txt");
+    std::fs::write(&path, "a a xyz b\nb xyz\n").unwrap();
+    let corpus = Corpus::open(&[path], &CorpusOptions::default()).unwrap();
+    let counts = counts::count(&file, &file, &corpus, &mut Silent).unwrap();
+    assert_eq!(counts.seen.source.words, 6);
+    assert_eq!(counts.seen.source.unknown.0, Some((2, "xyz".into())));
+}
+
+/// What the canonical bytes of the tokens of a text are; `None` where a control or an unknown token is among them, which
+/// stand for no bytes.
+fn canonical(file: &TokenizerFile, ids: &[u32]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for id in ids {
+        let token = file.vocabulary.get(*id).filter(|t| t.kind != TokenKind::Special && Some(*id) != file.unknown())?;
+        bytes.extend(&token.bytes);
+    }
+    Some(bytes)
+}
+
+/// Texts of words, spaces, marks, emoji, several scripts and control characters.
+fn any_text() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let piece = prop_oneof![
+        4 => "[a-zA-ZçğıİöşüÇĞÖŞÜ]{1,12}",
+        3 => Just(" ".to_owned()),
+        1 => "[0-9]{1,6}",
+        1 => "[.,;:!?'\"()-]{1,3}",
+        1 => r"[\s]{1,4}",
+        2 => "\\PC{1,6}",
+        1 => any::<String>(),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|parts| parts.concat())
+}
+
+#[test]
+fn canonical_bytes_of_the_tokens_concatenate_to_the_text_wherever_a_tokenizer_is_lossless() {
+    use proptest::test_runner::{Config, TestRunner};
+    use std::cell::Cell;
+    for (name, ..) in TABLE {
+        let Some(file) = real_tokenizer(name) else { return };
+        let (lossless, all) = (Cell::new(0), Cell::new(0));
+        let mut runner = TestRunner::new_with_rng(
+            Config { cases: 200, failure_persistence: None, ..Config::default() },
+            proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+        );
+        let outcome = runner.run(&any_text(), |text| {
+            let ids = file.tokenizer.encode_fast(text.as_str(), false).unwrap().get_ids().to_vec();
+            let decoded = file.tokenizer.decode(&ids, false).unwrap();
+            all.set(all.get() + 1);
+            let same = |t: &str| t == text || t.strip_prefix(' ') == Some(text.as_str());
+            if let Some(bytes) = canonical(&file, &ids).filter(|_| same(&decoded)) {
+                lossless.set(lossless.get() + 1);
+                let spelt = String::from_utf8_lossy(&bytes).into_owned();
+                proptest::prop_assert!(same(&spelt), "{name}: {text:?} is spelt {spelt:?}");
+            }
+            Ok(())
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        let byte_level = file.summary().alphabet == "byte_level";
+        assert!(!byte_level || lossless.get() * 2 > all.get(), "{name}: {} of {}", lossless.get(), all.get());
+    }
+}
+
+/// Counts all of these texts in pieces and whole, with every real tokenizer.
+fn all_of_the_text_is_counted_equally(part: &str) {
+    use rayon::prelude::*;
+    for language in ["tr", "en", "de", "fi"] {
+        let Some(path) = real(&format!("text/{language}-{part}.txt")) else { return };
+        let corpus = Corpus::open(&[path], &CorpusOptions::default()).unwrap();
+        let documents = corpus.collect(None).unwrap();
+        for pair in TABLE.chunks(2) {
+            let files: Vec<TokenizerFile> = pair.iter().filter_map(|(name, ..)| real_tokenizer(name)).collect();
+            let [source, candidate] = files.as_slice() else { return };
+            let counts = counts::count(source, candidate, &corpus, &mut Silent).unwrap();
+            for (file, counts) in [(source, counts.source), (candidate, counts.candidate)] {
+                let whole = documents
+                    .par_chunks(256)
+                    .map(|part| counted_whole(file, part))
+                    .reduce(SideCounts::default, counts::SideCounts::merged);
+                println!("{language}-{part}: {} tokens of {}", counts.tokens, file.name);
+                let same = without_trailing_zeros(counts) == without_trailing_zeros(whole);
+                assert!(same, "{} counts otherwise in pieces on {language}-{part}", file.name);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "encodes 3 MB with 20 tokenizers, a minute: cargo test --lib all_of_the_held_out_text -- --ignored --nocapture"]
+fn counting_in_pieces_equals_encoding_all_of_the_held_out_text_for_every_real_tokenizer() {
+    all_of_the_text_is_counted_equally("eval");
+}
+
+#[test]
+#[ignore = "encodes 50 MB with 20 tokenizers, many minutes: cargo test --lib all_of_the_training_text -- --ignored --nocapture"]
+fn counting_in_pieces_equals_encoding_all_of_the_training_text_for_every_real_tokenizer() {
+    all_of_the_text_is_counted_equally("train");
 }

@@ -3,25 +3,37 @@
 
 use super::alphabet::{Alphabet, Script};
 use super::error::AnalyzeError;
+use super::merger::Merger;
+use super::place::{Hub, find};
 use super::roles::Specials;
-use super::skeleton::{Added, Merges, Model, ModelKind, Skeleton, Vocab};
+use super::sentencepiece::tokenizer_json;
+use super::skeleton::{Added, Merges, Model, ModelKind, Skeleton, Vocab, contradiction, exploding_regex};
 use crate::domain::profile::TokenizerSummary;
 use crate::domain::vocabulary::{Role, Token, TokenKind, Vocabulary};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 use tokenizers::models::bpe::{self, BPE};
-use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer};
+use tokenizers::{
+    AddedToken, DecoderWrapper, Model as _, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
+};
 
 /// No real tokenizer's file has more bytes.
 const MOST_BYTES: u64 = 256 << 20;
+
+/// What may lie beside a tokenizer and says more of it.
+const BESIDE: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
 
 /// A tokenizer, opened.
 pub struct TokenizerFile {
     /// What the user called it.
     pub name: String,
-    /// The tokenizer.json itself.
+    /// The tokenizer.json itself, with what belongs to it beside it; of a SentencePiece model what it was turned into,
+    /// which is there as long as this is.
     pub path: PathBuf,
+    #[expect(dead_code, reason = "held so that the folder is there as long as this")]
+    converted: Option<TempDir>,
     /// sha256 (hex) of that file.
     pub sha256: String,
     /// Its tokens as the bytes they stand for.
@@ -33,32 +45,49 @@ pub struct TokenizerFile {
     pub(super) skeleton: Skeleton,
     pub(super) alphabet: Alphabet,
     pub(super) kind: ModelKind,
+    /// The short way through the model, where there is one.
+    pub(super) merger: Option<Merger>,
 }
 
 impl TokenizerFile {
-    /// Opens a tokenizer.json, or the one in a folder.
+    /// Opens a tokenizer.json, a SentencePiece .model, the one in a folder, or that of a Hub id.
     ///
     /// # Errors
     /// [`AnalyzeError`] when there is none, or when it is not JSON, has no vocabulary or an unknown kind of model.
     pub fn open(path: &Path) -> Result<Self, AnalyzeError> {
-        let file = if path.is_dir() { path.join("tokenizer.json") } else { path.to_owned() };
-        let io = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::NotFound => AnalyzeError::NotFound { path: path.to_owned() },
-            _ => AnalyzeError::Io { path: file.clone(), source },
-        };
-        let bytes = std::fs::metadata(&file).map_err(io)?.len();
-        if bytes > MOST_BYTES {
-            let reason = format!("{bytes} bytes are more than any tokenizer has");
-            return Err(AnalyzeError::Malformed { path: file, reason });
-        }
-        let json = std::fs::read(&file).map_err(io)?;
+        let file = find(path, &Hub::from_env())?;
+        let bytes = read(&file)?;
         let beside = |name: &str| file.parent().and_then(|folder| std::fs::read(folder.join(name)).ok());
         let config = beside("tokenizer_config.json").or_else(|| beside("special_tokens_map.json"));
         let config: Option<Value> = config.and_then(|json| serde_json::from_slice(&json).ok());
         let has_chat_template = beside("chat_template.jinja").is_some()
             || config.as_ref().is_some_and(|c| c.get("chat_template").is_some_and(|t| !t.is_null()));
-        let opened = Self::from_json(&json, config.as_ref(), &file)?;
+        let opened = if file.extension().is_some_and(|e| e == "model") {
+            let malformed = |reason| AnalyzeError::Malformed { path: file.clone(), reason };
+            let json = tokenizer_json(&bytes).map_err(malformed)?;
+            let opened = Self::from_json(&json, config.as_ref(), &file)?;
+            let (folder, path) =
+                laid_out(&json, &file).map_err(|source| AnalyzeError::Io { path: file.clone(), source })?;
+            Self { sha256: hex(&Sha256::digest(&bytes)), path, converted: Some(folder), ..opened }
+        } else {
+            Self::from_json(&bytes, config.as_ref(), &file)?
+        };
         Ok(Self { name: path.display().to_string(), has_chat_template, ..opened })
+    }
+
+    /// sha256 (hex) of the file that [`TokenizerFile::open`] would open and of what lies beside it, without opening it.
+    ///
+    /// # Errors
+    /// [`AnalyzeError`] when there is none or it cannot be read.
+    pub fn fingerprint(path: &Path) -> Result<String, AnalyzeError> {
+        let file = find(path, &Hub::from_env())?;
+        let mut hash = Sha256::new();
+        hash.update(read(&file)?);
+        for name in BESIDE {
+            let beside = file.parent().and_then(|folder| std::fs::read(folder.join(name)).ok());
+            hash.update(Sha256::digest(beside.unwrap_or_default()));
+        }
+        Ok(hex(&hash.finalize()))
     }
 
     /// From the contents of a tokenizer.json; `config` is its tokenizer_config.json, `path` what to call it.
@@ -81,6 +110,21 @@ impl TokenizerFile {
             Err(model) => return Err(AnalyzeError::UnknownModel { path, model }),
         };
         let (vocab, merges) = (model.vocab.take(), model.merges.take());
+        if let Some(regex) = exploding_regex(&skeleton) {
+            let reason = format!("matching its expression {regex:?} may take exponential time");
+            return Err(AnalyzeError::Malformed { path, reason });
+        }
+        if let Some(Vocab::Ids(ids)) = &vocab
+            && let Some(reason) = contradiction(ids)
+        {
+            return Err(AnalyzeError::Malformed { path, reason });
+        }
+        let merger = match (kind, &vocab, &merges, &skeleton.model) {
+            (ModelKind::Bpe, Some(Vocab::Ids(ids)), Some(Merges(merges)), Some(model)) => {
+                Merger::of(model, ids, merges)
+            }
+            _ => None,
+        };
         let (tokenizer, ids) = match encoder(json, &skeleton, kind, vocab, merges) {
             Ok(encoder) => encoder,
             Err(reason) => return Err(AnalyzeError::Malformed { path, reason }),
@@ -90,15 +134,27 @@ impl TokenizerFile {
         let vocabulary = vocabulary(ids, &tokenizer, &alphabet, specials);
         Ok(Self {
             name: path.display().to_string(),
-            sha256: sha256.iter().map(|b| format!("{b:02x}")).collect(),
+            sha256: hex(&sha256),
             path,
+            converted: None,
             vocabulary,
             tokenizer,
             has_chat_template: config.is_some_and(|c| c.get("chat_template").is_some()),
             skeleton,
             alphabet,
             kind,
+            merger,
         })
+    }
+
+    /// Appends the tokens that the model makes of a word by itself; `false` where it cannot be asked.
+    pub(super) fn tokens_of_word(&self, word: &str, ids: &mut Vec<u32>) -> bool {
+        if self.merger.as_ref().is_some_and(|m| m.tokenize(word, ids)) {
+            return true;
+        }
+        let Ok(tokens) = self.tokenizer.get_model().tokenize(word) else { return false };
+        ids.extend(tokens.iter().map(|t| t.id));
+        true
     }
 
     /// The tokenizer in short.
@@ -120,6 +176,38 @@ impl TokenizerFile {
     pub fn unknown(&self) -> Option<u32> {
         self.vocabulary.role(&Role::Unk)
     }
+}
+
+/// A folder with a tokenizer.json and copies of what lies beside the file it was made from.
+fn laid_out(json: &[u8], beside: &Path) -> std::io::Result<(TempDir, PathBuf)> {
+    let folder = tempfile::Builder::new().prefix("hibrit-").tempdir()?;
+    let path = folder.path().join("tokenizer.json");
+    std::fs::write(&path, json)?;
+    for name in BESIDE {
+        let from = beside.with_file_name(name);
+        if from.is_file() {
+            std::fs::copy(from, folder.path().join(name))?;
+        }
+    }
+    Ok((folder, path))
+}
+
+/// The contents of a tokenizer's file.
+fn read(file: &Path) -> Result<Vec<u8>, AnalyzeError> {
+    let io = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => AnalyzeError::NotFound { path: file.to_owned() },
+        _ => AnalyzeError::Io { path: file.to_owned(), source },
+    };
+    let bytes = std::fs::metadata(file).map_err(io)?.len();
+    if bytes > MOST_BYTES {
+        let reason = format!("{bytes} bytes are more than any tokenizer has");
+        return Err(AnalyzeError::Malformed { path: file.to_owned(), reason });
+    }
+    std::fs::read(file).map_err(io)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The encoder of a tokenizer.json, with truncation and padding off, and the model's tokens with their ids.

@@ -3,12 +3,15 @@
 
 use super::counts::{CONTRACTIONS, Counts, Seen};
 use super::probe::{back, shown};
+use super::roles::template;
 use super::tokenizer::TokenizerFile;
 use crate::domain::details::{DigitPolicy, Severity, Trap};
 use crate::domain::metric::Pair;
 use crate::domain::outcome::Side;
 use crate::domain::profile::ModelSummary;
 use crate::domain::vocabulary::{Role, TokenKind};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// What the traps are looked for in.
 pub(super) struct Evidence<'a> {
@@ -16,7 +19,8 @@ pub(super) struct Evidence<'a> {
     pub candidate: &'a TokenizerFile,
     pub counts: Option<&'a Counts>,
     pub model: Option<&'a ModelSummary>,
-    pub unreachable: Pair<u64>,
+    /// Tokens that no text can produce, by id.
+    pub unreachable: Pair<&'a [u32]>,
     pub unused: Option<Pair<u64>>,
     pub digits: Pair<DigitPolicy>,
 }
@@ -68,7 +72,9 @@ fn of_text(evidence: &Evidence<'_>, side: Side, found: &mut Vec<Trap>) {
             let finding = format!("{:.2}% of the lines do not come back as they were", percent(lost, counts.documents));
             let advice = "look at what is lost; what a model writes will lack it";
             let trap = trap("round_trip", loses, Some(side), finding, advice);
-            found.push(with_example(trap, example(|s| &s.lossy.0)));
+            let example =
+                counted.and_then(|(_, seen, _)| seen.lossy.first()).map(|(times, text)| lossy(file, *times, text));
+            found.push(with_example(trap, example));
         }
     }
     if !file.summary().byte_fallback {
@@ -94,7 +100,13 @@ fn of_text(evidence: &Evidence<'_>, side: Side, found: &mut Vec<Trap>) {
             let advice = "train and evaluate on text as the tokenizer gives it back, or change its normaliser";
             let severity = if side == Side::Source { severity.max(Severity::Warning) } else { severity };
             let trap = trap(name, severity, Some(side), what.into(), advice);
-            found.push(with_example(trap, Some(format!("{probe:?} comes back as {after:?}"))));
+            let lost = counted.map_or(&[][..], |(_, seen, _)| seen.lossy.as_slice());
+            let own = lost.iter().find(|(_, text)| is_of_kind(name, text, &back(file, text)));
+            let example = own.map_or_else(
+                || format!("{probe:?} comes back as {after:?}"),
+                |(times, text)| lossy(file, *times, text),
+            );
+            found.push(with_example(trap, Some(example)));
         }
     }
     let apostrophe = counted.and_then(|(_, seen, _)| seen.apostrophe.0.as_ref());
@@ -110,36 +122,65 @@ fn of_text(evidence: &Evidence<'_>, side: Side, found: &mut Vec<Trap>) {
     }
 }
 
+/// A piece of the text that does not come back.
+fn lossy(file: &TokenizerFile, times: u64, text: &str) -> String {
+    format!("{text:?} comes back as {:?}, {times} times", back(file, text))
+}
+
+/// Whether what a piece of the text came back as shows the loss that a trap of this name is about.
+fn is_of_kind(name: &str, before: &str, after: &str) -> bool {
+    let bare = |t: &str| t.nfd().filter(|c| !is_combining_mark(*c)).collect::<String>();
+    before != after
+        && match name {
+            "case_lost" => before.to_lowercase() == after.to_lowercase(),
+            "turkish_i" => {
+                before.contains(['İ', 'ı', 'I']) && bare(before).to_lowercase() == bare(after).to_lowercase()
+            }
+            "accents_lost" => bare(before) == bare(after) && before.to_lowercase() != after.to_lowercase(),
+            "nfc" => before.nfc().eq(after.chars()),
+            "nfkc" => before.nfkc().eq(after.chars()) && !before.nfc().eq(after.chars()),
+            "tabs" => before.contains('\t'),
+            "white_space" => before.contains("  "),
+            _ => false,
+        }
+}
+
+/// The first few tokens of a list, as they stand in the file.
+fn some_tokens(file: &TokenizerFile, ids: impl Iterator<Item = u32>) -> String {
+    let raw: Vec<String> =
+        ids.filter_map(|id| file.vocabulary.get(id)).take(3).map(|t| format!("{:?}", t.raw)).collect();
+    raw.join(", ")
+}
+
 /// Tokens that are of no use or not what they seem.
 fn of_vocabulary(evidence: &Evidence<'_>, side: Side, found: &mut Vec<Trap>) {
-    let pick = |pair: &Pair<u64>| match side {
-        Side::Source => pair.source,
-        Side::Candidate => pair.candidate,
-    };
-    let file = match side {
-        Side::Source => evidence.source,
-        Side::Candidate => evidence.candidate,
+    let (file, lost, unused, counts) = match side {
+        Side::Source => (evidence.source, evidence.unreachable.source, None, None),
+        Side::Candidate => (
+            evidence.candidate,
+            evidence.unreachable.candidate,
+            evidence.unused.map(|u| u.candidate),
+            evidence.counts.map(|c| c.candidate.by_id.as_slice()),
+        ),
     };
     let tokens = file.vocabulary.len() as u64;
-    let unreachable = pick(&evidence.unreachable);
+    let unreachable = lost.len() as u64;
     if unreachable > 0 {
         let finding = format!("{unreachable} tokens ({:.2}%) can be produced by no text", percent(unreachable, tokens));
         let severity = if percent(unreachable, tokens) > 5.0 { Severity::Warning } else { Severity::Note };
-        found.push(trap("unreachable", severity, Some(side), finding, "their rows are never trained; leave them out"));
+        let trap = trap("unreachable", severity, Some(side), finding, "their rows are never trained; leave them out");
+        found.push(with_example(trap, Some(some_tokens(file, lost.iter().copied()))));
     }
-    if let Some(unused) = evidence.unused.as_ref().map(pick).filter(|_| side == Side::Candidate) {
+    if let Some(unused) = unused.filter(|n| *n > 0) {
         let share = percent(unused, tokens);
-        if share > 50.0 {
-            let finding =
-                format!("{unused} tokens ({share:.1}%) never occur in the corpus, so training will not reach them");
-            found.push(trap(
-                "unused",
-                Severity::Warning,
-                Some(side),
-                finding,
-                "give more text, or a smaller vocabulary",
-            ));
-        }
+        let severity = if share > 50.0 { Severity::Warning } else { Severity::Note };
+        let finding =
+            format!("{unused} tokens ({share:.1}%) never occur in the corpus, so training will not reach them");
+        let advice = "give more text, or a smaller vocabulary";
+        let never = |id: u32| counts.is_some_and(|c| c.get(id as usize).is_none_or(|n| *n == 0));
+        let ids = file.vocabulary.iter().filter(|(id, t)| t.kind == TokenKind::Text && never(*id)).map(|(id, _)| id);
+        let trap = trap("unused", severity, Some(side), finding, advice);
+        found.push(with_example(trap, Some(some_tokens(file, ids))));
     }
     let letters: Vec<&str> = file
         .skeleton
@@ -152,12 +193,15 @@ fn of_vocabulary(evidence: &Evidence<'_>, side: Side, found: &mut Vec<Trap>) {
     if let Some(first) = letters.first() {
         let finding = format!("{} added tokens are ordinary letters, so words are cut at them", letters.len());
         let trap = trap("added_letters", Severity::Warning, Some(side), finding, "check how words with them are split");
-        found.push(with_example(trap, Some(format!("{first:?}"))));
+        let example = format!("{first:?}; {:?} is {}", format!("x{first}x"), shown(file, &format!("x{first}x")));
+        found.push(with_example(trap, Some(example)));
     }
     let holes = file.vocabulary.rows() - file.vocabulary.len();
     if holes > 0 {
         let finding = format!("{holes} ids below the highest stand for no token");
-        found.push(trap("holes", Severity::Note, Some(side), finding, "their rows are kept out of means and masked"));
+        let first = (0..file.vocabulary.rows() as u32).find(|id| file.vocabulary.get(*id).is_none());
+        let trap = trap("holes", Severity::Note, Some(side), finding, "their rows are kept out of means and masked");
+        found.push(with_example(trap, first.map(|id| format!("id {id}"))));
     }
 }
 
@@ -168,7 +212,9 @@ fn of_pair(evidence: &Evidence<'_>, found: &mut Vec<Trap>) {
         let finding = format!("numbers are split otherwise: {} before, {} after", digits.source, digits.candidate);
         let advice = "expect arithmetic to suffer; test it, or take a candidate with the original's digit policy";
         let trap = trap("digit_policy", Severity::Warning, None, finding, advice);
-        let example = format!("\"123456\" is {} before, {} after", shown(source, "123456"), shown(candidate, "123456"));
+        let own = evidence.counts.and_then(|c| c.seen.candidate.number.0.as_ref());
+        let number = own.map_or("123456", |(_, text)| text.as_str());
+        let example = format!("{number:?} is {} before, {} after", shown(source, number), shown(candidate, number));
         found.push(with_example(trap, Some(example)));
     }
     for (role, name) in [(Role::Bos, "beginning"), (Role::Eos, "end")] {
@@ -179,6 +225,32 @@ fn of_pair(evidence: &Evidence<'_>, found: &mut Vec<Trap>) {
             let advice = "give both the same policy: what stands first takes much of the attention";
             found.push(trap("sequence_marks", Severity::Warning, None, finding, advice));
         }
+    }
+    let frames = |file: &TokenizerFile| {
+        let (first, last) = template(&file.skeleton);
+        [first.map(str::to_owned), last.map(str::to_owned)]
+    };
+    for (place, before, after) in frames(source)
+        .into_iter()
+        .zip(frames(candidate))
+        .zip(["before", "after"])
+        .filter_map(|((s, c), place)| if s.is_some() == c.is_some() { None } else { Some((place, s, c)) })
+    {
+        let named = |token: Option<String>| token.unwrap_or_else(|| "nothing".into());
+        let finding =
+            format!("the original's template sets {} {place} a text, the candidate's {}", named(before), named(after));
+        let advice = "train and use the model with one policy; hibrit's own is the same for both sides";
+        found.push(trap("template", Severity::Note, None, finding, advice));
+    }
+    let lacking: Vec<&str> = [(Role::Pad, "padding"), (Role::Unk, "what is unknown")]
+        .into_iter()
+        .filter(|(role, _)| source.vocabulary.role(role).is_some() && candidate.vocabulary.role(role).is_none())
+        .map(|(_, name)| name)
+        .collect();
+    if !lacking.is_empty() {
+        let finding = format!("the candidate lacks the original's token for {}", lacking.join(" and for "));
+        let advice = "name one in its tokenizer_config.json, or tools will invent one";
+        found.push(trap("roles", Severity::Note, Some(Side::Candidate), finding, advice));
     }
     let marks =
         |file: &TokenizerFile| [Role::TurnStart, Role::TurnEnd].iter().all(|r| file.vocabulary.role(r).is_some());

@@ -1,7 +1,9 @@
 //! `hibrit decide`: the recommendation report.
 
-use super::inputs::{InputArgs, ResourceArgs};
+use super::inputs::{InputArgs, ResourceArgs, bytes, speed};
 use super::{Failure, Session};
+use crate::http::api::{DecisionOrder, ResourcesOrder};
+use crate::report::Form;
 use crate::{pipeline, report};
 use clap::Args;
 
@@ -12,16 +14,42 @@ pub struct Decide {
     inputs: InputArgs,
     #[command(flatten)]
     resources: ResourceArgs,
+    /// How much text training would read, such as 200MB [default: the corpus]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    train_bytes: Option<u64>,
+    /// The device that would train: auto, cpu or cuda:0
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+    /// Speed of another machine that would train, such as 300TFLOPS [default: this machine's, measured once]
+    #[arg(long, value_name = "SPEED", value_parser = speed)]
+    speed: Option<f64>,
+    /// Print everything the recommendation rests on, not only what it takes to follow it
+    #[arg(long)]
+    full: bool,
 }
 
 impl Decide {
-    /// Measures, decides and prints.
+    /// Measures, decides, logs and prints.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
+        if let Some(remote) = session.remote()? {
+            let inputs = Some(self.inputs.order()?);
+            let resources = ResourcesOrder::of(&self.resources.resources());
+            return remote.decide(&DecisionOrder { profile_name: None, profile: None, inputs, resources });
+        }
         let mut progress = session.progress();
-        let advice =
-            pipeline::decide(&session.settings, &self.inputs.inputs(), &self.resources.resources(), &mut progress)?;
+        let plan = pipeline::Plan {
+            resources: self.resources.resources(),
+            train_bytes: self.train_bytes,
+            device: self.device.clone(),
+            speed: self.speed,
+        };
+        let advice = pipeline::decide(&session.settings, &self.inputs.inputs(), &plan, &mut progress)?;
         drop(progress);
         let background = report::Background { seed: &advice.seed, runs: &advice.past };
-        session.report(|form, style| report::decision(&advice.profile, &advice.decision, background, form, style))
+        let (profile, decision) = (&advice.profile, &advice.decision);
+        session.report(|form, style| match form {
+            Form::Text if !self.full => report::text::brief(profile, decision, background, style),
+            _ => report::decision(profile, decision, background, form, style),
+        })
     }
 }

@@ -23,8 +23,18 @@ impl Failure {
         Self {
             message: "stopped by a signal before the run was done".into(),
             causes: Vec::new(),
-            hint: Some(format!("what was learnt so far is below {}", folder.join("branches").display())),
+            hint: Some(format!("go on with `hibrit auto --resume {}`", folder.display())),
             kind: Kind::Interrupted,
+        }
+    }
+
+    /// A run from which no model came out.
+    pub fn no_model(verdict: &str) -> Self {
+        Self {
+            message: format!("no model came out of the run: {verdict}"),
+            causes: Vec::new(),
+            hint: Some("the report says what happened to each branch, journal.jsonl when".into()),
+            kind: Kind::Failed,
         }
     }
 

@@ -1,7 +1,9 @@
 //! `hibrit history`: past runs.
 
+use super::remote::Remote;
 use super::{Failure, Session};
 use crate::domain::run::Feedback;
+use crate::http::api::{FeedbackOrder, MetricOrder};
 use crate::report::text::counted;
 use crate::{pipeline, report};
 use clap::{Args, Subcommand};
@@ -14,6 +16,10 @@ pub enum History {
     List,
     /// One run, whole
     Show(Show),
+    /// Some runs side by side
+    Compare(Compare),
+    /// Every decision that was made, and what became of it; one of them whole, where its id is given
+    Decisions(Decisions),
     /// Say how a run turned out in your eyes, or what was measured elsewhere
     Feedback(FeedbackArgs),
     /// Write every run as JSON lines
@@ -31,6 +37,21 @@ pub enum History {
 pub struct Show {
     /// The run's id, or its beginning where that is unique
     run: String,
+}
+
+/// Runs by their ids.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Ids of two or more runs, or their beginnings where those are unique
+    #[arg(required = true, num_args = 2..)]
+    runs: Vec<String>,
+}
+
+/// The decision log, or one entry of it.
+#[derive(Debug, Args)]
+pub struct Decisions {
+    /// The decision's id, or its beginning where that is unique
+    decision: Option<String>,
 }
 
 /// A file of runs.
@@ -73,8 +94,41 @@ fn metric(text: &str) -> Result<(String, f64), String> {
 }
 
 impl History {
+    /// Asks a service.
+    fn ask(self, remote: &Remote<'_>, session: &Session) -> Result<(), Failure> {
+        match self {
+            History::List => remote.history(),
+            History::Show(show) => remote.past(&show.run),
+            History::Feedback(args) => {
+                let metric = args.metric.map(|(name, value)| MetricOrder { name, value });
+                let order = FeedbackOrder { verdict: args.verdict, metric, note: args.note };
+                let run = remote.feedback(&args.run, &order)?;
+                let said = run["run"]["feedback"].as_array().map_or(0, Vec::len) as u64;
+                let id = run["run"]["id"].as_str().unwrap_or(&args.run).to_string();
+                session.print(|| run, || noted(&id, said))
+            }
+            History::Export(to) => {
+                let lines = remote.export()?;
+                let count = lines.lines().count() as u64;
+                let wrote = crate::pipeline::write_export(&to.file, lines.as_bytes());
+                wrote?;
+                session.print(
+                    || serde_json::json!({ "exported": count, "file": to.file }),
+                    || format!("{} written to {}.", counted(count, "run"), to.file.display()),
+                )
+            }
+            _ => Err(Failure::usage(
+                "this is not for a service",
+                "with --server there are list, show, feedback and export",
+            )),
+        }
+    }
+
     /// Does what was asked.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
+        if let Some(remote) = session.remote()? {
+            return self.ask(&remote, session);
+        }
         let settings = &session.settings;
         match self {
             History::List => {
@@ -85,20 +139,23 @@ impl History {
                 let run = pipeline::run(settings, &show.run)?;
                 session.report(|form, style| report::run(&run, form, style))
             }
+            History::Compare(args) => {
+                let runs = pipeline::compare(settings, &args.runs)?;
+                session.report(|form, style| report::compare(&runs, form, style))
+            }
+            History::Decisions(Decisions { decision: None }) => {
+                let all = pipeline::decisions(settings)?;
+                session.report(|form, style| report::decisions(&all, form, style))
+            }
+            History::Decisions(Decisions { decision: Some(id) }) => {
+                let (logged, became) = pipeline::decision(settings, &id)?;
+                session.report(|form, style| report::logged(&logged, became.as_ref(), form, style))
+            }
             History::Feedback(args) => {
                 let feedback =
                     Feedback { at: pipeline::now(), verdict: args.verdict, metric: args.metric, note: args.note };
                 let run = pipeline::give_feedback(settings, &args.run, feedback)?;
-                session.print(
-                    || report::json::run(&run),
-                    || {
-                        format!(
-                            "Noted: {} now has {} of feedback; `hibrit scorer train` learns from it.",
-                            run.id,
-                            counted(run.feedback.len() as u64, "piece")
-                        )
-                    },
-                )
+                session.print(|| report::json::run(&run), || noted(&run.id, run.feedback.len() as u64))
             }
             History::Export(to) => {
                 let count = pipeline::export(settings, &to.file)?;
@@ -161,4 +218,9 @@ impl History {
             }
         }
     }
+}
+
+fn noted(id: &str, said: u64) -> String {
+    let pieces = counted(said, "piece");
+    format!("Noted: {id} now has {pieces} of feedback; `hibrit scorer train` learns from it.")
 }

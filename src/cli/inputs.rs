@@ -1,7 +1,9 @@
 //! Arguments that several commands share, turned into the pipeline's requests.
 
 use super::failure::Failure;
+use super::remote::name;
 use crate::domain::resources::{Priority, Resources};
+use crate::http::api::InputsOrder;
 use crate::pipeline::Inputs;
 use clap::Args;
 use std::path::PathBuf;
@@ -9,13 +11,14 @@ use std::path::PathBuf;
 /// The two tokenizers, and what else there is to look at.
 #[derive(Debug, Args)]
 pub struct InputArgs {
-    /// The original tokenizer: a tokenizer.json or a folder that holds one [default: the model's]
+    /// The original tokenizer: a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id [default: the
+    /// model's]
     #[arg(long, value_name = "PATH", required_unless_present = "model")]
     source: Option<PathBuf>,
-    /// The candidate tokenizer: a tokenizer.json or a folder that holds one
+    /// The candidate tokenizer: a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id
     #[arg(long, value_name = "PATH")]
     candidate: PathBuf,
-    /// Text to measure on: .txt (a line is a document) or .jsonl; may be repeated
+    /// Text to measure on: .txt (a line is a document), .jsonl or .parquet, each also .gz or .zst; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1..)]
     corpus: Vec<PathBuf>,
     /// The model's Hugging Face folder
@@ -28,7 +31,7 @@ pub struct InputArgs {
 /// How text files are read.
 #[derive(Debug, Args)]
 pub struct ReadingArgs {
-    /// Field of .jsonl records that holds the text
+    /// Field of .jsonl records, or column of .parquet files, that holds the text
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub field: String,
     /// Replace invalid UTF-8 instead of stopping at it
@@ -49,7 +52,34 @@ impl InputArgs {
     }
 }
 
+impl InputArgs {
+    /// As a service wants them: names of its catalog.
+    ///
+    /// # Errors
+    /// Ways of reading that a service does not know.
+    pub fn order(&self) -> Result<InputsOrder, Failure> {
+        self.reading.must_be_plain()?;
+        Ok(InputsOrder {
+            source: self.source.as_deref().map(name),
+            candidate: name(&self.candidate),
+            corpus: self.corpus.iter().map(|p| name(p)).collect(),
+            model: self.model.as_deref().map(name),
+        })
+    }
+}
+
 impl ReadingArgs {
+    /// Refuses what a service cannot be told.
+    ///
+    /// # Errors
+    /// Another field, or lossy reading.
+    pub fn must_be_plain(&self) -> Result<(), Failure> {
+        match self.field == "text" && !self.lossy {
+            true => Ok(()),
+            false => Err(Failure::usage("--field and --lossy are not for a service", "leave them out with --server")),
+        }
+    }
+
     /// As the corpus reader wants them.
     pub fn options(&self) -> crate::pipeline::CorpusOptions {
         crate::pipeline::CorpusOptions { field: self.field.clone(), lossy: self.lossy }
@@ -94,7 +124,8 @@ fn quantity(text: &str, units: &[(&str, f64)], example: &str) -> Result<f64, Str
     if number > 0.0 { Ok(number * factor) } else { Err(wrong()) }
 }
 
-fn duration(text: &str) -> Result<f64, String> {
+/// A time in seconds, such as 18h.
+pub fn duration(text: &str) -> Result<f64, String> {
     quantity(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)], "90s, 45m, 18h or 2d")
 }
 
@@ -111,6 +142,11 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         ("gib", 1024.0 * 1024.0 * 1024.0),
     ];
     quantity(text, &units, "24GiB or 500MB").map(|v| v as u64)
+}
+
+/// Operations a second, such as 300TFLOPS or 90GFLOPS.
+pub fn speed(text: &str) -> Result<f64, String> {
+    quantity(text, &[("gflops", 1e9), ("tflops", 1e12), ("pflops", 1e15)], "300TFLOPS or 90GFLOPS")
 }
 
 /// `NAME=VALUE` overrides of a stage's configuration.
@@ -140,6 +176,8 @@ mod tests {
         assert_eq!(duration("1.5m"), Ok(90.0));
         assert_eq!(bytes("24GiB"), Ok(24 << 30));
         assert_eq!(bytes("500MB"), Ok(500_000_000));
+        assert_eq!(speed("1.5TFLOPS"), Ok(1.5e12));
+        assert!(speed("fast").is_err() && speed("0gflops").is_err());
         for wrong in ["", "18", "h", "-3h", "0s", "5 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

@@ -6,13 +6,16 @@ mod auto;
 mod decide;
 mod demo;
 mod failure;
+mod grow;
 mod history;
 mod inputs;
 mod model;
 mod pretrain;
 mod progress;
+mod remote;
 mod rules;
 mod scorer;
+mod serve;
 mod transplant;
 
 use crate::domain::fault::Kind;
@@ -24,6 +27,7 @@ use crate::report::{self, Form, Lang};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use progress::Progress;
+use remote::Remote;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -68,6 +72,9 @@ struct Common {
     /// The history's database [default: history/hibrit.redb where there is a folder `history`, else in the user's data folder]
     #[arg(long, global = true, value_name = "FILE", env = "HIBRIT_HISTORY")]
     history: Option<PathBuf>,
+    /// Ask a service instead: analyze, decide, auto, run, demo and history; paths are then names of its catalog
+    #[arg(long, global = true, value_name = "URL", env = "HIBRIT_SERVER")]
+    server: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,6 +120,11 @@ enum Command {
     /// Make a tokenizer
     #[command(subcommand)]
     Tokenizer(model::Tokenizer),
+    /// Answer over HTTP: decisions, runs, pages
+    Serve(serve::Serve),
+    /// Who may ask a service
+    #[command(subcommand)]
+    Token(serve::Token),
 }
 
 /// What every command needs to do its work and to show it.
@@ -122,6 +134,8 @@ struct Session {
     style: Style,
     colour: bool,
     settings: Settings,
+    /// The service that is asked instead.
+    server: Option<String>,
     /// Set by SIGINT or SIGTERM: what runs saves its state and stops. A second signal ends the program at once.
     stop: Arc<AtomicBool>,
 }
@@ -139,8 +153,14 @@ impl Session {
             style: Style::for_terminal(colour).in_language(common.lang),
             colour,
             settings: Settings::new(common.rules.clone(), common.history.clone()),
+            server: common.server.clone(),
             stop: stop_flag(),
         }
+    }
+
+    /// The service, where one is to be asked.
+    fn remote(&self) -> Result<Option<Remote<'_>>, Failure> {
+        Ok(self.server.as_deref().map(|url| Remote::new(url, self)).transpose()?)
     }
 
     fn progress(&self) -> Progress {
@@ -160,7 +180,11 @@ impl Session {
     /// Prints how a run went; one that a signal ended is not a success.
     fn report_run(&self, run: &Run, folder: &Path) -> Result<(), Failure> {
         self.report(|form, style| report::run(run, form, style))?;
-        if run.status == Some(Status::Interrupted) { Err(Failure::interrupted(folder)) } else { Ok(()) }
+        match (run.status, &run.outcome) {
+            (Some(Status::Interrupted), _) => Err(Failure::interrupted(folder)),
+            (Some(Status::Failed), Some(outcome)) => Err(Failure::no_model(&outcome.verdict)),
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, mut result: String) -> Result<(), Failure> {
@@ -217,6 +241,8 @@ pub fn main() -> ExitCode {
         Command::Generate(c) => c.call(&session),
         Command::Merge(c) => c.call(&session),
         Command::Tokenizer(c) => c.call(&session),
+        Command::Serve(c) => c.call(&session),
+        Command::Token(c) => c.call(&session),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -220,6 +220,8 @@ fn view(name: &str) -> View {
 pub enum Tokenizer {
     /// Train a BPE tokenizer from scratch
     Train(Train),
+    /// Grow a BPE tokenizer: its merges continued on a text, no old id moved
+    Extend(super::grow::Extend),
 }
 
 /// Arguments of `tokenizer train`.
@@ -244,7 +246,10 @@ pub struct Train {
 impl Tokenizer {
     /// Does what was asked.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let Tokenizer::Train(train) = self;
+        let train = match self {
+            Tokenizer::Train(train) => train,
+            Tokenizer::Extend(extend) => return extend.call(session),
+        };
         let request = pipeline::TokenizerRequest {
             corpus: train.corpus,
             vocabulary: train.vocab,

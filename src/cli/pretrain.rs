@@ -42,6 +42,12 @@ pub struct Pretrain {
     /// Where to train: auto, cpu or cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
+    /// Steps between checkpoints, in OUT.checkpoints, from which an interrupted run goes on; 0 for none
+    #[arg(long, value_name = "STEPS", default_value_t = 200)]
+    checkpoint_every: u64,
+    /// Go on where an interrupted run of the same command stood
+    #[arg(long)]
+    resume: bool,
     #[command(flatten)]
     reading: ReadingArgs,
 }
@@ -62,6 +68,8 @@ impl Pretrain {
             seed: self.seed,
             device: self.device,
             reading: self.reading.options(),
+            checkpoint_every: self.checkpoint_every,
+            resume: self.resume,
             stop: session.stop.clone(),
         };
         let mut progress = session.progress();

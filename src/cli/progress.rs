@@ -1,7 +1,8 @@
 //! Progress on stderr: a bar with the time left on a terminal, plain lines elsewhere, nothing when quiet.
 
+use crate::domain::directive::Measurement;
 use crate::domain::event::{Event, Observer};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub struct Progress {
     /// What the last step said; progress without a step leaves it standing.
     message: String,
     last_line: Instant,
+    /// When the phase began.
+    began: Instant,
 }
 
 impl Progress {
@@ -35,7 +38,15 @@ impl Progress {
             (false, true) => Manner::Bar,
             (false, false) => Manner::Lines,
         };
-        Self { manner, bar: None, phase: String::new(), total: 0, message: String::new(), last_line: Instant::now() }
+        Self {
+            manner,
+            bar: None,
+            phase: String::new(),
+            total: 0,
+            message: String::new(),
+            last_line: Instant::now(),
+            began: Instant::now(),
+        }
     }
 
     fn say(&self, text: &str) {
@@ -52,6 +63,7 @@ impl Progress {
         self.total = total;
         self.message.clear();
         self.last_line = Instant::now();
+        self.began = self.last_line;
         match self.manner {
             Manner::Quiet => {}
             Manner::Lines => eprintln!("{name} ..."),
@@ -82,11 +94,24 @@ impl Progress {
             }
             Manner::Lines if self.last_line.elapsed() >= PLAIN_INTERVAL => {
                 self.last_line = Instant::now();
-                let percent = 100.0 * done as f64 / self.total.max(1) as f64;
-                eprintln!("  {} {percent:.0}% {}", self.phase, self.message);
+                eprintln!("{}", self.line(done));
             }
             Manner::Lines => {}
         }
+    }
+
+    /// A plain line: how far the phase is, what the last step said, how long it will take at the pace so far.
+    fn line(&self, done: u64) -> String {
+        let percent = 100.0 * done as f64 / self.total.max(1) as f64;
+        let left = match done {
+            0 => String::new(),
+            done => {
+                let pace = self.began.elapsed().as_secs_f64() / done as f64;
+                let seconds = pace * self.total.saturating_sub(done) as f64;
+                format!(", {} left", HumanDuration(Duration::from_secs_f64(seconds.min(1e9))))
+            }
+        };
+        format!("  {} {percent:.0}% {}{left}", self.phase, self.message)
     }
 
     fn end(&mut self) {
@@ -102,10 +127,7 @@ impl Observer for Progress {
             Event::Phase { name, total, unit } => self.begin(name, *total, unit),
             Event::Progress { done } => self.advance(*done),
             Event::Step(m) => {
-                self.message = format!(
-                    "loss {:.3}, {:.3} bits/byte, norm {:.2}, {:.0} tokens/s",
-                    m.loss, m.bits_per_byte, m.gradient_norm, m.tokens_per_second
-                );
+                self.message = said(m);
                 self.advance(m.step);
             }
             Event::Evaluated { at, evaluation } => self.say(&format!(
@@ -122,8 +144,49 @@ impl Observer for Progress {
     }
 }
 
+/// What a step has to say.
+fn said(m: &Measurement) -> String {
+    let memory = if m.peak_memory > 0 { format!(", {} at most", HumanBytes(m.peak_memory)) } else { String::new() };
+    format!(
+        "loss {:.3}, {:.3} bits/byte, norm {:.2}, {:.0} tokens/s{memory}",
+        m.loss, m.bits_per_byte, m.gradient_norm, m.tokens_per_second
+    )
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_says_how_far_how_well_and_how_long() {
+        let mut progress = Progress::new(true);
+        progress.begin("train", 8, "steps");
+        progress.began -= Duration::from_secs(60);
+        let m = Measurement {
+            step: 2,
+            steps_planned: 8,
+            bytes_seen: 1,
+            tokens_seen: 1,
+            loss: 2.5,
+            bits_per_byte: 1.25,
+            gradient_norm: 0.5,
+            learning_rate: 1e-3,
+            tokens_per_second: 1234.0,
+            elapsed: 60.0,
+            peak_memory: 3 << 20,
+        };
+        progress.observe(&Event::Step(m));
+        let line = progress.line(2);
+        for part in
+            ["25%", "loss 2.500", "1.250 bits/byte", "norm 0.50", "1234 tokens/s", "3.00 MiB at most", "3 minutes left"]
+        {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
     }
 }

@@ -18,8 +18,10 @@ pub enum Rules {
     Show(Show),
     /// Inputs on which two sets of rules differ
     Diff(Diff),
-    /// Past decisions under the rules of today: which would be others
+    /// Past decisions under the rules of today: which would be others, and what that would have earned
     Replay,
+    /// Write the JSON Schemas of the rule files and of what --json prints
+    Schema(Schema),
 }
 
 /// A table by its name.
@@ -27,6 +29,14 @@ pub enum Rules {
 pub struct Show {
     /// The table's name, such as decision or vetoes
     table: Option<String>,
+}
+
+/// Where schemas go.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The folder
+    #[arg(long, value_name = "DIR", default_value = "schemas")]
+    out: PathBuf,
 }
 
 /// Two folders of rules.
@@ -92,20 +102,48 @@ impl Rules {
                 session.print(|| serde_json::json!({ "diff": report }), || report.text())
             }
             Rules::Replay => {
-                let replayed = pipeline::replay(settings)?;
-                let flips = replayed.iter().filter(|r| r.flips).count();
+                let replay = pipeline::hindsight(settings)?;
+                let flips = replay.decisions.iter().filter(|r| r.flips).count();
                 session.print(
-                    || serde_json::json!({ "replay": replayed }),
+                    || serde_json::json!({ "replay": replay.decisions, "earned": replay.earned, "known": replay.known }),
                     || {
-                        let lines = replayed.iter().filter(|r| r.flips).map(|r| {
+                        let lines = replay.decisions.iter().filter(|r| r.flips).map(|r| {
                             let now = r.now.map_or("nothing".to_string(), |s| s.to_string());
                             format!("{}: {} -> {now}: {}\n", r.run, r.was, r.because)
                         });
-                        format!("{}{flips} of {} decisions would be others.", lines.collect::<String>(), replayed.len())
+                        format!(
+                            "{}{flips} of {} decisions would be others. {}",
+                            lines.collect::<String>(),
+                            replay.decisions.len(),
+                            earned(&replay)
+                        )
                     },
                 )
             }
+            Rules::Schema(schema) => {
+                let written = pipeline::write_schemas(&schema.out, &crate::report::json::schema())?;
+                session.print(
+                    || serde_json::json!({ "schemas": written }),
+                    || written.iter().map(|p| format!("{}\n", p.display())).collect(),
+                )
+            }
         }
+    }
+}
+
+/// What today's rules would have earned on past decisions, or that too few agree to say.
+fn earned(replay: &pipeline::Replay) -> String {
+    let (earned, known) = (&replay.earned, replay.known);
+    match earned.estimate.filter(|_| earned.verdict) {
+        Some(saved) => format!(
+            "Where they agree with what was done they would have saved {saved:+.4} bits per byte against keep \
+             (self-normalised estimate, worth {:.1} of {known} decisions).",
+            earned.effective
+        ),
+        None => format!(
+            "What they would have earned cannot be told: the estimate is worth {:.1} of {known} decisions, and it takes 10.",
+            earned.effective
+        ),
     }
 }
 

@@ -63,7 +63,8 @@ impl Scorer {
             }
             Scorer::Simulate(args) => {
                 let mut progress = session.progress();
-                let simulation = pipeline::simulate_scorer(args.worlds, &args.runs, args.seed, &mut progress)?;
+                let simulation =
+                    pipeline::simulate_scorer(settings, args.worlds, &args.runs, args.seed, &mut progress)?;
                 drop(progress);
                 session.print(|| serde_json::json!({ "simulation": simulation }), || simulation.table())
             }

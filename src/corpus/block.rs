@@ -3,6 +3,7 @@
 
 use super::error::CorpusError;
 use super::files::{Format, Packing, TextFile};
+use super::table::Table;
 use super::{CorpusOptions, files, jsonl};
 use std::fs::File;
 use std::io::Read;
@@ -13,9 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes a block aims at.
 const BLOCK: usize = 1 << 20;
-/// The longest line that is held. A longer line of plain text is cut at white space into several documents, so that
-/// memory stays bounded; a longer line of JSON is an error.
+/// The longest line that is held. A longer line of plain text is cut at white space; a longer line of JSON is an error.
 const LONGEST_LINE: usize = 64 << 20;
+/// The longest document. A longer one is cut at white space into several: what encodes a document whole needs a
+/// hundred times its memory.
+const LONGEST_DOCUMENT: usize = 4 << 20;
 
 /// Documents that were read together.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,29 @@ impl Block {
         self.documents.iter().map(|r| self.text.get(r.clone()).unwrap_or_default())
     }
 
+    /// All text so far.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// One more document, unless it is blank.
+    pub(super) fn push(&mut self, document: &str) {
+        if !document.trim().is_empty() {
+            let from = self.text.len();
+            self.text.push_str(document);
+            self.documents.push(from..self.text.len());
+        }
+    }
+
+    /// The same with long documents cut.
+    fn with_long_documents_cut(mut self) -> Self {
+        if self.documents.iter().any(|r| r.len() > LONGEST_DOCUMENT) {
+            let text = &self.text;
+            self.documents = self.documents.into_iter().flat_map(|r| cut(text, r)).collect();
+        }
+        self
+    }
+
     /// Bytes read from disk so far, this block included: progress towards [`super::Corpus::bytes_on_disk`].
     pub fn read(&self) -> u64 {
         self.read
@@ -42,13 +68,19 @@ pub struct Blocks<'a> {
     files: std::slice::Iter<'a, TextFile>,
     all: &'a [TextFile],
     options: &'a CorpusOptions,
-    open: Option<OpenFile<'a>>,
+    open: Option<Open<'a>>,
     read: Arc<AtomicU64>,
     documents: u64,
     over: bool,
 }
 
-/// A file while it is read.
+/// A file that is being read.
+enum Open<'a> {
+    Text(OpenFile<'a>),
+    Table(Box<Table<'a>>),
+}
+
+/// A file of lines while it is read.
 struct OpenFile<'a> {
     file: &'a TextFile,
     reader: Box<dyn Read + Send>,
@@ -88,13 +120,25 @@ impl<'a> Blocks<'a> {
                         _ => Ok(None),
                     };
                 };
-                self.open = Some(OpenFile::new(file, &self.read)?);
+                self.open = Some(match file.format {
+                    Format::Table => Open::Table(Box::new(Table::open(file, &self.options.field)?)),
+                    Format::Lines | Format::Jsonl => Open::Text(OpenFile::new(file, &self.read)?),
+                });
                 continue;
             };
-            let block = open.block(self.options)?;
-            if open.ended && open.pending.is_empty() {
+            let (block, over) = match open {
+                Open::Text(file) => (file.block(self.options)?, file.ended && file.pending.is_empty()),
+                Open::Table(table) => {
+                    let before = table.read();
+                    let block = table.block(self.options.lossy)?;
+                    self.read.fetch_add(table.read() - before, Ordering::Relaxed);
+                    (block, table.over)
+                }
+            };
+            if over {
                 self.open = None;
             }
+            let block = block.with_long_documents_cut();
             if !block.documents.is_empty() {
                 self.documents += block.documents.len() as u64;
                 return Ok(Some(Block { read: self.read.load(Ordering::Relaxed), ..block }));
@@ -154,7 +198,7 @@ impl<'a> OpenFile<'a> {
         self.offset += raw.len() as u64;
         let text = self.text(raw, start, first_line, options.lossy)?;
         match self.file.format {
-            Format::Lines => Ok(lines(text, start == 0)),
+            Format::Lines | Format::Table => Ok(lines(text, start == 0)),
             Format::Jsonl => self.objects(&text, first_line, start == 0, &options.field),
         }
     }
@@ -203,14 +247,27 @@ impl<'a> OpenFile<'a> {
             let text = jsonl::text(line, field)
                 .map_err(|e| CorpusError::NotJson { path: path(), line: number, reason: e.to_string() })?
                 .ok_or_else(|| CorpusError::NoField { path: path(), line: number, field: field.to_owned() })?;
-            if !text.trim().is_empty() {
-                let from = block.text.len();
-                block.text.push_str(&text);
-                block.documents.push(from..block.text.len());
-            }
+            block.push(&text);
         }
         Ok(block)
     }
+}
+
+/// The parts of a document, none longer than is allowed: cut before white space, or where there is none between two
+/// characters.
+fn cut(text: &str, document: Range<usize>) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut from = document.start;
+    while document.end - from > LONGEST_DOCUMENT {
+        let most = text.floor_char_boundary(from + LONGEST_DOCUMENT);
+        let space = memchr::memrchr2(b' ', b'\t', text.as_bytes().get(from..most).unwrap_or_default());
+        let end = space.filter(|at| *at > 0).map_or(most, |at| from + at);
+        parts.push(from..end);
+        from = end;
+    }
+    parts.push(from..document.end);
+    parts.retain(|r| text.get(r.clone()).is_some_and(|t| !t.trim().is_empty()));
+    parts
 }
 
 /// A byte-order mark at the beginning of a file is not text.

@@ -66,6 +66,40 @@ pub enum CorpusError {
         /// The most that is held.
         limit: usize,
     },
+    /// A file compressed in a way that is not read.
+    #[error("{} is compressed as .{suffix}, which is not read", .path.display())]
+    UnknownPacking {
+        /// The file.
+        path: PathBuf,
+        /// What its name ends in.
+        suffix: String,
+    },
+    /// A Parquet file that contradicts itself.
+    #[error("{} is not a whole Parquet file: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        reason: String,
+    },
+    /// A Parquet file without the text column.
+    #[error("{} has no column of text named \"{field}\"", .path.display())]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that was looked for.
+        field: String,
+        /// The columns there are.
+        known: String,
+    },
+    /// A row that is not text.
+    #[error("row {row} of {} is not UTF-8", .path.display())]
+    NotUtf8Row {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1; where rows are read together, the first of them.
+        row: u64,
+    },
     /// Nothing to read.
     #[error("there is no text in {what}")]
     Empty {
@@ -93,7 +127,13 @@ impl Fault for CorpusError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotFound { .. } => "give a file, a folder, or a pattern in quotes such as 'data/*.txt'".into(),
-            Self::UnknownKind { .. } => "a corpus is .txt or .jsonl, plain or compressed as .gz or .zst".into(),
+            Self::UnknownKind { .. } => {
+                "a corpus is .txt, .jsonl or .parquet, plain or compressed as .gz or .zst".into()
+            }
+            Self::UnknownPacking { .. } => "unpack it, or compress it as .gz or .zst".into(),
+            Self::Damaged { .. } => "the file may be cut short; fetch it again".into(),
+            Self::NoColumn { known, .. } => format!("name the column with --field; there are: {known}"),
+            Self::NotUtf8Row { .. } => "write the column as UTF-8, or go on with --lossy".into(),
             Self::Io { .. } => "check that the file is whole and may be read".into(),
             Self::NotUtf8 { .. } => "convert the file to UTF-8, or go on with --lossy (bad bytes become U+FFFD)".into(),
             Self::NotJson { .. } => "a .jsonl file holds one JSON object a line; name plain text .txt".into(),

@@ -10,6 +10,8 @@ pub(super) enum Format {
     Lines,
     /// A JSON object a line.
     Jsonl,
+    /// A column of a Parquet file.
+    Table,
 }
 
 /// How a file is compressed.
@@ -42,6 +44,7 @@ impl TextFile {
         let format = match stem.rsplit_once('.')?.1 {
             "txt" | "text" => Format::Lines,
             "jsonl" | "ndjson" => Format::Jsonl,
+            "parquet" => Format::Table,
             _ => return None,
         };
         Some(Self { path: path.to_owned(), format, packing })
@@ -55,7 +58,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<TextFile>, CorpusError> {
         if path.is_dir() {
             folder(path, &mut found)?;
         } else if path.exists() {
-            found.push(TextFile::from_name(path).ok_or_else(|| CorpusError::UnknownKind { path: path.clone() })?);
+            found.push(TextFile::from_name(path).ok_or_else(|| unknown(path))?);
         } else {
             pattern(path, &mut found)?;
         }
@@ -67,6 +70,18 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<TextFile>, CorpusError> {
         return Err(CorpusError::Empty { what: if what.is_empty() { "an empty list of files".into() } else { what } });
     }
     Ok(found)
+}
+
+/// Why a file is not read.
+fn unknown(path: &Path) -> CorpusError {
+    let suffix = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
+    let path = path.to_owned();
+    match suffix.as_str() {
+        "bz2" | "xz" | "lz4" | "lzma" | "br" | "7z" | "zip" | "rar" | "z" | "sz" | "tar" | "tgz" => {
+            CorpusError::UnknownPacking { path, suffix }
+        }
+        _ => CorpusError::UnknownKind { path },
+    }
 }
 
 /// The names of the files, for a message.
@@ -103,7 +118,7 @@ fn pattern(path: &Path, found: &mut Vec<TextFile>) -> Result<(), CorpusError> {
         if entry.is_dir() {
             folder(&entry, found)?;
         } else {
-            found.push(TextFile::from_name(&entry).ok_or(CorpusError::UnknownKind { path: entry })?);
+            found.push(TextFile::from_name(&entry).ok_or_else(|| unknown(&entry))?);
         }
     }
     if found.len() == before { Err(missing()) } else { Ok(()) }

@@ -5,14 +5,16 @@
 //! | --- | --- |
 //! | `.txt` | a line that is not blank |
 //! | `.jsonl` | the text field of a line's object |
+//! | `.parquet` | a row of the text column |
 //!
-//! Each may be compressed (`.gz`, `.zst`). A folder stands for the corpus files in and below it, a pattern
+//! A document longer than four megabytes is cut at white space into several, so that memory stays bounded. Each may be compressed (`.gz`, `.zst`). A folder stands for the corpus files in and below it, a pattern
 //! (`*`, `?`, `[..]`) for the files it matches, in order of name.
 
 mod block;
 mod error;
 mod files;
 mod jsonl;
+mod table;
 
 pub use block::{Block, Blocks};
 pub use error::CorpusError;
@@ -23,9 +25,9 @@ use std::io::Read;
 use std::path::PathBuf;
 
 /// How a corpus is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CorpusOptions {
-    /// The field of a `.jsonl` object that holds the text. Default `text`.
+    /// The field of a `.jsonl` object, or the column of a `.parquet` file, that holds the text. Default `text`.
     pub field: String,
     /// Whether bytes that are not UTF-8 become U+FFFD instead of an error. Default false.
     pub lossy: bool,

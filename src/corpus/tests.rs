@@ -72,7 +72,9 @@ fn a_corpus_without_text_is_an_error_whether_empty_or_blank() {
 fn a_missing_file_and_an_unknown_kind_are_told_apart() {
     let open = |p: &Path| Corpus::open(&[p.to_owned()], &CorpusOptions::default()).unwrap_err();
     assert!(matches!(open(Path::new("no/such.txt")), CorpusError::NotFound { .. }));
-    assert!(matches!(corpus_of("a.bz2", b"x").1, Err(CorpusError::UnknownKind { .. })));
+    assert!(matches!(corpus_of("a.pdf", b"x").1, Err(CorpusError::UnknownKind { .. })));
+    let packed = corpus_of("a.txt.bz2", b"x").1.unwrap_err();
+    assert!(packed.to_string().ends_with("a.txt.bz2 is compressed as .bz2, which is not read"), "{packed}");
     assert!(matches!(documents("a.txt.gz", b"not gzip"), Err(CorpusError::Io { .. })));
 }
 
@@ -113,4 +115,76 @@ fn the_hash_of_a_corpus_is_that_of_its_files_in_order() {
     // Reference: printf abc | sha256sum
     let (_folder, corpus) = corpus_of("a.txt", b"abc");
     assert_eq!(corpus.unwrap().sha256().unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+/// A Parquet file with a column of text that may be null, in row groups of three.
+fn parquet(rows: &[Option<&[u8]>]) -> Vec<u8> {
+    use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = "message m { required int32 id; optional binary text; }";
+    let schema = parquet::schema::parser::parse_message_type(schema).unwrap();
+    let mut out = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut out, schema.into(), Default::default()).unwrap();
+    for rows in rows.chunks(3) {
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let ids: Vec<i32> = (0..rows.len() as i32).collect();
+        column.typed::<Int32Type>().write_batch(&ids, None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let levels: Vec<i16> = rows.iter().map(|r| i16::from(r.is_some())).collect();
+        let values: Vec<ByteArray> = rows.iter().flatten().map(|r| ByteArray::from(r.to_vec())).collect();
+        column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+    out
+}
+
+#[test]
+fn a_parquet_file_gives_the_rows_of_its_text_column() {
+    let rows: Vec<Option<&[u8]>> =
+        vec![Some("bir iki".as_bytes()), None, Some(b"  "), Some("\u{fc}\u{e7}".as_bytes()), Some(b"a\nb")];
+    let file = parquet(&rows);
+    let expected = ["bir iki", "üç", "a\nb"];
+    assert_eq!(documents("a.parquet", &file).unwrap(), expected);
+    assert_eq!(documents("a.parquet.gz", &gzip(&file)).unwrap(), expected);
+    assert_eq!(documents("a.parquet.zst", &zstd::encode_all(file.as_slice(), 1).unwrap()).unwrap(), expected);
+    let (_folder, corpus) = corpus_of("a.parquet", &file);
+    let corpus = corpus.unwrap();
+    assert_eq!(corpus.blocks().last().unwrap().unwrap().read(), corpus.bytes_on_disk());
+}
+
+#[test]
+fn a_parquet_file_without_the_column_or_cut_short_or_not_utf8_says_so() {
+    let file = parquet(&[Some(b"good"), None, Some(b"b\xffd")]);
+    let error = documents("a.parquet", &file).unwrap_err();
+    assert!(matches!(error, CorpusError::NotUtf8Row { row: 3, .. }), "{error}");
+    let (folder, _) = corpus_of("a.parquet", &file);
+    let open = |options: &CorpusOptions| Corpus::open(&[folder.path().to_owned()], options).unwrap().collect(None);
+    let lossy = CorpusOptions { lossy: true, ..CorpusOptions::default() };
+    assert_eq!(open(&lossy).unwrap(), ["good", "b\u{fffd}d"]);
+    let error = open(&CorpusOptions { field: "content".into(), ..CorpusOptions::default() }).unwrap_err();
+    assert!(matches!(error, CorpusError::NoColumn { .. }), "{error}");
+    assert_eq!(error.hint().unwrap(), "name the column with --field; there are: id, text");
+    assert!(matches!(documents("a.parquet", &file[..file.len() / 2]), Err(CorpusError::Damaged { .. })));
+    assert!(matches!(documents("a.parquet", b"PAR1PAR1"), Err(CorpusError::Damaged { .. })));
+    for at in 0..file.len() {
+        // Whatever is turned over, the answer is documents or an error.
+        let mut bent = file.clone();
+        bent[at] ^= 0x55;
+        let _ = documents("a.parquet", &bent);
+    }
+}
+
+#[test]
+fn a_document_of_many_megabytes_is_cut_at_white_space_and_nothing_is_lost() {
+    let line = "uzun satır ".repeat(1 << 20);
+    let (_folder, corpus) = corpus_of("a.txt", line.as_bytes());
+    let parts = corpus.unwrap().collect(None).unwrap();
+    assert!(parts.len() >= 3 && parts.iter().all(|p| p.len() <= 4 << 20));
+    assert_eq!(parts.concat(), line);
+    let unbroken = "ş".repeat(5 << 20);
+    assert_eq!(documents("a.txt", unbroken.as_bytes()).unwrap().concat(), unbroken);
 }

@@ -4,10 +4,11 @@
 use super::case::{Case, Inputs, plain};
 use super::error::DecideError;
 use super::flip::flips;
-use super::rules::{Row, RuleBook};
+use super::rules::{Band, Cell, Domain, Feature, Row, RuleBook, Value};
 use super::weigh::{Choice, Origin, Weighed, choose};
 use crate::domain::decision::{Action, Alternative, Decision, MatchedRow, NearRow, ScorerNote};
 use crate::domain::metric::{EquivalentLoss, Share};
+use crate::domain::scorer::learnable;
 use crate::domain::strategy::Strategy;
 
 /// Decides a case by the rules and, where its evidence is strong enough, the learned scorer. Pure: the same rules and
@@ -86,33 +87,63 @@ fn vetoes(option: &Weighed) -> Vec<MatchedRow> {
     option.vetoes.iter().map(|row| say("vetoes", row, format!("veto {}", option.strategy))).collect()
 }
 
-/// Rows of the matrix that missed by one cell, and vetoes that nearly hit what was picked: only where the cell that
-/// missed asks about something known and ordered (a veto on another strategy is not near).
+/// A row is near if the input it missed by would have to move by no more than this share of its range.
+const NEAR: f64 = 0.10;
+/// The nearest rows that are told.
+const TOLD: usize = 3;
+
+/// Rows of the matrix and of the vetoes that missed by one cell and by little, the nearest first. A band counts by the score
+/// behind it; what has no distance (a veto on another strategy) is not near.
 fn near(rules: &RuleBook, inputs: &Inputs, case: &Case, choice: &Choice) -> Vec<NearRow> {
     let cost = case.costs.and_then(|c| c.get(&choice.pick));
     let weighed = inputs.of_strategy(rules, choice.pick, true, cost);
-    let mut rows = Vec::new();
+    let mut rows: Vec<(f64, NearRow)> = Vec::new();
     for (name, facts) in [("decision", &inputs.facts), ("vetoes", &weighed)] {
         let Some(table) = rules.table(name) else { continue };
         for (row, missed) in table.near(facts) {
             let (Some(column), Some(cell)) = (table.columns.get(missed), row.cells.get(missed)) else { continue };
             let (value, feature) = column.sees(facts);
-            if *value == super::rules::Value::Null || (name == "vetoes" && value.as_number().is_none()) {
-                continue;
-            }
-            let input =
-                feature.and_then(|i| rules.features().get(i)).map_or_else(|| column.name.clone(), |f| f.name.clone());
-            rows.push(NearRow {
+            let Some(feature) = feature.and_then(|i| rules.features().get(i)) else { continue };
+            let Some(distance) = distance(rules, inputs, feature, value, cell).filter(|d| *d <= NEAR) else { continue };
+            let near = NearRow {
                 table: name.into(),
                 row: row.name.clone(),
                 output: row.output.to_string(),
-                input,
+                input: feature.name.clone(),
                 value: plain(value),
                 cell: cell.source.clone(),
-            });
+            };
+            rows.push((distance, near));
         }
     }
-    rows
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    rows.into_iter().map(|(_, row)| row).take(TOLD).collect()
+}
+
+/// How far a value is from passing a cell, as a share of its feature's range (of the value itself where that is endless);
+/// a band counts by the similarity behind it. `None` where there is no distance.
+fn distance(rules: &RuleBook, inputs: &Inputs, feature: &Feature, value: &Value, cell: &Cell) -> Option<f64> {
+    if let Some(x) = value.as_number() {
+        let Domain::Number { range, integer } = &feature.domain else { return None };
+        let width = range.high.at - range.low.at;
+        let size = if width.is_finite() { width } else { x.abs().max(1e-9) };
+        // A whole number is a whole step away at least.
+        let step = if *integer { 1.0 } else { 0.0 };
+        return cell.boundaries().map(|edge| (edge - x).abs().max(step) / size).reduce(f64::min);
+    }
+    if feature.name != "similarity_band" {
+        return None;
+    }
+    let (basis, score) = (inputs.get(rules, "similarity_basis"), inputs.get(rules, "similarity").as_number()?);
+    let Value::Text(basis) = basis else { return None };
+    let Band { medium, high, .. } = rules.features().thresholds(basis)?;
+    let away = |band: &str| match band {
+        "low" => score - medium,
+        "medium" => (medium - score).max(score - high),
+        _ => high - score,
+    };
+    let asked = ["low", "medium", "high"].into_iter().filter(|band| cell.matches(&Value::text(band)));
+    asked.map(|band| away(band).max(0.0)).reduce(f64::min)
 }
 
 /// All strategies, the chosen one first, then those that may be taken by utility, then the vetoed ones.
@@ -128,9 +159,10 @@ fn alternatives(rules: &RuleBook, case: &Case, choice: &Choice) -> Vec<Alternati
         Alternative {
             strategy: o.strategy,
             prior: o.prior,
+            spread: Some(o.spread),
             learned: o.learned,
             utility,
-            interval: half_width.filter(|_| o.strategy != Strategy::Keep).map(|h| (utility - h, utility + h)),
+            interval: half_width.filter(|_| learnable(o.strategy)).map(|h| (utility - h, utility + h)),
             cost: o.cost,
             level: loss.map(|l| rules.level(l)),
             vetoes: vetoes(o),

@@ -3,6 +3,7 @@
 
 mod alike;
 mod case;
+pub mod course;
 pub mod curve;
 mod error;
 mod explain;
@@ -17,7 +18,7 @@ pub use alike::{Entry, Past};
 pub use case::Case;
 pub use error::DecideError;
 pub use explain::decide;
-pub use replay::{Replayed, replay};
+pub use replay::{PastDecision, Replayed, replay};
 pub use review::{ReviewPlan, ReviewState, RuleReviewer};
 pub use rules::RuleBook;
 

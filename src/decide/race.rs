@@ -1,7 +1,9 @@
 //! The race of a safe branch (original tokenizer) and a candidate branch: who wins at the end, and whether one may be
 //! given up on the way. Training the branches is not known here.
 
-use super::rules::Race;
+use super::course::forecast;
+use super::rules::{Curve, Race, Review};
+use crate::domain::directive::{self, Referee};
 use crate::domain::metric::EquivalentLoss;
 use crate::domain::outcome::Side;
 use serde::{Deserialize, Serialize};
@@ -160,6 +162,60 @@ pub fn look(rules: &Race, standing: &Standing) -> Look {
             p: Some(p),
             because: format!("{loser} is behind (p = {p:.4}) and wins in the end with a chance of only {chance:.2}"),
         },
+    }
+}
+
+/// Looks at a race by the rules.
+#[derive(Debug, Clone)]
+pub struct RuleReferee {
+    race: Race,
+    curve: Curve,
+    seed: u64,
+}
+
+impl RuleReferee {
+    /// By these rules; `seed` is that of the extrapolation's bootstrap.
+    pub fn new(rules: &Review, seed: u64) -> Self {
+        Self { race: rules.race.clone(), curve: rules.curve.clone(), seed }
+    }
+
+    /// The chance that the branch now behind wins in the end, as the winner's rule will see it.
+    fn chance_of_loser(&self, standing: &directive::Standing) -> Option<f64> {
+        let at_end = |p: &directive::Pace| forecast(&self.curve, &p.course, p.held_out, p.end, self.seed);
+        let (safe, candidate) = (at_end(&standing.safe)?, at_end(&standing.candidate)?);
+        let limit = |safe: f64| self.race.tolerance * safe;
+        let candidate_behind = standing.candidate.held_out > limit(standing.safe.held_out);
+        // Every sample of the one against every sample of the other: the two curves err apart from each other.
+        let wins: usize = safe.samples.iter().map(|s| candidate.samples.partition_point(|c| *c <= limit(*s))).sum();
+        let all = (safe.samples.len() * candidate.samples.len()).max(1);
+        let chance = wins as f64 / all as f64;
+        Some(if candidate_behind { chance } else { 1.0 - chance })
+    }
+}
+
+impl Referee for RuleReferee {
+    fn looks(&self) -> Vec<f64> {
+        self.race.looks.clone()
+    }
+
+    fn look(&mut self, standing: &directive::Standing) -> directive::Verdict {
+        let said = look(
+            &self.race,
+            &Standing {
+                share: standing.share,
+                looks_taken: standing.looks_taken,
+                safe: &standing.safe.documents,
+                candidate: &standing.candidate.documents,
+                warmed_up: standing.warmed_up,
+                chance_of_loser: self.chance_of_loser(standing),
+            },
+        );
+        let give_up = match said.give_up {
+            Some(Runner::Safe) => Some(Side::Source),
+            Some(Runner::Candidate) => Some(Side::Candidate),
+            Some(Runner::Emergency) | None => None,
+        };
+        directive::Verdict { give_up, because: said.because }
     }
 }
 
@@ -372,6 +428,29 @@ mod tests {
             let look = look(&rules(), &standing);
             assert_eq!(look.give_up, expected, "{comment}: {}", look.because);
         }
+    }
+
+    #[test]
+    fn the_referee_gives_up_a_branch_that_is_behind_for_good_and_spares_one_that_is_catching_up() {
+        let course = |limit: f64, amplitude: f64| -> Vec<(f64, f64)> {
+            let at = |i: i32| limit + amplitude * f64::from(i).powf(-0.5) + f64::from(i % 3 - 1) / 200.0;
+            (1..=100).map(|i| (f64::from(i) * 10.0, at(i))).collect()
+        };
+        let pace = |limit: f64, amplitude: f64| {
+            let held_out = limit + amplitude * 0.1;
+            let documents = (0..12).map(|d| held_out + f64::from(d) / 100.0).collect();
+            directive::Pace { documents, held_out, course: course(limit, amplitude), end: 4000.0 }
+        };
+        let mut referee = RuleReferee::new(RuleBook::embedded().unwrap().review(), 1);
+        let mut given_up = |candidate: directive::Pace| {
+            let standing =
+                directive::Standing { share: 0.25, looks_taken: 1, warmed_up: true, safe: pace(1.0, 2.0), candidate };
+            referee.look(&standing).give_up
+        };
+        // Safe: 1.2 now, 1.1 at the end; the candidate may have 1.32 then.
+        assert_eq!(given_up(pace(2.0, 2.0)), Some(Side::Candidate), "2.2 now, 2.1 at the end");
+        assert_eq!(given_up(pace(0.4, 12.0)), None, "1.6 now, 1.0 at the end");
+        assert_eq!(given_up(pace(0.5, 1.0)), Some(Side::Source), "0.6 now, 0.55 at the end");
     }
 
     #[test]

@@ -5,8 +5,11 @@
 //! gradient explodes. Too many skips, or a smoothed loss that leaves its best, are an incident. The first incident
 //! rewinds and lowers the learning rate, the next switches strategy, the last falls back (spec section 6).
 
+use super::course::forecast;
+use super::race::switch_pays;
 use super::rules::{Review, RuleBook};
 use crate::domain::directive::{Directive, Measurement, Reviewer};
+use crate::domain::outcome::CurvePoint;
 use crate::domain::strategy::Strategy;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -20,6 +23,11 @@ pub struct ReviewPlan {
     pub watched: bool,
     /// Seconds of wall time after which to stop; `None` for no limit.
     pub budget: Option<f64>,
+    /// Bits per byte that can be had without this branch. At every evaluation the branch is given up if its curve will
+    /// hardly get there, and going elsewhere pays.
+    pub incumbent: Option<f64>,
+    /// Seed of the extrapolation's bootstrap.
+    pub seed: u64,
 }
 
 /// What survives a restart.
@@ -43,6 +51,10 @@ pub struct RuleReviewer {
     skipped: VecDeque<u64>,
     /// A directive that goes with the one before: a rewind is followed by a lower learning rate.
     next: Option<Directive>,
+    /// Bytes seen and training bits per byte of every step.
+    course: Vec<(f64, f64)>,
+    /// The last step.
+    last: Option<Measurement>,
 }
 
 impl RuleReviewer {
@@ -63,7 +75,30 @@ impl RuleReviewer {
             trend: Trend::default(),
             skipped: VecDeque::new(),
             next: None,
+            course: Vec::new(),
+            last: None,
         }
+    }
+
+    /// Why the branch will not get to what can be had without it, if so.
+    fn hopeless(&self, held_out: f64) -> Option<String> {
+        let (incumbent, m) = (self.plan.incumbent?, self.last.as_ref()?);
+        let end = m.bytes_seen as f64 * m.steps_planned as f64 / m.step.max(1) as f64;
+        let forecast = forecast(&self.rules.curve, &self.course, held_out, end, self.plan.seed)?;
+        let expected = forecast.expected();
+        // What was spent on this branch is the price of the next one: it has so much less to learn from.
+        let spent = m.step as f64 / m.steps_planned.max(1) as f64;
+        if spent < self.rules.curve.judge_from {
+            return None;
+        }
+        let pays = switch_pays(expected - incumbent, forecast.noise, spent * self.rules.curve.switch_cost);
+        let chance = forecast.chance_below(incumbent);
+        (forecast.hopeless(&self.rules.curve, incumbent) && pays).then(|| {
+            format!(
+                "hopeless: {held_out:.4} bits per byte now, {expected:.4} expected at the end, where {incumbent:.4} can \
+                 be had without it (chance {chance:.2})"
+            )
+        })
     }
 
     /// What must survive a restart.
@@ -154,7 +189,30 @@ impl RuleReviewer {
 }
 
 impl Reviewer for RuleReviewer {
+    fn evaluated(&mut self, at: &CurvePoint, _: &[(f64, u64)]) -> f64 {
+        let under_way = self.last.is_some_and(|m| at.step > 0 && at.step < m.steps_planned);
+        if under_way
+            && self.next.is_none()
+            && let Some(held_out) = at.eval_bits_per_byte
+            && let Some(because) = self.hopeless(held_out)
+        {
+            let to = self.plan.switch_to.filter(|_| self.state.switches < self.rules.incident.most_switches);
+            self.next = Some(match to {
+                Some(to) => {
+                    self.state.switches += 1;
+                    Directive::Switch { to, because }
+                }
+                None => Directive::FallBack { because },
+            });
+        }
+        0.0
+    }
+
     fn review(&mut self, m: &Measurement) -> Directive {
+        if m.bits_per_byte.is_finite() {
+            self.course.push((m.bytes_seen as f64, m.bits_per_byte));
+        }
+        self.last = Some(*m);
         if let Some(directive) = self.next.take() {
             return directive;
         }

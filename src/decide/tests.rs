@@ -297,13 +297,61 @@ fn strong_evidence_moves_the_choice_and_weak_evidence_does_not() {
 }
 
 #[test]
+fn what_past_runs_teach_of_candidates_says_nothing_of_emergency() {
+    let p = profile(0.2, Some(0.6), 0.75);
+    let mut s = scorer(Strategy::Direct, 0.5, 40, 0.05);
+    s.offset = 1.0;
+    let d = decide_one(&p, &resources(2, None, Priority::Balanced), &all(), Some(&s));
+    for a in &d.alternatives {
+        let stays = matches!(a.strategy, Strategy::Keep | Strategy::Emergency);
+        assert_eq!(a.learned == 0.0, stays, "{} {}", a.strategy, a.learned);
+    }
+}
+
+/// By hand: the rules' chance of sequential is Phi(0.05 / 0.06) = 0.798, counted as 10 cases; three cases say at most 4/5.
+#[test]
+fn twelve_outcomes_of_three_cases_make_nobody_sure() {
+    let p = profile(0.2, Some(0.6), 0.75);
+    let mut s = scorer(Strategy::Direct, 0.0, 12, 0.3);
+    (s.offset, s.groups) = (1.5, 3);
+    let d = decide_one(&p, &resources(1, None, Priority::Balanced), &all(), Some(&s));
+    assert_eq!(d.strategy, Strategy::Sequential);
+    assert!((d.confidence.get() - 0.798).abs() < 0.002, "{}", d.confidence.get());
+}
+
+#[test]
+fn of_rows_that_missed_only_the_nearest_are_told() {
+    let r = resources(1, None, Priority::Balanced);
+    let d = decide_one(&profile(0.2134, Some(0.5506), 0.7515), &r, &all(), None);
+    let near: Vec<&str> = d.near_rows.iter().map(|r| r.row.as_str()).collect();
+    assert_eq!(near, ["half-low", "third-better", "half-high"], "0.03, 0.05 and 0.08 away");
+    let d = decide_one(&profile(0.2, Some(0.16), 0.2), &r, &all(), None);
+    assert!(d.near_rows.is_empty(), "{:?}", d.near_rows);
+}
+
+#[test]
+fn a_candidate_that_lengthens_the_text_is_not_moved_to_however_well_it_is_covered() {
+    let mut p = profile(0.99, Some(0.99), 0.99);
+    p.token_ratio = TokenRatio::new(1.46).ok();
+    let r = resources(2, None, Priority::Balanced);
+    let d = decide_one(&p, &r, &all(), None);
+    assert_eq!(d.strategy, Strategy::Extend);
+    for a in d.alternatives.iter().filter(|a| matches!(a.strategy, Strategy::Direct | Strategy::Parallel)) {
+        assert!(a.vetoes.iter().any(|v| v.row == "candidate-lengthens-text"), "{}", a.strategy);
+    }
+    let d = decide_one(&p, &r, &[Strategy::Keep, Strategy::Direct, Strategy::Sequential], None);
+    assert_eq!(d.strategy, Strategy::Keep);
+}
+
+#[test]
 fn intervals_appear_with_nine_residuals_and_never_for_the_yardstick() {
     let p = profile(0.2, Some(0.6), 0.75);
     let r = resources(2, None, Priority::Balanced);
     for (evidence, there) in [(8, false), (9, true)] {
         let d = decide_one(&p, &r, &all(), Some(&scorer(Strategy::Direct, 0.1, evidence, 0.05)));
         for a in &d.alternatives {
-            assert_eq!(a.interval.is_some(), there && a.strategy != Strategy::Keep, "{} at {evidence}", a.strategy);
+            let learnt = !matches!(a.strategy, Strategy::Keep | Strategy::Emergency);
+            assert_eq!(a.interval.is_some(), there && learnt, "{} at {evidence}", a.strategy);
         }
     }
 }
@@ -362,6 +410,7 @@ fn run(id: usize, profile: Profile, bits_per_byte: Option<f64>) -> crate::domain
         branches: Vec::new(),
         incidents: Vec::new(),
         seconds: 1.0,
+        energy_joules: None,
     });
     crate::domain::run::Run {
         id: format!("run-{id}"),
@@ -434,14 +483,15 @@ fn a_poisoned_scorer_cannot_make_the_decision_wrong() {
 #[test]
 fn replay_under_the_same_rules_flips_nothing_and_under_others_says_what_flips() {
     let runs = [run(1, profile(0.2, Some(0.8), 0.9), Some(1.0)), run(2, profile(0.2, Some(0.2), 0.9), Some(1.0))];
-    let same = replay(&RuleBook::embedded().unwrap(), &runs, None);
+    let same = replay(&RuleBook::embedded().unwrap(), &runs.each_ref().map(PastDecision::from), None);
     assert!(same.iter().all(|r| !r.flips), "{same:?}");
     let mut sources = rules::read(None).unwrap();
     let matrix = sources.iter_mut().find(|s| s.name == "decision.toml").unwrap();
     matrix.text = matrix.text.replacen("then = \"direct\"", "then = \"keep\"", 1);
     let (book, found) = RuleBook::check(sources);
     assert!(!found.has_errors(), "{found}");
-    let flips: Vec<(String, bool)> = replay(&book, &runs, None).into_iter().map(|r| (r.run, r.flips)).collect();
+    let flips: Vec<(String, bool)> =
+        replay(&book, &runs.each_ref().map(PastDecision::from), None).into_iter().map(|r| (r.run, r.flips)).collect();
     assert_eq!(flips, [("run-1".to_string(), true), ("run-2".to_string(), false)]);
 }
 

@@ -3,11 +3,11 @@
 //!
 //! Utility of a strategy a: u_a = m_a + r_a, bits per byte saved against `keep`; m_a from `expectations.toml`, r_a
 //! from the scorer. `keep` is the yardstick: u = 0 by definition. Spread of an outcome: the rules' spread s_a, pooled
-//! with the scorer's n out-of-fold residuals e: sigma_a^2 = (w s_a^2 + sum e^2) / (w + n), w = `spread_weight`.
+//! with the scorer's out-of-fold residuals e over g cases: sigma_a^2 = (w s_a^2 + g mean e^2) / (w + g), w =
+//! `spread_weight`.
 //!
-//! Confidence: for a strategy that leaves `keep`, the normal probability that it ends no worse than `keep`,
-//! Phi(u_a / sigma_a); for `keep` (and `emergency`) the probability that not even the most dangerous feasible rival
-//! would have ended better, min_b Phi((u_a - u_b) / sqrt(sigma_a^2 + sigma_b^2)).
+//! Confidence: [`sureness`], which pools the rules' chance of the choice (m and s, counted as w cases) with that of the g
+//! cases past runs had (u and mean e^2, widened by 1 / N_a since the expectation is uncertain too).
 //!
 //! The scorer moves the rules' choice a to the best b only if the scorer itself favours b over a, and u_b - u_a exceeds
 //! `standard_errors` x sqrt(sigma_a^2 / N_a + sigma_b^2 / N_b), N the training rows in the leaf that spoke: what
@@ -18,10 +18,10 @@ use super::error::DecideError;
 use super::rules::{Output, Row, RuleBook, Table, Value};
 use crate::domain::decision::Action;
 use crate::domain::resources::Cost;
-use crate::domain::scorer::Scorer;
+use crate::domain::scorer::{Scorer, learnable};
 use crate::domain::strategy::Strategy;
+use crate::domain::sureness::{Stake, chance, pooled_variance, sureness};
 use crate::domain::tree::PathStep;
-use statrs::function::erf::erfc;
 use strum::IntoEnumIterator;
 
 /// A strategy with everything that speaks for and against it.
@@ -31,10 +31,10 @@ pub(super) struct Weighed<'a> {
     pub cost: Option<Cost>,
     /// By the rules, bits per byte.
     pub prior: f64,
+    /// Standard deviation around it, by the rules.
+    pub spread: f64,
     /// By the scorer.
     pub learned: f64,
-    /// Pooled standard deviation of its outcome.
-    pub sigma: f64,
     /// Squared standard error of its expectation.
     pub error: f64,
     pub path: Vec<PathStep>,
@@ -130,7 +130,8 @@ pub(super) fn choose<'a>(
         (pick, origin) = (b.strategy, Origin::Scorer);
     }
 
-    let confidence = confidence(pick, &options);
+    let learnt = scorer.filter(|s| evidence && s.lambda.is_some());
+    let confidence = confidence(pick, &options, rules.weighing().spread_weight, learnt);
     let mut facts = inputs.clone();
     facts.set(rules, "confidence", Value::number(Some(confidence)));
     let sureness = the_row(rules, "confidence", &facts.facts)?;
@@ -164,8 +165,8 @@ fn weigh<'a>(
 ) -> Vec<Weighed<'a>> {
     let situation = inputs.situation(rules);
     let weight = rules.weighing().spread_weight;
-    let squares: f64 = scorer.map_or(0.0, |s| s.residuals.iter().filter(|e| e.is_finite()).map(|e| e * e).sum());
-    let residuals = scorer.map_or(0, |s| s.residuals.iter().filter(|e| e.is_finite()).count()) as f64;
+    let mean_square = scorer.map_or(0.0, mean_square);
+    let cases = scorer.map_or(0, |s| s.groups) as f64;
     let evidence = scorer.map_or(0, |s| s.evidence);
     let weigh_one = |strategy: Strategy| {
         let cost = case.costs.and_then(|c| c.get(&strategy)).copied();
@@ -176,14 +177,16 @@ fn weigh<'a>(
             _ => None,
         };
         let (prior, spread) = saving.map_or((0.0, 0.0), |s| (s.saved, s.spread));
-        if strategy == Strategy::Keep {
-            return Weighed { strategy, cost, prior, learned: 0.0, sigma: 0.0, error: 0.0, path: Vec::new(), vetoes };
+        if !learnable(strategy) {
+            return Weighed { strategy, cost, prior, spread, learned: 0.0, error: 0.0, path: Vec::new(), vetoes };
         }
         let (learned, path) = scorer.map_or((0.0, Vec::new()), |s| s.residual(&situation, strategy));
         let learned = if learned.is_finite() { learned } else { 0.0 };
-        let sigma = ((weight * spread * spread + squares) / (weight + residuals)).sqrt();
+        let variance = pooled_variance(spread, weight, mean_square, cases);
         let rows = path.last().map_or(evidence, |step| step.count).max(1) as f64;
-        Weighed { strategy, cost, prior, learned, sigma, error: sigma * sigma / rows, path, vetoes }
+        // Without a scorer the rules' spread is all there is to know.
+        let error = if scorer.is_some() { variance / rows } else { 0.0 };
+        Weighed { strategy, cost, prior, spread, learned, error, path, vetoes }
     };
     Strategy::iter().map(weigh_one).collect()
 }
@@ -193,30 +196,26 @@ fn safety(rules: &RuleBook, option: &Weighed) -> usize {
     rules.weighing().safest.iter().position(|s| *s == option.strategy).unwrap_or(usize::MAX)
 }
 
-fn confidence(pick: Strategy, options: &[Weighed]) -> f64 {
-    let Some(chosen) = options.iter().find(|o| o.strategy == pick) else { return 0.0 };
-    match pick {
-        Strategy::Keep | Strategy::Emergency => {
-            let rivals = options.iter().filter(|o| o.contends() && o.strategy != pick);
-            let beats = |b: &Weighed| normal(chosen.utility() - b.utility(), chosen.sigma.hypot(b.sigma));
-            rivals.map(beats).fold(1.0, f64::min)
-        }
-        Strategy::Direct
-        | Strategy::Sequential
-        | Strategy::Parallel
-        | Strategy::Structural
-        | Strategy::Extend
-        | Strategy::Adaptive => normal(chosen.utility(), chosen.sigma),
-    }
+/// Mean square of what was predicted wrongly for cases that were not seen; what is not finite says nothing.
+fn mean_square(scorer: &Scorer) -> f64 {
+    let finite = || scorer.residuals.iter().filter(|e| e.is_finite());
+    finite().map(|e| e * e).sum::<f64>() / finite().count().max(1) as f64
 }
 
-/// Phi(x / sigma), the probability that a normal quantity with mean x and deviation sigma is above 0.
-fn normal(x: f64, sigma: f64) -> f64 {
-    if sigma > 0.0 {
-        (0.5 * erfc(-x / (sigma * std::f64::consts::SQRT_2))).clamp(0.0, 1.0)
-    } else {
-        (1.0 + x.partial_cmp(&0.0).map_or(0.0, |o| f64::from(o as i8))) / 2.0
-    }
+fn confidence(pick: Strategy, options: &[Weighed], weight: f64, scorer: Option<&Scorer>) -> f64 {
+    let Some(chosen) = options.iter().find(|o| o.strategy == pick) else { return 0.0 };
+    let rivals = || options.iter().filter(|o| o.contends() && o.strategy != pick);
+    let stays = |o: &Weighed| matches!(o.strategy, Strategy::Keep | Strategy::Emergency);
+    let expected = |o: &Weighed| Stake { stays: stays(o), utility: o.prior, variance: o.spread * o.spread };
+    let by_rules = chance(expected(chosen), rivals().map(expected));
+    let Some(scorer) = scorer else { return by_rules };
+    let square = mean_square(scorer);
+    let learnt = |o: &Weighed| {
+        let rows = o.path.last().map_or(scorer.evidence, |step| step.count).max(1) as f64;
+        let variance = if stays(o) { expected(o).variance } else { square * (1.0 + 1.0 / rows) };
+        Stake { stays: stays(o), utility: o.utility(), variance }
+    };
+    sureness(by_rules, weight, chance(learnt(chosen), rivals().map(learnt)), scorer.groups as f64)
 }
 
 /// The one row of a table that answers.

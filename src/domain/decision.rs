@@ -3,6 +3,7 @@
 
 use super::metric::Share;
 use super::outcome::Level;
+use super::profile::Profile;
 use super::resources::{Cost, Resources};
 use super::strategy::Strategy;
 use super::tree::PathStep;
@@ -91,6 +92,9 @@ pub struct Alternative {
     pub strategy: Strategy,
     /// Utility by the rules: bits per byte expected to be saved against `keep` (positive: better).
     pub prior: f64,
+    /// Standard deviation of the outcome around `prior`, by the rules; `None` in decisions of before it was kept.
+    #[serde(default)]
+    pub spread: Option<f64>,
     /// What the learned scorer adds; 0 without one.
     pub learned: f64,
     /// prior + learned.
@@ -148,4 +152,30 @@ pub struct ScorerNote {
     pub changed_the_decision: bool,
     /// In a sentence: what it did, or why the rules decided alone.
     pub note: String,
+}
+
+/// A decision as it was logged: with all that is needed to make it again under other rules or another scorer. What became
+/// of it is found through the run it led to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LoggedDecision {
+    /// Unique: time and eight hex digits.
+    pub id: String,
+    /// When (UTC, RFC 3339).
+    pub at: String,
+    /// hibrit's version.
+    pub version: String,
+    /// The run it led to; `None` where advice was all that was asked for. What became of it stands there.
+    pub run: Option<String>,
+    /// The evidence.
+    pub profile: Profile,
+    /// UTF-8 bytes of training text, where they were known.
+    pub train_bytes: Option<u64>,
+    /// Probability with which what was taken would be taken again: 1 for a decision without exploration. Off-policy
+    /// estimates divide by it.
+    pub propensity: Share,
+    /// What was taken, where it was something else than decided: a person insisted, or chance explored.
+    #[serde(default)]
+    pub taken: Option<Strategy>,
+    /// Inputs, rows, scores, versions of rules and scorer.
+    pub decision: Decision,
 }

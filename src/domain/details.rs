@@ -20,7 +20,7 @@ pub struct Details {
     pub unused: Option<Pair<u64>>,
     /// How numbers are split.
     pub digits: Option<Pair<DigitPolicy>>,
-    /// Tokens for the corpus over tokens for a parallel text in another language, where one was given.
+    /// Tokens for a text over tokens for its translation, where a pair of parallel texts was given.
     pub parity: Option<Pair<f64>>,
     /// What the move is worth.
     pub worth: Option<Worth>,
@@ -54,6 +54,13 @@ pub struct Worth {
     pub embedding_bytes: Option<Pair<u64>>,
     /// Relative cost of passing the same text through the model, embeddings apart: the token ratio.
     pub compute: Option<f64>,
+    /// Floating-point operations to train on a million words of the corpus, before and after: 6 N a token, N the
+    /// parameters that a token passes through (all but the input embeddings, the head among them; Kaplan et al. 2020).
+    #[serde(default)]
+    pub train_flops_per_million_words: Option<Pair<f64>>,
+    /// The same to read or write them: 2 N a token.
+    #[serde(default)]
+    pub inference_flops_per_million_words: Option<Pair<f64>>,
 }
 
 /// How bad a trap is.

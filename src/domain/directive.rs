@@ -1,6 +1,7 @@
 //! Mid-training: what is measured, what may be directed, and who decides. The executor measures and obeys;
 //! what a measurement means is known to the reviewer alone.
 
+use super::outcome::{CurvePoint, Side};
 use super::strategy::Strategy;
 use serde::{Deserialize, Serialize};
 
@@ -55,4 +56,56 @@ pub enum Directive {
 pub trait Reviewer: Send {
     /// What to do about this step.
     fn review(&mut self, measurement: &Measurement) -> Directive;
+
+    /// Held-out text was evaluated: `documents` are (nats, bytes) in the order of the text. Gives the seconds that the
+    /// run stood still meanwhile, waiting for its rival in a race; they are not the run's own.
+    fn evaluated(&mut self, at: &CurvePoint, documents: &[(f64, u64)]) -> f64 {
+        let _ = (at, documents);
+        0.0
+    }
+}
+
+/// How a race of a branch on the original tokenizer (safe) and one on the candidate stands when both have come as far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// Share of the plan that both have seen, 0..=1.
+    pub share: f64,
+    /// Looks taken before.
+    pub looks_taken: usize,
+    /// Whether the warm-up of the candidate's rows is over.
+    pub warmed_up: bool,
+    /// The safe branch.
+    pub safe: Pace,
+    /// The candidate's branch.
+    pub candidate: Pace,
+}
+
+/// A branch of a race at a look.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pace {
+    /// Bits per byte by held-out document; the same documents for both, in the same order.
+    pub documents: Vec<f64>,
+    /// Of all held-out documents.
+    pub held_out: f64,
+    /// (bytes seen, training bits per byte) of every step so far.
+    pub course: Vec<(f64, f64)>,
+    /// Bytes it will have seen at the end.
+    pub end: f64,
+}
+
+/// What a look at a race says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The branch to give up now, if any.
+    pub give_up: Option<Side>,
+    /// In a sentence.
+    pub because: String,
+}
+
+/// Looks at a race on the way.
+pub trait Referee: Send {
+    /// Shares of the plan at which to look, ascending.
+    fn looks(&self) -> Vec<f64>;
+    /// Whether to give a branch up.
+    fn look(&mut self, standing: &Standing) -> Verdict;
 }

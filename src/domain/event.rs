@@ -31,6 +31,11 @@ pub enum Event {
 pub trait Observer: Send {
     /// One event, in order.
     fn observe(&mut self, event: &Event);
+
+    /// What follows happens in this branch; `None`: in none.
+    fn branch(&mut self, name: Option<&str>) {
+        let _ = name;
+    }
 }
 
 /// Nobody watches.

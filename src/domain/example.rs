@@ -112,6 +112,7 @@ pub fn decision(strategy: Strategy) -> Decision {
         Alternative {
             strategy: s,
             prior,
+            spread: Some(0.1),
             learned: 0.0,
             utility: prior,
             interval: None,
@@ -175,6 +176,7 @@ pub fn run(id: &str) -> Run {
             branches: vec![branch(Strategy::Keep, 2.2), branch(Strategy::Direct, 2.0)],
             incidents: Vec::new(),
             seconds: 120.0,
+            energy_joules: None,
         }),
         feedback: Vec::new(),
     }

@@ -90,6 +90,9 @@ metric!(
 );
 
 impl Share {
+    /// None of it.
+    pub const ZERO: Self = Self(0.0);
+
     /// `part / whole`, or `None` for an empty whole.
     pub fn of(part: u64, whole: u64) -> Option<Self> {
         (whole > 0).then(|| Self((part as f64 / whole as f64).clamp(0.0, 1.0)))

@@ -8,6 +8,7 @@ pub mod event;
 #[cfg(test)]
 pub mod example;
 pub mod fault;
+pub mod injection;
 pub mod metric;
 pub mod outcome;
 pub mod profile;
@@ -15,5 +16,6 @@ pub mod resources;
 pub mod run;
 pub mod scorer;
 pub mod strategy;
+pub mod sureness;
 pub mod tree;
 pub mod vocabulary;

@@ -170,4 +170,7 @@ pub struct Outcome {
     pub incidents: Vec<Incident>,
     /// Seconds of wall time, all branches.
     pub seconds: f64,
+    /// Energy of the processors while the run went on, where the machine tells (RAPL), joules.
+    #[serde(default)]
+    pub energy_joules: Option<f64>,
 }

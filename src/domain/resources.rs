@@ -69,5 +69,18 @@ pub struct Cost {
     pub tokens: u64,
 }
 
+/// How fast a machine is, from a short calibration run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Calibration {
+    /// Which machine, device and build: times of one say nothing of another.
+    pub machine: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Floating-point operations a second of large matrix products.
+    pub flops_per_second: f64,
+    /// When it was measured (UTC, RFC 3339).
+    pub at: String,
+}
+
 /// Costs by strategy; a strategy that is missing could not be estimated.
 pub type Costs = BTreeMap<Strategy, Cost>;

@@ -55,6 +55,12 @@ impl Situation {
     }
 }
 
+/// Whether there is anything to learn about a strategy. `keep` is what utilities are measured against; `emergency` does
+/// what `keep` does with less: what candidates turn out to be worth says nothing of it.
+pub fn learnable(strategy: Strategy) -> bool {
+    !matches!(strategy, Strategy::Keep | Strategy::Emergency)
+}
+
 /// A scorer, ready to be consulted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scorer {
@@ -79,10 +85,10 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// What to add to the rules' utility for a strategy in a situation, and why. Nothing for `keep`: it is what
-    /// utilities are measured against, so there is nothing to learn about it.
+    /// What to add to the rules' utility for a strategy in a situation, and why. Nothing for a strategy that there is
+    /// nothing to learn about ([`learnable`]).
     pub fn residual(&self, situation: &Situation, strategy: Strategy) -> (f64, Vec<PathStep>) {
-        if strategy == Strategy::Keep {
+        if !learnable(strategy) {
             return (0.0, Vec::new());
         }
         let (value, path) = self.tree.predict(&situation.row(strategy));

@@ -58,6 +58,56 @@ pub struct SeedExpectation {
     pub resources: String,
 }
 
+/// What the learning rate does after its warm-up.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Course {
+    /// Half a cosine down to 0: short runs end best at a rate of zero.
+    #[default]
+    Cosine,
+    /// It stays.
+    Constant,
+    /// It stays, then falls in a straight line to 0 over the last fifth of the run (warm-up, stable, decay).
+    Wsd,
+}
+
+/// How the frozen weights of the base are held while adapters are trained.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits (bfloat16): half the memory. What is trained, and every sum, stays in 32 bits.
+    Bf16,
+}
+
 /// How a stage of a strategy trains. Defaults are spec section 2's table, read from `rules/strategies.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +123,9 @@ pub struct StageConfig {
     /// Peak learning rate of trained embeddings and head; the adapters' where absent.
     #[serde(default)]
     pub embedding_learning_rate: Option<f64>,
+    /// Peak learning rate of a trained head that is a matrix of its own; the embeddings' where absent.
+    #[serde(default)]
+    pub head_learning_rate: Option<f64>,
     /// Share of all steps spent warming up, in 0..1.
     pub warmup: f64,
     /// Passes over the training text.
@@ -87,49 +140,57 @@ pub struct StageConfig {
     pub sequence: usize,
     /// Whether embed_tokens and lm_head are trained in full and saved.
     pub train_embeddings: bool,
+    /// What the learning rate does after its warm-up.
+    #[serde(default)]
+    pub schedule: Course,
+    /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
+    #[serde(default)]
+    pub checkpointing: bool,
+    /// How the frozen base is held.
+    #[serde(default)]
+    pub base: Precision,
 }
 
 impl StageConfig {
+    /// All values that cannot be trained with, each in a sentence with its range; none where all can.
+    pub fn faults(&self) -> Vec<String> {
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        let rate = |name: &str, v: Option<f64>| {
+            v.filter(|v| !positive(*v)).map(|v| format!("{name} must be a finite number above 0, not {v}"))
+        };
+        let share = |name: &str, v: f64| {
+            (!(0.0..1.0).contains(&v)).then(|| format!("{name} must be at least 0 and below 1, not {v}"))
+        };
+        let count =
+            |name: &str, v: usize, least: usize| (v < least).then(|| format!("{name} must be at least {least}"));
+        let decay = self.weight_decay;
+        [
+            count("rank", self.rank, 1),
+            rate("alpha", Some(self.alpha)),
+            share("dropout", self.dropout),
+            rate("learning_rate", Some(self.learning_rate)),
+            rate("embedding_learning_rate", self.embedding_learning_rate),
+            rate("head_learning_rate", self.head_learning_rate),
+            share("warmup", self.warmup),
+            rate("epochs", Some(self.epochs)),
+            count("batch", self.batch, 1),
+            count("accumulation", self.accumulation, 1),
+            (!(decay.is_finite() && decay >= 0.0))
+                .then(|| format!("weight_decay must be a finite number of at least 0, not {decay}")),
+            count("sequence", self.sequence, 2),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     /// Whether every value can be trained with.
     ///
     /// # Errors
-    /// The first value that cannot, in a sentence with its range.
+    /// All values that cannot, in one sentence.
     pub fn check(&self) -> Result<(), String> {
-        let positive = |name: &str, v: f64| {
-            if v.is_finite() && v > 0.0 {
-                Ok(())
-            } else {
-                Err(format!("{name} must be a finite number above 0, not {v}"))
-            }
-        };
-        let share = |name: &str, v: f64| {
-            if (0.0..1.0).contains(&v) {
-                Ok(())
-            } else {
-                Err(format!("{name} must be at least 0 and below 1, not {v}"))
-            }
-        };
-        let count = |name: &str, v: usize| {
-            if v > 0 { Ok(()) } else { Err(format!("{name} must be at least 1")) }
-        };
-        count("rank", self.rank)?;
-        positive("alpha", self.alpha)?;
-        share("dropout", self.dropout)?;
-        positive("learning_rate", self.learning_rate)?;
-        if let Some(rate) = self.embedding_learning_rate {
-            positive("embedding_learning_rate", rate)?;
-        }
-        share("warmup", self.warmup)?;
-        positive("epochs", self.epochs)?;
-        count("batch", self.batch)?;
-        count("accumulation", self.accumulation)?;
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return Err(format!("weight_decay must be a finite number of at least 0, not {}", self.weight_decay));
-        }
-        if self.sequence < 2 {
-            return Err("sequence must be at least 2".into());
-        }
-        Ok(())
+        let faults = self.faults();
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
     }
 }
 
@@ -144,6 +205,7 @@ mod tests {
             dropout: 0.05,
             learning_rate: 2e-4,
             embedding_learning_rate: None,
+            head_learning_rate: None,
             warmup: 0.1,
             epochs: 3.0,
             batch: 8,
@@ -151,6 +213,9 @@ mod tests {
             weight_decay: 0.01,
             sequence: 1024,
             train_embeddings: false,
+            schedule: Course::default(),
+            checkpointing: false,
+            base: Precision::default(),
         }
     }
 
@@ -163,5 +228,7 @@ mod tests {
         }
         assert!(StageConfig { batch: 0, ..sound() }.check().is_err());
         assert!(StageConfig { dropout: 1.0, ..sound() }.check().is_err());
+        let both = StageConfig { warmup: 1.0, head_learning_rate: Some(0.0), ..sound() }.check().unwrap_err();
+        assert!(both.contains("warmup") && both.contains("head_learning_rate"), "all at once: {both}");
     }
 }

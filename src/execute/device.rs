@@ -41,6 +41,12 @@ pub fn choose(asked: &str) -> Result<Chosen, ExecuteError> {
     }
 }
 
+/// Another device of the same kind, for work at the same time; the same one where there is no other.
+pub fn another(than: &Chosen) -> Chosen {
+    let index = than.name.strip_prefix("cuda:").and_then(|i| i.parse::<usize>().ok());
+    index.and_then(|i| gpu(i + 1).or_else(|_| gpu(i.wrapping_sub(1))).ok()).unwrap_or_else(|| than.clone())
+}
+
 #[cfg(feature = "cuda")]
 fn gpu(index: usize) -> Result<Chosen, String> {
     let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();

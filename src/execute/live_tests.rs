@@ -30,7 +30,7 @@ fn trained(decoder: Decoder, ids: &[u32], embeddings: bool) -> Decoder {
     let batch = Batch { ids, targets: &targets, weights: None, shape: [1, ids.len()] };
     for _ in 0..4 {
         let options = StepOptions { scale: 1.0 / ids.len() as f32, dropout: None, checkpointing: false };
-        let step = decoder.step(&batch, &options).expect("the batch fits");
+        let step = decoder.step(&batch, &options).expect("the batch fits").whole(&decoder);
         decoder = decoder.map(&mut Descend(step.grads));
     }
     decoder

@@ -3,12 +3,12 @@
 
 use crate::domain::directive::Reviewer;
 use crate::domain::event::Observer;
-use crate::domain::strategy::StageConfig;
+use crate::domain::strategy::{Course, Precision, StageConfig};
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::HeldOut;
 use crate::execute::model::{Decoder, Dimensions, Dtype, ModelConfig, Specials, save_model, write_atomically};
 use crate::execute::tokenizer::Coder;
-use crate::execute::train::{Company, Fitted, Packed, Plan, Shape, fit};
+use crate::execute::train::{Checkpoints, Company, Fitted, Packed, Plan, Shape, fit};
 use burn::tensor::Device;
 use serde_json::json;
 use std::path::Path;
@@ -33,6 +33,8 @@ pub struct PretrainConfig {
     pub seed: u64,
     /// How the weights are stored.
     pub dtype: Dtype,
+    /// Where and how often the run is saved on the way; `None`: never.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 impl Default for PretrainConfig {
@@ -57,6 +59,7 @@ impl Default for PretrainConfig {
             warmup: 0.1,
             seed: 0,
             dtype: Dtype::F32,
+            checkpoints: None,
         }
     }
 }
@@ -69,7 +72,7 @@ pub struct Surroundings<'a> {
     pub reviewer: &'a mut dyn Reviewer,
     /// Told everything.
     pub observer: &'a mut dyn Observer,
-    /// Raised by a signal: training ends, nothing is written.
+    /// Raised by a signal: training ends, and is saved where there are checkpoints.
     pub stop: &'a AtomicBool,
 }
 
@@ -110,6 +113,7 @@ pub fn pretrain<S: AsRef<str> + Sync>(
         dropout: 0.0,
         learning_rate: config.learning_rate,
         embedding_learning_rate: None,
+        head_learning_rate: None,
         warmup: config.warmup,
         epochs: config.tokens as f64 / data.tokens().max(1) as f64,
         batch: config.batch,
@@ -118,9 +122,16 @@ pub fn pretrain<S: AsRef<str> + Sync>(
         weight_decay: 0.1,
         sequence: config.sequence,
         train_embeddings: true,
+        schedule: Course::Cosine,
+        checkpointing: false,
+        base: Precision::F32,
     };
     // Down to a tenth of the peak, so that the base stays trainable.
-    let plan = Plan { shape: Shape::Cosine { floor: 0.1 }, ..Plan::new(stage, config.seed) };
+    let plan = Plan {
+        shape: Shape::Cosine { floor: 0.1 },
+        checkpoints: config.checkpoints.clone(),
+        ..Plan::new(stage, config.seed)
+    };
     let mut company = Company { reviewer: around.reviewer, observer: around.observer, stop: around.stop };
     fit(model, &data, held_out, &plan, &mut company)
 }

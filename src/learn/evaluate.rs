@@ -10,8 +10,9 @@ use super::evidence::{Evidence, Row};
 use super::grow::{GrowOptions, samples};
 use super::imitate::Imitator;
 use super::validate::{self, Contribution, Contributions, Folds};
-use crate::domain::scorer::{Scorer, Situation};
+use crate::domain::scorer::{Scorer, Situation, learnable};
 use crate::domain::strategy::Strategy;
+use crate::domain::sureness::{Stake, chance, sureness};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -40,6 +41,25 @@ pub struct CalibrationBin {
     pub rows: u64,
 }
 
+/// How sure choices were, against how often they were right: for a range of confidence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ConfidenceBin {
+    /// Confidence from here on ...
+    pub from: f64,
+    /// ... up to here.
+    pub to: f64,
+    /// Mean confidence of the choices in the range.
+    pub stated: f64,
+    /// Share of them that ended as well as was stated: no worse than `keep`, or, where `keep` was chosen, with no rival
+    /// that ended better.
+    pub right: f64,
+    /// Choices in the range.
+    pub choices: u64,
+}
+
+/// Where confidence is told apart: where `rules/confidence.toml` acts otherwise, and the ends.
+const BANDS: [f64; 4] = [0.0, 0.70, 0.85, 1.0];
+
 /// All ways of choosing on the same cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluated {
@@ -64,6 +84,8 @@ pub struct Evaluated {
     pub oracle: Chosen,
     /// By fifths of the predicted utility.
     pub calibration: Vec<CalibrationBin>,
+    /// By ranges of the confidence that decisions would have had, made from the other folds; empty ranges left out.
+    pub confidence: Vec<ConfidenceBin>,
     /// Share of outcomes inside the 90% interval made from the other folds; `None` where there is too little for one.
     pub covered: Option<f64>,
 }
@@ -94,6 +116,18 @@ impl Evaluated {
         let _ = writeln!(text, "\n| predicted | measured | rows |\n| ---: | ---: | ---: |");
         for bin in &self.calibration {
             let _ = writeln!(text, "| {:+.3} | {:+.3} | {} |", bin.predicted, bin.measured, bin.rows);
+        }
+        let _ = writeln!(text, "\n| confidence | stated | right | choices |\n| --- | ---: | ---: | ---: |");
+        for bin in &self.confidence {
+            let ConfidenceBin { from, to, stated, right, choices } = bin;
+            let _ = writeln!(
+                text,
+                "| {:.0}% to {:.0}% | {:.0}% | {:.0}% | {choices} |",
+                from * 100.0,
+                to * 100.0,
+                stated * 100.0,
+                right * 100.0
+            );
         }
         let _ = match self.covered {
             Some(share) => writeln!(text, "\n{:.0}% of outcomes lie inside their 90% interval.", share * 100.0),
@@ -146,7 +180,7 @@ pub fn evaluate_scorer<'a>(
 
 /// What a scorer adds, and how sure it is of it.
 pub(super) fn contribution(scorer: &Scorer, situation: &Situation, strategy: Strategy) -> Contribution {
-    if strategy == Strategy::Keep {
+    if !learnable(strategy) {
         return Contribution::default();
     }
     let (added, path) = scorer.residual(situation, strategy);
@@ -183,10 +217,11 @@ pub(super) fn evaluate_with(
     }
     let added = |row: &Row| added.get(&(row.run.as_str(), row.strategy)).copied().unwrap_or_default();
     let utility = |row: &Row| row.prior + added(row).added;
-    let cautious = |case: &Case| {
+    let picked = |case: &Case| {
         let weighed: Vec<_> = case.rows.iter().map(|r| (r.prior, added(r))).collect();
-        case.rows.get(decided(&weighed, options.standard_errors)?).map(|r| r.saved)
+        decided(&weighed, options.standard_errors)
     };
+    let cautious = |case: &Case| case.rows.get(picked(case)?).map(|r| r.saved);
     let mut singles = Vec::new();
     let mut imitators = Vec::new();
     for fold in 0..folds.count {
@@ -231,6 +266,7 @@ pub(super) fn evaluate_with(
         cautious: judge(&cautious),
         oracle: judge(&|c| most(&c.rows, |r| r.saved).map(|r| r.saved)),
         calibration: calibration(evidence.lessons().map(|r| (utility(r), r.saved)).collect()),
+        confidence: confidence(evidence, folds, &cases, &added, &picked, options.spread_weight),
         covered: covered(evidence, folds, &utility),
     }))
 }
@@ -274,6 +310,90 @@ fn calibration(mut pairs: Vec<(f64, f64)>) -> Vec<CalibrationBin> {
         rows: rows.len() as u64,
     };
     pairs.chunks(pairs.len().div_ceil(5).max(1)).map(bin).collect()
+}
+
+/// How sure the decided choices would have been, from what the other folds teach, and how often they were right.
+fn confidence(
+    evidence: &Evidence,
+    folds: &Folds,
+    cases: &[Case],
+    added: &dyn Fn(&Row) -> Contribution,
+    picked: &dyn Fn(&Case) -> Option<usize>,
+    weight: f64,
+) -> Vec<ConfidenceBin> {
+    let mut bins = no_bins();
+    for case in cases {
+        let outside = || evidence.lessons().filter(|r| folds.of(&r.group) != case.fold);
+        let square = mean(outside().map(|r| (r.residual() - added(r).added).powi(2)));
+        let groups = outside().map(|r| r.group.as_str()).collect::<std::collections::HashSet<_>>().len() as f64;
+        let weighed: Vec<_> = case.rows.iter().map(|r| (r.strategy, r.prior, r.spread, added(r))).collect();
+        let (Some(pick), evidence) = (picked(case), Learnt { mean_square: square, cases: groups }) else { continue };
+        let (Some(stated), Some(row)) = (sure_of(&weighed, pick, weight, Some(evidence)), case.rows.get(pick)) else {
+            continue;
+        };
+        let stays = !learnable(row.strategy);
+        let right = if stays { case.rows.iter().all(|r| r.saved <= row.saved) } else { row.saved >= 0.0 };
+        tally(&mut bins, stated, f64::from(u8::from(right)));
+    }
+    finished(bins)
+}
+
+/// What past runs say of outcomes in general: how wrong predictions for cases not seen were, and in how many cases.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Learnt {
+    pub mean_square: f64,
+    pub cases: f64,
+}
+
+/// How sure a decision for one of these strategies would be, each with (prior, spread, contribution).
+pub(super) fn sure_of(
+    weighed: &[(Strategy, f64, f64, Contribution)],
+    pick: usize,
+    weight: f64,
+    learnt: Option<Learnt>,
+) -> Option<f64> {
+    let of = |stake: &dyn Fn(&(Strategy, f64, f64, Contribution)) -> Stake| {
+        let rivals = weighed.iter().enumerate().filter(|(i, _)| *i != pick).map(|(_, o)| stake(o));
+        Some(chance(stake(weighed.get(pick)?), rivals))
+    };
+    let expected = |(strategy, prior, spread, _): &(Strategy, f64, f64, Contribution)| Stake {
+        stays: !learnable(*strategy),
+        utility: *prior,
+        variance: spread * spread,
+    };
+    let by_rules = of(&expected)?;
+    let Some(Learnt { mean_square, cases }) = learnt else { return Some(by_rules) };
+    let predicted = |o: &(Strategy, f64, f64, Contribution)| {
+        let (stake, added) = (expected(o), o.3);
+        let variance = if stake.stays { stake.variance } else { mean_square + added.error };
+        Stake { utility: stake.utility + added.added, variance, ..stake }
+    };
+    Some(sureness(by_rules, weight, of(&predicted)?, cases))
+}
+
+/// Counts a choice in the range of its confidence; means are sums until [`finished`].
+pub(super) fn tally(bins: &mut [ConfidenceBin], stated: f64, right: f64) {
+    let inner = BANDS.iter().skip(1).take(bins.len().saturating_sub(1));
+    if let Some(bin) = bins.get_mut(inner.filter(|edge| stated >= **edge).count()) {
+        bin.stated += stated;
+        bin.right += right;
+        bin.choices += 1;
+    }
+}
+
+/// Sums become means, empty ranges go.
+pub(super) fn finished(bins: Vec<ConfidenceBin>) -> Vec<ConfidenceBin> {
+    let edges = BANDS.iter().zip(BANDS.iter().skip(1));
+    let mean = |(bin, (from, to)): (ConfidenceBin, (&f64, &f64))| {
+        let n = bin.choices as f64;
+        ConfidenceBin { from: *from, to: *to, stated: bin.stated / n, right: bin.right / n, choices: bin.choices }
+    };
+    bins.into_iter().zip(edges).filter(|(bin, _)| bin.choices > 0).map(mean).collect()
+}
+
+/// No ranges counted yet.
+pub(super) fn no_bins() -> Vec<ConfidenceBin> {
+    vec![ConfidenceBin::default(); BANDS.len() - 1]
 }
 
 /// Share of a fold's outcomes inside the interval that the other folds' residuals give.

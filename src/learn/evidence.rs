@@ -7,7 +7,7 @@
 
 use crate::domain::outcome::{Branch, Outcome, Side, Status};
 use crate::domain::run::Run;
-use crate::domain::scorer::Situation;
+use crate::domain::scorer::{Situation, learnable};
 use crate::domain::strategy::Strategy;
 use serde::Serialize;
 use std::cmp::Ordering;
@@ -42,6 +42,8 @@ pub struct Row {
     pub situation: Situation,
     /// What the rules expected: bits per byte saved against `keep`.
     pub prior: f64,
+    /// Standard deviation around it, by the rules; 0 where it was not recorded.
+    pub spread: f64,
     /// What came out, in the same unit.
     pub saved: f64,
     /// Whether it failed and was charged [`FAILURE`].
@@ -113,9 +115,9 @@ impl Evidence {
         Self { rows, runs, left_out: bad.into_iter().map(notice).collect(), ..Self::default() }
     }
 
-    /// The rows a tree can learn from. `keep` is the yardstick: there is nothing to learn about it.
+    /// The rows a tree can learn from: those of strategies that there is something to learn about.
     pub fn lessons(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|r| r.strategy != Strategy::Keep)
+        self.rows.iter().filter(|r| learnable(r.strategy))
     }
 
     /// Number of different groups among the lessons.
@@ -182,8 +184,9 @@ impl Evidence {
                     continue;
                 }
             };
-            let prior = run.decision.alternatives.iter().find(|a| a.strategy == strategy).map(|a| a.prior);
-            let Some(prior) = prior.filter(|p| p.is_finite()) else {
+            let expected = run.decision.alternatives.iter().find(|a| a.strategy == strategy);
+            let spread = expected.and_then(|a| a.spread).filter(|s| s.is_finite()).unwrap_or(0.0);
+            let Some(prior) = expected.map(|a| a.prior).filter(|p| p.is_finite()) else {
                 self.leave_out(run, &format!("the rules' expectation of {strategy} is not recorded"));
                 continue;
             };
@@ -200,6 +203,7 @@ impl Evidence {
                 strategy,
                 situation: Situation::new(&run.profile, Some(run.request.train_bytes)),
                 prior: prior.clamp(-CLIP, CLIP),
+                spread,
                 saved: cut,
                 failed,
                 decided: run.decision.strategy == strategy,
@@ -213,7 +217,15 @@ impl Evidence {
             let prior =
                 run.decision.alternatives.iter().find(|a| a.strategy == Strategy::Keep).map_or(0.0, |a| a.prior);
             let decided = run.decision.strategy == Strategy::Keep;
-            rows.push(Row { strategy: Strategy::Keep, prior, saved: 0.0, failed: false, decided, ..first });
+            rows.push(Row {
+                strategy: Strategy::Keep,
+                prior,
+                spread: 0.0,
+                saved: 0.0,
+                failed: false,
+                decided,
+                ..first
+            });
         }
         self.rows.extend(rows);
     }

@@ -50,14 +50,26 @@ pub struct GrowOptions {
     /// go the other way.
     pub monotone: Vec<Monotone>,
     /// What the scorer must show before it moves the rules' choice, where choices are judged: by so many standard errors
-    /// of the two expectations its choice must be ahead. Default 1, as in `rules/weighing.toml`.
+    /// of the two expectations its choice must be ahead. Default 0.25, as in `rules/weighing.toml`.
     pub standard_errors: f64,
+    /// The rules' own spread counts like this many cases where confidence is judged. Default 10, as in
+    /// `rules/weighing.toml`.
+    pub spread_weight: f64,
 }
 
 impl Default for GrowOptions {
     fn default() -> Self {
         let lambdas = vec![Some(3.0), Some(10.0), Some(30.0), Some(100.0), None];
-        Self { lambdas, depth: 4, leaf: 2, folds: 10, seed: 0, monotone: Vec::new(), standard_errors: 1.0 }
+        Self {
+            lambdas,
+            depth: 4,
+            leaf: 2,
+            folds: 10,
+            seed: 0,
+            monotone: Vec::new(),
+            standard_errors: 0.25,
+            spread_weight: 10.0,
+        }
     }
 }
 
@@ -78,6 +90,9 @@ impl GrowOptions {
         }
         if !(self.standard_errors.is_finite() && self.standard_errors >= 0.0) {
             return fault("standard_errors", "a finite number of at least 0", self.standard_errors.to_string());
+        }
+        if !(self.spread_weight.is_finite() && self.spread_weight >= 0.0) {
+            return fault("spread_weight", "a finite number of at least 0", self.spread_weight.to_string());
         }
         if let Some(unknown) = self.monotone.iter().find(|m| !FEATURES.contains(&m.feature.as_str())) {
             return fault("monotone", "the name of a feature", unknown.feature.clone());

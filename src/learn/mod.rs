@@ -27,7 +27,7 @@ mod simulate;
 mod validate;
 
 pub use error::LearnError;
-pub use evaluate::{CalibrationBin, Chosen, Evaluated, closed_gap, evaluate, evaluate_scorer};
+pub use evaluate::{CalibrationBin, Chosen, ConfidenceBin, Evaluated, closed_gap, evaluate, evaluate_scorer};
 pub use evidence::{CLIP, Evidence, FAILURE, Notice, Row, VERDICT_SHIFT};
 pub use explain::{Importance, explain, importance};
 pub use grow::{GrowOptions, Grown, Growth, LambdaScore, MIN_GROUPS, MIN_ROWS, grow};

@@ -9,9 +9,12 @@
 //! the rules' two best are closer than the noise, the two race. Runs that did nothing but `keep` teach nothing about the
 //! others: they are in the history, but not counted. Each engine then chooses for 500 fresh cases, and is paid the
 //! noiseless truth.
+//!
+//! How sure the engine is of a choice is held against how likely it really is to end no worse than `keep` (noise
+//! included), which is known here. All rules claim the spread that is true of the good ones: nobody knows how wrong they are.
 
 use super::error::LearnError;
-use super::evaluate::{closed_gap, contribution, decided};
+use super::evaluate::{ConfidenceBin, Learnt, closed_gap, contribution, decided, finished, no_bins, sure_of, tally};
 use super::evidence::{Evidence, Row};
 use super::grow::{GrowOptions, Growth, grow};
 use super::imitate::Imitator;
@@ -19,6 +22,7 @@ use super::validate::Contribution;
 use crate::domain::event::{Event, Observer};
 use crate::domain::scorer::{FEATURES, Scorer, Situation};
 use crate::domain::strategy::Strategy;
+use crate::domain::sureness::above_zero;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -32,6 +36,9 @@ const STRATEGIES: [Strategy; 5] =
 const INPUTS: usize = 6;
 /// Standard deviation of an outcome, where the spread of utilities is 1.
 const NOISE: f64 = 0.5;
+/// What an expert with good rules holds for the standard deviation of an outcome: what the mixture misses, and noise:
+/// sqrt((1 - 0.66)^2 + 0.56^2 + 0.5^2).
+const SPREAD: f64 = 0.824;
 /// How often a past run did something else than the rules prefer.
 const INSISTENCE: f64 = 0.3;
 /// Strategies that the rules expect to differ by less than this race.
@@ -103,6 +110,12 @@ pub struct SimulatedRow {
     pub gain_error: f64,
     /// Share of worlds in which a scorer contributed (its shrinkage was finite).
     pub consulted: f64,
+    /// Mean confidence of the decided choices.
+    pub stated: f64,
+    /// Mean probability that they are as right as that says.
+    pub right: f64,
+    /// The same by ranges of confidence.
+    pub confidence: Vec<ConfidenceBin>,
 }
 
 /// The whole table.
@@ -119,15 +132,15 @@ impl Simulation {
     pub fn table(&self) -> String {
         let mut text = format!(
             "Closed gap (1: always the best strategy, 0: always the best single one), means over {} worlds, seed {}.\n\n\
-             | rules | past runs | rules alone | imitating tree | rules + scorer | as decided | gain (standard error) | scorer consulted |\n\
-             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+             | rules | past runs | rules alone | imitating tree | rules + scorer | as decided | gain (standard error) | scorer consulted | sure | right |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
             self.options.worlds, self.options.seed
         );
         for r in &self.rows {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:+.3} ({:.3}) | {:.0}% |",
+                "| {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:+.3} ({:.3}) | {:.0}% | {:.0}% | {:.0}% |",
                 r.rules,
                 r.runs,
                 r.rules_alone,
@@ -136,7 +149,9 @@ impl Simulation {
                 r.cautious,
                 r.gain,
                 r.gain_error,
-                r.consulted * 100.0
+                r.consulted * 100.0,
+                r.stated * 100.0,
+                r.right * 100.0
             );
         }
         text
@@ -172,6 +187,7 @@ struct Verdict {
     combined: f64,
     cautious: f64,
     consulted: bool,
+    confidence: Vec<ConfidenceBin>,
 }
 
 fn row(rules: RulesQuality, runs: usize, worlds: &[Verdict]) -> SimulatedRow {
@@ -179,7 +195,20 @@ fn row(rules: RulesQuality, runs: usize, worlds: &[Verdict]) -> SimulatedRow {
     let mean = |of: &dyn Fn(&Verdict) -> f64| worlds.iter().map(of).sum::<f64>() / n;
     let gain = mean(&|v| v.cautious - v.rules_alone);
     let variance = worlds.iter().map(|v| (v.cautious - v.rules_alone - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    let mut bins = no_bins();
+    for world in worlds {
+        for (bin, more) in bins.iter_mut().zip(&world.confidence) {
+            bin.stated += more.stated;
+            bin.right += more.right;
+            bin.choices += more.choices;
+        }
+    }
+    let choices = bins.iter().map(|b| b.choices).sum::<u64>().max(1) as f64;
+    let share = |of: fn(&ConfidenceBin) -> f64| bins.iter().map(of).sum::<f64>() / choices;
     SimulatedRow {
+        stated: share(|b| b.stated),
+        right: share(|b| b.right),
+        confidence: finished(bins.clone()),
         rules,
         runs,
         rules_alone: mean(&|v| v.rules_alone),
@@ -220,6 +249,7 @@ fn live(options: &SimulateOptions, quality: RulesQuality, runs: usize, world: u6
                 strategy,
                 situation: situation(&x),
                 prior: expected(s, &x),
+                spread: if s == 0 { 0.0 } else { SPREAD },
                 saved: if s == 0 { 0.0 } else { truth.saved(s, &x) + noise },
                 failed: false,
                 decided: done.first() == Some(&s),
@@ -239,6 +269,25 @@ fn live(options: &SimulateOptions, quality: RulesQuality, runs: usize, world: u6
         };
         STRATEGIES.into_iter().enumerate().map(of).collect()
     };
+    let learnt = scorer.as_ref().filter(|s| s.lambda.is_some()).map(|s| Learnt {
+        mean_square: s.residuals.iter().map(|e| e * e).sum::<f64>() / s.residuals.len().max(1) as f64,
+        cases: s.groups as f64,
+    });
+    let mut confidence = no_bins();
+    for x in &fresh {
+        let weighed = weigh(x);
+        let pick = decided(&weighed, options.grow.standard_errors).unwrap_or(0);
+        let of = |(s, (prior, learned)): (Strategy, &(f64, Contribution))| {
+            (s, *prior, if s == Strategy::Keep { 0.0 } else { SPREAD }, *learned)
+        };
+        let weighed: Vec<_> = STRATEGIES.into_iter().zip(&weighed).map(of).collect();
+        let Some(stated) = sure_of(&weighed, pick, options.grow.spread_weight, learnt) else { continue };
+        let right = match pick {
+            0 => (1..STRATEGIES.len()).map(|s| above_zero(-truth.saved(s, x), NOISE)).fold(1.0, f64::min),
+            s => above_zero(truth.saved(s, x), NOISE),
+        };
+        tally(&mut confidence, stated, right);
+    }
     let imitated = |x: &Case| {
         let wanted = imitator.choose(&situation(x));
         STRATEGIES.iter().position(|s| Some(*s) == wanted).unwrap_or(0)
@@ -259,6 +308,7 @@ fn live(options: &SimulateOptions, quality: RulesQuality, runs: usize, world: u6
         })),
         cautious: gap(earned(&|x| decided(&weigh(x), options.grow.standard_errors).unwrap_or(0))),
         consulted: scorer.is_some_and(|s| s.lambda.is_some()),
+        confidence,
     })
 }
 

@@ -5,13 +5,12 @@ use super::{PipelineError, Settings, must_be_free, write_whole};
 use crate::analyze::TokenizerFile;
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
-use crate::domain::resources::Resources;
 use crate::domain::run::Run;
 use crate::execute;
 use crate::execute::model::ModelConfig;
 use crate::execute::pretrain::{PretrainConfig, Surroundings, save_base};
 use crate::execute::tokenizer::{self, Coder};
-use crate::execute::train::{Ending, Trusting};
+use crate::execute::train::{Checkpoints, Ending, Trusting};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -43,8 +42,22 @@ pub struct PretrainRequest {
     pub device: String,
     /// How text is read.
     pub reading: CorpusOptions,
-    /// Set by a signal: training ends and nothing is written.
+    /// Optimiser steps between checkpoints; 0 for none, not even when a signal comes. They lie beside the output folder
+    /// and go when it is written.
+    pub checkpoint_every: u64,
+    /// Whether to go on from the checkpoints of an interrupted run.
+    pub resume: bool,
+    /// Set by a signal: training ends and is saved.
     pub stop: Arc<AtomicBool>,
+}
+
+impl PretrainRequest {
+    /// Where the state of a run that is not over lies: `OUT.checkpoints`.
+    fn checkpoints(&self) -> Option<PathBuf> {
+        let mut name = self.out.file_name()?.to_os_string();
+        name.push(".checkpoints");
+        (self.checkpoint_every > 0).then(|| self.out.with_file_name(name))
+    }
 }
 
 /// What pretraining came to.
@@ -61,11 +74,16 @@ pub struct Pretrained {
 /// Pretrains a base and leaves a complete Hugging Face folder.
 pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Result<Pretrained, PipelineError> {
     must_be_free(&request.out)?;
+    let checkpoints = request.checkpoints();
+    if let Some(checkpoints) = checkpoints.clone().filter(|c| c.exists() && !request.resume) {
+        return Err(PipelineError::Unfinished { checkpoints });
+    }
     let read = |path: &Path| {
         std::fs::read_to_string(path).map_err(|source| PipelineError::File { verb: "read", path: path.into(), source })
     };
     let wanted = ModelConfig::parse(&request.config, &read(&request.config)?)?;
     let device = execute::device::choose(&request.device)?;
+    observer.observe(&Event::Note { text: format!("Training on {}: {}", device.name, device.why) });
     let source = TokenizerFile::open(&request.source)?;
     let coder = Coder::of(source.tokenizer.clone(), &source.vocabulary)?;
     let documents = Corpus::open(&request.train, &request.reading)?.collect(request.train_bytes)?;
@@ -76,14 +94,25 @@ pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Resul
         sequence: request.sequence,
         learning_rate: request.learning_rate,
         seed: request.seed,
+        checkpoints: checkpoints.clone().map(|folder| Checkpoints {
+            folder,
+            every: request.checkpoint_every,
+            resume: request.resume,
+        }),
         ..PretrainConfig::default()
     };
     let mut around = Surroundings { device: &device.device, reviewer: &mut Trusting, observer, stop: &request.stop };
     let fitted = execute::pretrain::pretrain(&recipe, &coder, &documents, None, &mut around)?;
     if fitted.ending == Ending::Interrupted {
-        return Err(PipelineError::Interrupted);
+        return Err(match checkpoints {
+            Some(checkpoints) => PipelineError::Saved { checkpoints },
+            None => PipelineError::Interrupted,
+        });
     }
     save_base(&request.out, &fitted.model, &coder, &read(&source.path)?, recipe.dtype)?;
+    if let Some(Err(e)) = checkpoints.filter(|c| c.exists()).map(std::fs::remove_dir_all) {
+        observer.observe(&Event::Note { text: format!("The checkpoints could not be removed: {e}") });
+    }
     let last = fitted.curve.iter().rev().find_map(|p| p.train_bits_per_byte);
     Ok(Pretrained { tokens: fitted.tokens_seen, seconds: fitted.seconds, bits_per_byte: last.unwrap_or(f64::NAN) })
 }
@@ -231,27 +260,20 @@ pub fn demo(
         seed,
         device: "cpu".into(),
         reading: CorpusOptions::default(),
+        checkpoint_every: 0,
+        resume: false,
         stop: stop.clone(),
     };
     pretrain(&request, observer)?;
 
     let request = AutoRequest {
-        model: base,
-        source: None,
-        candidate,
-        train: vec![target_train],
-        eval: vec![target_eval],
-        out: out.join("run"),
-        strategy: None,
         with_keep: true,
-        train_bytes: None,
         eval_bytes: effort.eval_bytes(),
         overrides: effort.overrides(),
         seed,
         device: "cpu".into(),
-        resources: Resources::default(),
-        reading: CorpusOptions::default(),
         stop: stop.clone(),
+        ..AutoRequest::new(base, candidate, vec![target_train], vec![target_eval], out.join("run"))
     };
     auto(settings, &request, observer)
 }

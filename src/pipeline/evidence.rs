@@ -1,8 +1,8 @@
 //! From files to a profile, and from a profile to a decision.
 
-use super::{PipelineError, Settings};
-use crate::analyze::{self, ProfileInputs, TokenizerFile};
-use crate::corpus::{Corpus, CorpusOptions};
+use super::profile::{Looking, measure, measured};
+use super::{PipelineError, Settings, log, price};
+use crate::corpus::CorpusOptions;
 use crate::decide::{self, Case, Past};
 use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
@@ -10,6 +10,8 @@ use crate::domain::profile::Profile;
 use crate::domain::resources::{Costs, Resources};
 use crate::domain::run::Run;
 use crate::domain::strategy::{SeedExpectation, Strategy};
+use crate::execute::cost::Speed;
+use crate::execute::device;
 use crate::execute::model::ModelFolder;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,37 +32,63 @@ pub struct Inputs {
     pub reading: CorpusOptions,
 }
 
-/// The profile of two tokenizers.
+/// The profile of two tokenizers, measured now.
 pub fn analyze(inputs: &Inputs, observer: &mut dyn Observer) -> Result<Profile, PipelineError> {
-    let model = inputs.model.as_deref().map(ModelFolder::open).transpose()?;
-    let corpus = match inputs.corpus.is_empty() {
-        true => None,
-        false => Some(Corpus::open(&inputs.corpus, &inputs.reading)?),
-    };
-    let of_model = inputs.model.clone().unwrap_or_default();
-    let source = TokenizerFile::open(inputs.source.as_deref().unwrap_or(&of_model))?;
-    let candidate = TokenizerFile::open(&inputs.candidate)?;
-    let inputs = ProfileInputs {
-        source: &source,
-        candidate: &candidate,
-        corpus: corpus.as_ref(),
-        model: model.as_ref().map(ModelFolder::summary),
-    };
-    Ok(analyze::profile(&inputs, observer)?)
+    measured(inputs, &Looking::default(), observer)
 }
 
-/// The profile and what is recommended on it. Advice: strategies that this build cannot execute are weighed too.
+/// What is planned, as far as advice needs it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What there is to work with.
+    pub resources: Resources,
+    /// UTF-8 bytes of the text that training would read; the corpus where absent.
+    pub train_bytes: Option<u64>,
+    /// The device that would train.
+    pub device: String,
+    /// Operations a second of the machine that would train; this one's, measured, where absent.
+    pub speed: Option<f64>,
+}
+
+/// Held-out text that advice counts on, in bytes, where there is none to count: what `auto` reads at most.
+const EVAL_BYTES: f64 = 1e6;
+
+/// The profile and what is recommended on it. Advice: strategies that this build cannot execute are weighed too. What
+/// they would cost is estimated where model and text are given.
 pub fn decide(
     settings: &Settings,
     inputs: &Inputs,
-    resources: &Resources,
+    plan: &Plan,
     observer: &mut dyn Observer,
 ) -> Result<Advice, PipelineError> {
     // Rules are read before anything that takes long, so that a mistake in them is told at once.
     let rules = settings.rules()?;
-    let profile = analyze(inputs, observer)?;
+    let profile = measure(settings, inputs, &Looking::default(), observer)?;
     let all: Vec<Strategy> = Strategy::iter().collect();
-    let (decision, past) = decide_on(settings, &rules, &profile, resources, None, &all, None)?;
+    let train_bytes = plan.train_bytes.or_else(|| profile.corpus.as_ref().map(|c| c.bytes));
+    let costs = match (&inputs.model, &profile.corpus, train_bytes) {
+        (Some(model), Some(corpus), Some(train_bytes)) => {
+            let speed = match plan.speed {
+                Some(speed) => Speed(speed),
+                None => price::speed(settings, &device::choose(&plan.device)?, observer)?,
+            };
+            let stages = rules.stages().map(|(name, stage)| (name.to_string(), stage.clone())).collect();
+            let share = (EVAL_BYTES / corpus.bytes.max(1) as f64).min(1.0);
+            let tokens = [corpus.tokens.source, corpus.tokens.candidate];
+            Some(price::costs(&price::Plan {
+                config: ModelFolder::open(model)?.config(),
+                stages: &stages,
+                profile: &profile,
+                train_bytes,
+                eval_tokens: tokens.map(|n| (n as f64 * share) as u64),
+                speed,
+            }))
+        }
+        _ => None,
+    };
+    let (decision, past) =
+        decide_on(settings, &rules, &profile, &plan.resources, costs.as_ref(), &all, plan.train_bytes)?;
+    log::advice(settings, &profile, &decision, plan.train_bytes, observer);
     let seed = Strategy::iter().filter_map(|s| Some((s, rules.seed(s)?.clone()))).collect();
     Ok(Advice { profile, decision, seed, past })
 }

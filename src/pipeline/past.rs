@@ -21,6 +21,12 @@ pub fn run(settings: &Settings, id: &str) -> Result<Run, PipelineError> {
     Ok(settings.known_history()?.get(id)?)
 }
 
+/// Some runs by their ids, in the order asked for.
+pub fn compare(settings: &Settings, ids: &[String]) -> Result<Vec<Run>, PipelineError> {
+    let history = settings.known_history()?;
+    ids.iter().map(|id| Ok(history.get(id)?)).collect()
+}
+
 /// Adds a verdict or an outside metric to a run.
 pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Result<Run, PipelineError> {
     Ok(settings.known_history()?.feedback(id, feedback)?)
@@ -28,10 +34,21 @@ pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Resul
 
 /// Writes every record as JSON lines; how many there were.
 pub fn export(settings: &Settings, to: &Path) -> Result<u64, PipelineError> {
-    let mut lines = Vec::new();
-    let count = settings.known_history()?.export(&mut lines)?;
+    let (lines, count) = export_lines(settings)?;
     super::write_whole(to, &lines)?;
     Ok(count)
+}
+
+/// Every record as JSON lines, and how many there are.
+pub fn export_lines(settings: &Settings) -> Result<(Vec<u8>, u64), PipelineError> {
+    let mut lines = Vec::new();
+    let count = settings.known_history()?.export(&mut lines)?;
+    Ok((lines, count))
+}
+
+/// Writes what an export elsewhere has given.
+pub fn write_export(to: &Path, lines: &[u8]) -> Result<(), PipelineError> {
+    super::write_whole(to, lines)
 }
 
 /// Reads records that export wrote.

@@ -2,13 +2,12 @@
 //! simulate.
 
 use super::{PipelineError, Settings};
-use crate::decide::Replayed;
 use crate::decide::rules::inspect::{self, CheckReport, DiffReport, Grid};
 use crate::decide::rules::{RuleBook, TestResult};
 use crate::domain::event::Observer;
 use crate::domain::scorer::Scorer;
 use crate::learn::{self, Evaluated, Evidence, GrowOptions, Growth, Promotion, SimulateOptions, Simulation};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Every finding about the rules.
 pub fn check_rules(settings: &Settings) -> Result<CheckReport, PipelineError> {
@@ -43,11 +42,30 @@ pub fn diff_rules(a: Option<&Path>, b: Option<&Path>) -> Result<DiffReport, Pipe
     Ok(inspect::diff(&RuleBook::load(a)?, &RuleBook::load(b)?))
 }
 
-/// Past decisions under today's rules and scorer.
-pub fn replay(settings: &Settings) -> Result<Vec<Replayed>, PipelineError> {
-    let book = settings.rules()?;
-    let Some(history) = settings.existing_history()? else { return Ok(Vec::new()) };
-    Ok(crate::decide::replay(&book, &history.all()?, history.live_scorer()?.as_ref()))
+/// Writes the JSON Schemas of the rule files and of what `--json` prints into a folder; which files there are now.
+pub fn write_schemas(into: &Path, printed: &serde_json::Value) -> Result<Vec<PathBuf>, PipelineError> {
+    let mut written = Vec::new();
+    let mut write = |name: &str, schema: &serde_json::Value| {
+        let path = into.join(name);
+        super::write_whole(&path, format!("{schema:#}\n").as_bytes())?;
+        written.push(path);
+        Ok::<(), PipelineError>(())
+    };
+    for (name, schema) in inspect::schemas() {
+        write(&format!("{}.schema.json", name.trim_end_matches(".toml")), &schema)?;
+    }
+    write("hibrit.schema.json", printed)?;
+    Ok(written)
+}
+
+/// How scorers are grown and judged under these rules.
+fn growing(rules: &RuleBook) -> GrowOptions {
+    let weighing = rules.weighing();
+    GrowOptions {
+        standard_errors: weighing.standard_errors,
+        spread_weight: weighing.spread_weight,
+        ..GrowOptions::default()
+    }
 }
 
 fn evidence(settings: &Settings) -> Result<Evidence, PipelineError> {
@@ -60,7 +78,7 @@ fn evidence(settings: &Settings) -> Result<Evidence, PipelineError> {
 
 /// How good choices would have been; `None` where there is too little history to say.
 pub fn evaluate_scorer(settings: &Settings) -> Result<Option<Evaluated>, PipelineError> {
-    Ok(learn::evaluate(&evidence(settings)?, &GrowOptions::default())?)
+    Ok(learn::evaluate(&evidence(settings)?, &growing(&settings.rules()?))?)
 }
 
 /// The live scorer and its explanation; `None` where there is none.
@@ -75,7 +93,7 @@ pub fn explain_scorer(settings: &Settings) -> Result<Option<(Scorer, String)>, P
 /// Grows a scorer from the whole history and puts it to the gate; it goes live if the gate lets it.
 pub fn promote_scorer(settings: &Settings) -> Result<(Growth, Option<Promotion>), PipelineError> {
     let evidence = evidence(settings)?;
-    let options = GrowOptions::default();
+    let options = growing(&settings.rules()?);
     let growth = learn::grow(&evidence, &options)?;
     let Growth::Grown(grown) = &growth else { return Ok((growth, None)) };
     let history = settings.history()?;
@@ -89,12 +107,14 @@ pub fn promote_scorer(settings: &Settings) -> Result<(Growth, Option<Promotion>)
 
 /// What the scorer is worth where the truth is known.
 pub fn simulate_scorer(
+    settings: &Settings,
     worlds: Option<usize>,
     runs: &[usize],
     seed: u64,
     observer: &mut dyn Observer,
 ) -> Result<Simulation, PipelineError> {
-    let mut options = SimulateOptions { seed, ..SimulateOptions::default() };
+    let grow = growing(&settings.rules()?);
+    let mut options = SimulateOptions { seed, grow, ..SimulateOptions::default() };
     options.worlds = worlds.unwrap_or(options.worlds);
     if !runs.is_empty() {
         options.runs = runs.to_vec();

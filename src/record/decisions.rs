@@ -1,29 +1,71 @@
-//! The decision log: every decision that was made, with all that is needed to make it again under other rules or
-//! another scorer. What became of it is found through the run it led to.
+//! The machine's calibration and the decision log are small records beside the runs: here is where the first is kept, and
+//! what the second is called. What a speed is used for is not known here.
 
-use crate::domain::decision::Decision;
-use crate::domain::metric::Share;
-use crate::domain::profile::Profile;
-use serde::{Deserialize, Serialize};
+use super::error::RecordError;
+use super::history::History;
+use super::store::META;
+use crate::domain::resources::Calibration;
 
-/// A decision as it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoggedDecision {
-    /// Unique: time and eight hex digits, as from [`run_id`](super::run_id).
-    pub id: String,
-    /// When (UTC, RFC 3339).
-    pub at: String,
-    /// hibrit's version.
-    pub version: String,
-    /// The run it led to; `None` where advice was all that was asked for. What became of it stands there.
-    pub run: Option<String>,
-    /// The evidence.
-    pub profile: Profile,
-    /// UTF-8 bytes of training text, where they were known.
-    pub train_bytes: Option<u64>,
-    /// Probability with which this strategy would be chosen again: 1 for a decision without exploration. Off-policy
-    /// estimates divide by it.
-    pub propensity: Share,
-    /// Inputs, rows, scores, versions of rules and scorer.
-    pub decision: Decision,
+pub use crate::domain::decision::LoggedDecision;
+
+/// Keys of calibrations in the meta table.
+const SPEED: &str = "speed/";
+
+impl History {
+    /// How fast this machine is, as it was measured; `None` where it never was, or what is kept cannot be read: it can be
+    /// measured again.
+    ///
+    /// # Errors
+    /// Trouble with the file.
+    pub fn calibration(&self, machine: &str) -> Result<Option<Calibration>, RecordError> {
+        self.store.read(|t| {
+            let meta = t.open_table(META).map_err(|e| self.store.fault(e))?;
+            let kept = meta.get(format!("{SPEED}{machine}").as_str()).map_err(|e| self.store.fault(e))?;
+            Ok(kept.and_then(|kept| serde_json::from_str(kept.value()).ok()))
+        })
+    }
+
+    /// Keeps how fast this machine is, in the place of what was measured before.
+    ///
+    /// # Errors
+    /// Trouble with the file; a speed that is not finite.
+    pub fn keep_calibration(&self, calibration: &Calibration) -> Result<(), RecordError> {
+        let what = || format!("the speed of {}", calibration.machine);
+        let unstorable = |detail: String| RecordError::Unstorable { what: what(), detail };
+        if !calibration.flops_per_second.is_finite() {
+            return Err(unstorable("it is not a finite number".into()));
+        }
+        let text = serde_json::to_string(calibration).map_err(|e| unstorable(e.to_string()))?;
+        self.store.write(|t| {
+            let mut meta = t.open_table(META).map_err(|e| self.store.fault(e))?;
+            let key = format!("{SPEED}{}", calibration.machine);
+            meta.insert(key.as_str(), text.as_str()).map_err(|e| self.store.fault(e))?;
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machines_speed_is_kept_for_that_machine_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(folder.path().join("past.redb")).unwrap();
+        let measured = |machine: &str, flops_per_second| Calibration {
+            machine: machine.into(),
+            device: "cpu".into(),
+            flops_per_second,
+            at: "2026-01-01T00:00:00Z".into(),
+        };
+        assert_eq!(history.calibration("a").unwrap(), None);
+        history.keep_calibration(&measured("a", 1e11)).unwrap();
+        history.keep_calibration(&measured("b", 2e11)).unwrap();
+        history.keep_calibration(&measured("a", 3e11)).unwrap();
+        assert_eq!(history.calibration("a").unwrap(), Some(measured("a", 3e11)));
+        assert_eq!(history.calibration("b").unwrap(), Some(measured("b", 2e11)));
+        assert!(history.keep_calibration(&measured("a", f64::NAN)).is_err());
+        assert!(history.live_scorer().unwrap().is_none());
+    }
 }

@@ -45,6 +45,21 @@ pub enum RecordError {
     /// The other side of an import or export, or a journal, failed.
     #[error("{what} failed")]
     Exchange { what: String, source: std::io::Error },
+    /// Another process holds the queue.
+    #[error("the queue {} is in use by another service", path.display())]
+    QueueTaken { path: PathBuf },
+    /// The queue cannot be opened, read or written.
+    #[error("the queue {} failed: {detail}", path.display())]
+    Queue { path: PathBuf, detail: String },
+    /// There is no such job.
+    #[error("there is no job {wanted:?}")]
+    NoJob { wanted: String },
+    /// A worker whose lease was given to another wants to write.
+    #[error("the lease on job {id} has passed to another worker (fence {held}, now {now})")]
+    Fenced { id: String, held: u64, now: u64 },
+    /// The job is not in a state in which this can be done.
+    #[error("job {id} is {state} and cannot be {wanted}")]
+    WrongState { id: String, state: String, wanted: &'static str },
     /// Anything else the database says.
     #[error("the history {} failed", path.display())]
     Database { path: PathBuf, source: Box<redb::Error> },
@@ -58,12 +73,19 @@ impl Fault for RecordError {
             | Self::Damaged { .. }
             | Self::Record { .. }
             | Self::Io { .. } => Kind::Input,
-            Self::Unknown { .. } | Self::Ambiguous { .. } | Self::Feedback(_) => Kind::Usage,
+            Self::Unknown { .. }
+            | Self::Ambiguous { .. }
+            | Self::Feedback(_)
+            | Self::NoJob { .. }
+            | Self::WrongState { .. } => Kind::Usage,
             Self::Busy { .. }
             | Self::ReadOnly { .. }
             | Self::Unstorable { .. }
             | Self::Exists { .. }
             | Self::Exchange { .. }
+            | Self::QueueTaken { .. }
+            | Self::Queue { .. }
+            | Self::Fenced { .. }
             | Self::Database { .. } => Kind::Failed,
         }
     }
@@ -88,7 +110,14 @@ impl Fault for RecordError {
             Self::Unknown { known, .. } => format!("the latest: {}", known.join(", ")),
             Self::Ambiguous { known, .. } => format!("it fits {}", known.join(", ")),
             Self::Exists { .. } => "every run needs an id of its own".into(),
-            Self::Feedback(_) | Self::Exchange { .. } | Self::Database { .. } => return None,
+            Self::QueueTaken { .. } => "stop the other service, or name another folder with --state".into(),
+            Self::NoJob { .. } => "`GET /api/v1/runs` lists them".into(),
+            Self::Feedback(_)
+            | Self::Exchange { .. }
+            | Self::Queue { .. }
+            | Self::Fenced { .. }
+            | Self::WrongState { .. }
+            | Self::Database { .. } => return None,
         })
     }
 }

@@ -280,6 +280,27 @@ impl History {
         self.store.write(|t| self.put(t, PROFILES, inputs_sha256, &bytes))
     }
 
+    /// All profiles that can be read, each with the hash it was kept under.
+    ///
+    /// # Errors
+    /// Trouble with the file.
+    pub fn profiles(&self) -> Result<Vec<(String, Profile)>, RecordError> {
+        self.store.read(|t| {
+            let table = match t.open_table(PROFILES) {
+                Err(e) if is_missing(&e) => return Ok(Vec::new()),
+                other => other.map_err(|e| self.store.fault(e))?,
+            };
+            let mut profiles = Vec::new();
+            for entry in table.iter().map_err(|e| self.store.fault(e))? {
+                let (key, bytes) = entry.map_err(|e| self.store.fault(e))?;
+                if let Ok(profile) = format::decode(Form::Profile, bytes.value()) {
+                    profiles.push((key.value().to_string(), profile));
+                }
+            }
+            Ok(profiles)
+        })
+    }
+
     /// Everything in a table, in the order of keys.
     fn values<T: DeserializeOwned>(&self, table: Table, form: Form) -> Result<Vec<T>, RecordError> {
         self.store.read(|t| {

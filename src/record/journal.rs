@@ -135,6 +135,10 @@ impl Journal {
 }
 
 impl Observer for Journal {
+    fn branch(&mut self, name: Option<&str>) {
+        Journal::branch(self, name);
+    }
+
     fn observe(&mut self, event: &Event) {
         if self.failed.is_none()
             && let Err(e) = self.write(event)

@@ -7,13 +7,14 @@
 //! - [`store`]: the file: opening, waiting for other processes, transactions;
 //! - [`exchange`]: JSON lines in and out;
 //! - [`health`]: verify and repair;
-//! - [`journal`]: what happens while a run goes on, line by line.
+//! - [`journal`]: what happens while a run goes on, line by line;
+//! - [`queue`]: runs that are wanted, in a file of its own: who may carry them out, and what became of them.
 //!
 //! The file holds tables from a name to bytes:
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `meta` | `schema`, `live` | text: version of the layout, id of the live scorer |
+//! | `meta` | `schema`, `live`, `speed/MACHINE` | text: version of the layout, id of the live scorer, a calibration |
 //! | `runs` | id of the run | [`Run`](crate::domain::run::Run), enveloped |
 //! | `scorers` | id of the scorer | [`Scorer`](crate::domain::scorer::Scorer), enveloped |
 //! | `decisions` | id of the decision | [`LoggedDecision`], enveloped |
@@ -27,6 +28,7 @@ mod format;
 mod health;
 mod history;
 mod journal;
+mod queue;
 mod store;
 
 pub use decisions::LoggedDecision;
@@ -35,6 +37,7 @@ pub use exchange::{ImportReport, LineFault};
 pub use health::{Health, Problem, Repairs};
 pub use history::{Filter, History, run_id};
 pub use journal::{Journal, JournalEntry, Replay, Sync, read_journal};
+pub use queue::{Cancelled, Ending, Job, Lease, Queue, State, Submitted};
 
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,7 @@ fn logged(id: &str, run: Option<&str>) -> LoggedDecision {
         profile: example::profile(),
         train_bytes: Some(25_000),
         propensity: Share::new(1.0).unwrap(),
+        taken: None,
         decision: example::decision(Strategy::Direct),
     }
 }

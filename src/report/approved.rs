@@ -2,7 +2,7 @@
 //! are left out: what they show stands beside them, and `charts` has tests of its own.
 
 use super::text::{self, Style};
-use super::{Lang, cases, html, markdown};
+use super::{Lang, cases, html, json, markdown};
 use crate::domain::profile::Profile;
 
 #[track_caller]
@@ -39,7 +39,9 @@ fn text_reads_as_it_was_approved() {
         let style = Style::default().in_language(lang);
         check(format!("profile-{lang}"), text::profile(&profile, &style));
         check(format!("profile-bare-{lang}"), text::profile(&bare(), &style));
-        check(format!("decision-{lang}"), text::decision(&profile, &decision, &style));
+        check(format!("brief-{lang}"), text::brief(&profile, &decision, cases::background(&runs), &style));
+        check(format!("decisions-{lang}"), text::decisions(&cases::log(), &style));
+        check(format!("logged-{lang}"), text::logged(&cases::logged(), Some(&runs[0]), &style));
         check(format!("dossier-{lang}"), text::dossier(&profile, &decision, cases::background(&runs), &style));
         check(format!("run-{lang}"), text::run(&runs[0], &style));
         check(format!("run-failed-{lang}"), text::run(&runs[1], &style));
@@ -59,6 +61,9 @@ fn markdown_reads_as_it_was_approved() {
         check(format!("markdown-decision-{lang}"), report);
         check(format!("markdown-run-{lang}"), markdown::run(&runs[0], lang));
         check(format!("markdown-history-{lang}"), markdown::history(&runs, lang));
+        check(format!("markdown-profile-{lang}"), markdown::profile(&cases::profile(), lang));
+        check(format!("markdown-compare-{lang}"), markdown::compare(&runs, lang));
+        check(format!("markdown-decisions-{lang}"), markdown::decisions(&cases::log(), lang));
     }
 }
 
@@ -70,5 +75,15 @@ fn html_reads_as_it_was_approved() {
         check(format!("html-decision-{lang}"), report);
         check(format!("html-run-{lang}"), html::run(&runs[0], lang));
         check(format!("html-profile-{lang}"), html::profile(&bare(), lang));
+        check(format!("html-history-{lang}"), html::history(&runs, lang));
+        check(format!("html-decisions-{lang}"), html::decisions(&cases::log(), lang));
     }
+}
+
+#[test]
+fn json_is_as_it_was_approved() {
+    let whole = |value: serde_json::Value| format!("{value:#}");
+    check("json-decision".into(), whole(json::decision(&cases::profile(), &cases::decision())));
+    check("json-run".into(), whole(json::run(&cases::direct_run())));
+    check("json-logged".into(), whole(json::logged(&cases::logged(), None)));
 }

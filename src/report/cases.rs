@@ -2,7 +2,9 @@
 //! went well, went wrong, and were interrupted. Only tests use it.
 
 use super::Background;
-use crate::domain::decision::{Action, AlikeRun, Alternative, Decision, Flip, MatchedRow, NearRow, ScorerNote};
+use crate::domain::decision::{
+    Action, AlikeRun, Alternative, Decision, Flip, LoggedDecision, MatchedRow, NearRow, ScorerNote,
+};
 use crate::domain::directive::Directive;
 use crate::domain::metric::{
     BitsPerByte, BytesPerToken, Coverage, EquivalentLoss, Fertility, Pair, Share, Similarity, TokenRatio,
@@ -145,6 +147,7 @@ pub(super) fn decision() -> Decision {
     let weighed = |strategy, prior, learned, cost| Alternative {
         strategy,
         prior,
+        spread: Some(0.06),
         learned,
         utility: prior + learned,
         interval: None,
@@ -168,7 +171,7 @@ pub(super) fn decision() -> Decision {
         "vetoes",
         "structural-is-research",
         "veto",
-        "structural is experimental (the seed: success 30-60%): it is only taken when research is asked for",
+        "structural is experimental (success expected: 30-60%) and only taken when research is asked for",
     )];
     let mut direct = weighed(Strategy::Direct, -0.05, -0.01, Some(cost(14.0, 62)));
     direct.level = Some(Level::Minimum);
@@ -177,7 +180,7 @@ pub(super) fn decision() -> Decision {
         strategy: Strategy::Sequential,
         confidence: share(0.74),
         action: Action::ExecuteWatched,
-        because: "the matrix says sequential: the seed: enough is shared to carry the language over in stages".into(),
+        because: "the matrix says sequential: enough is shared to carry the language over in stages".into(),
         resources: Resources {
             devices: 1,
             memory: Some(80 << 30),
@@ -186,17 +189,12 @@ pub(super) fn decision() -> Decision {
         },
         inputs: vec![("coverage_corpus".into(), "0.5506".into()), ("similarity_band".into(), "medium".into())],
         matched_rows: vec![
-            row(
-                "decision",
-                "half-medium",
-                "sequential",
-                "the seed: enough is shared to carry the language over in stages",
-            ),
+            row("decision", "half-medium", "sequential", "enough is shared to carry the language over in stages"),
             row(
                 "expectations",
                 "half-better",
                 "keep +0 ± 0, sequential +0.05 ± 0.06",
-                "the seed's cell for sequential",
+                "half covered and expressible: going in stages pays most",
             ),
             row("confidence", "fairly-sure", "execute_watched", "fairly sure: execute, and review twice as often"),
         ],
@@ -204,13 +202,13 @@ pub(super) fn decision() -> Decision {
             table: "decision".into(),
             row: "third-better".into(),
             output: "parallel".into(),
-            input: "coverage".into(),
+            input: "coverage_corpus".into(),
             value: "0.5506234187".into(),
             cell: "[0.30..0.50)".into(),
         }],
         alternatives: vec![chosen, keep, direct, structural],
         flips: vec![Flip {
-            input: "coverage".into(),
+            input: "coverage_corpus".into(),
             from: "0.5506234187".into(),
             to: "< 0.5".into(),
             strategy: Strategy::Parallel,
@@ -337,6 +335,7 @@ pub(super) fn direct_run() -> Run {
         branches: vec![direct, keep],
         incidents: vec![spike],
         seconds: 391.0,
+        energy_joules: None,
     };
     let mut run = run("20260105T090000-1a2b3c4d", decision, Some(outcome), Some(Status::Done));
     run.feedback.push(Feedback {
@@ -368,6 +367,7 @@ pub(super) fn failed_run() -> Run {
         branches: vec![direct],
         incidents: vec![],
         seconds: 12.0,
+        energy_joules: None,
     };
     run("20260105T100000-5e6f7a8b", decision(), Some(outcome), Some(Status::Failed))
 }
@@ -375,4 +375,26 @@ pub(super) fn failed_run() -> Run {
 /// Still going on.
 pub(super) fn open_run() -> Run {
     run("20260105T110000-9c0d1e2f", decision(), None, None)
+}
+
+/// A decision that was carried out as decided.
+pub(super) fn logged() -> LoggedDecision {
+    LoggedDecision {
+        id: "20260105T090000Z-1a2b3c4d".into(),
+        at: "2026-01-05T09:00:00Z".into(),
+        version: "0.1.0".into(),
+        run: Some("20260105T090000-1a2b3c4d".into()),
+        profile: profile(),
+        train_bytes: Some(18_734_521),
+        propensity: share(0.95),
+        taken: None,
+        decision: decision(),
+    }
+}
+
+/// Logged decisions: one that led to a run, one that was advice, one whose run is elsewhere.
+pub(super) fn log() -> Vec<(LoggedDecision, Option<Run>)> {
+    let advice = LoggedDecision { id: "20260104T120000Z-0badcafe".into(), run: None, ..logged() };
+    let lost = LoggedDecision { id: "20260103T120000Z-00000007".into(), run: Some("elsewhere".into()), ..logged() };
+    vec![(logged(), Some(direct_run())), (advice, None), (lost, None)]
 }

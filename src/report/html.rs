@@ -5,7 +5,7 @@ use super::charts;
 use super::content::{self, background::Background};
 use super::page::{Block, Cell, Page, Table, Tone};
 use super::words::{Lang, Words};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, LoggedDecision};
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 
@@ -27,6 +27,49 @@ pub fn run(run: &Run, lang: Lang) -> String {
 /// Past runs, a line each.
 pub fn history(runs: &[Run], lang: Lang) -> String {
     render(&content::history::list(runs, &Words::new(lang)), lang)
+}
+
+/// A report without its frame: title and elements, for a page that has a frame of its own.
+pub struct Parts {
+    /// As text, not escaped.
+    pub title: String,
+    /// As elements.
+    pub body: String,
+}
+
+fn parts(page: &Page, lang: Lang) -> Parts {
+    let body: Vec<String> = page.blocks.iter().map(|block| element(block, lang)).collect();
+    Parts { title: page.title.clone(), body: body.join("\n") }
+}
+
+/// As [`profile`], without its frame.
+pub fn profile_parts(profile: &Profile, lang: Lang) -> Parts {
+    parts(&content::profile::page(profile, &Words::new(lang)), lang)
+}
+
+/// As [`decision`], without its frame.
+pub fn decision_parts(profile: &Profile, decision: &Decision, background: Background<'_>, lang: Lang) -> Parts {
+    parts(&content::background::dossier(profile, decision, background, &Words::new(lang)), lang)
+}
+
+/// As [`run`], without its frame.
+pub fn run_parts(run: &Run, lang: Lang) -> Parts {
+    parts(&content::run::page(run, &Words::new(lang)), lang)
+}
+
+/// Past runs side by side.
+pub fn compare(runs: &[Run], lang: Lang) -> String {
+    render(&content::history::compare(runs, &Words::new(lang)), lang)
+}
+
+/// Logged decisions with what became of them, a line each.
+pub fn decisions(all: &[(LoggedDecision, Option<Run>)], lang: Lang) -> String {
+    render(&content::log::list(all, &Words::new(lang)), lang)
+}
+
+/// A logged decision whole, with what became of it.
+pub fn logged(logged: &LoggedDecision, became: Option<&Run>, lang: Lang) -> String {
+    render(&content::log::entry(logged, became, &Words::new(lang)), lang)
 }
 
 fn render(page: &Page, lang: Lang) -> String {

@@ -1,7 +1,7 @@
 //! What do scripts read? The objects behind `--json`, with the names of the published interface: `profile`, `decision`,
 //! `outcome`. Numbers have full precision; one that is not finite is null.
 
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, LoggedDecision};
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::profile::Profile;
 use crate::domain::run::{Feedback, Request, Run};
@@ -37,6 +37,21 @@ pub fn history(runs: &[Run]) -> Value {
     json!({ "runs": runs.iter().map(run).collect::<Vec<_>>() })
 }
 
+/// `{"log": {id, at, run, propensity, ...}, "profile": ..., "decision": ..., "outcome": ...}`; the outcome is null where no
+/// run followed, or it goes on.
+pub fn logged(logged: &LoggedDecision, became: Option<&Run>) -> Value {
+    let mut about = value(logged);
+    let mut take = |name: &str| about.as_object_mut().and_then(|log| log.remove(name)).unwrap_or(Value::Null);
+    let (profile, decision) = (take("profile"), take("decision"));
+    let outcome = became.map_or(Value::Null, |run| value(&run.outcome));
+    json!({ "log": about, "profile": profile, "decision": decision, "outcome": outcome })
+}
+
+/// `{"decisions": [...]}`, each as [`logged`] gives it.
+pub fn decisions(all: &[(LoggedDecision, Option<Run>)]) -> Value {
+    json!({ "decisions": all.iter().map(|(log, became)| logged(log, became.as_ref())).collect::<Vec<_>>() })
+}
+
 /// What every command's object is made of; which parts are there depends on the command.
 #[derive(schemars::JsonSchema)]
 #[schemars(title = "hibrit", description = "The objects that hibrit prints with --json.")]
@@ -50,8 +65,32 @@ struct Published {
     outcome: Option<Outcome>,
     /// About a run: when, with what, what people said since.
     run: Option<About>,
-    /// Of history list: as many objects like this one.
+    /// Of history list and compare: as many objects like this one.
     runs: Option<Vec<Value>>,
+    /// Of history decisions with an id: about a logged decision.
+    log: Option<Logged>,
+    /// Of history decisions: as many objects like this one.
+    decisions: Option<Vec<Value>>,
+}
+
+/// A logged decision without what stands beside it.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used; the values are a log's own")]
+struct Logged {
+    /// Unique: time and eight hex digits.
+    id: String,
+    /// When (UTC, RFC 3339).
+    at: String,
+    /// hibrit's version.
+    version: String,
+    /// The run it led to; null where advice was all that was asked for.
+    run: Option<String>,
+    /// UTF-8 bytes of training text, where they were known.
+    train_bytes: Option<u64>,
+    /// Probability with which what was taken would be taken again.
+    propensity: f64,
+    /// What was taken, where it was something else than decided.
+    taken: Option<crate::domain::strategy::Strategy>,
 }
 
 /// A run without what stands beside it.
@@ -112,7 +151,8 @@ mod tests {
     #[test]
     fn every_name_that_is_printed_is_in_the_published_schema() {
         let schema = schema();
-        let printed = super::run(&cases::direct_run());
+        let mut printed = super::run(&cases::direct_run());
+        printed["log"] = super::logged(&cases::logged(), None)["log"].take();
         for (part, value) in printed.as_object().unwrap() {
             let described = &schema["properties"][part];
             assert!(described.is_object(), "{part}");

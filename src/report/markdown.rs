@@ -5,7 +5,7 @@ use super::content::{self, background::Background};
 use super::page::{Block, Chart, Page, Table, Tone};
 use super::text;
 use super::words::{Lang, Words};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, LoggedDecision};
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 
@@ -27,6 +27,21 @@ pub fn run(run: &Run, lang: Lang) -> String {
 /// Past runs, a line each.
 pub fn history(runs: &[Run], lang: Lang) -> String {
     render(&content::history::list(runs, &Words::new(lang)), lang)
+}
+
+/// Past runs side by side.
+pub fn compare(runs: &[Run], lang: Lang) -> String {
+    render(&content::history::compare(runs, &Words::new(lang)), lang)
+}
+
+/// Logged decisions with what became of them, a line each.
+pub fn decisions(all: &[(LoggedDecision, Option<Run>)], lang: Lang) -> String {
+    render(&content::log::list(all, &Words::new(lang)), lang)
+}
+
+/// A logged decision whole, with what became of it.
+pub fn logged(logged: &LoggedDecision, became: Option<&Run>, lang: Lang) -> String {
+    render(&content::log::entry(logged, became, &Words::new(lang)), lang)
 }
 
 fn render(page: &Page, lang: Lang) -> String {

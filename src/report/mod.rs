@@ -15,7 +15,7 @@ mod words;
 pub use content::background::Background;
 pub use words::Lang;
 
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, LoggedDecision};
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 use text::Style;
@@ -78,6 +78,36 @@ pub fn history(runs: &[Run], form: Form, style: &Style) -> String {
         Form::Json => format!("{:#}\n", json::history(runs)),
         Form::Markdown => markdown::history(runs, style.lang),
         Form::Html => html::history(runs, style.lang),
+    }
+}
+
+/// Past runs side by side.
+pub fn compare(runs: &[Run], form: Form, style: &Style) -> String {
+    match form {
+        Form::Text => text::compare(runs, style),
+        Form::Json => format!("{:#}\n", json::history(runs)),
+        Form::Markdown => markdown::compare(runs, style.lang),
+        Form::Html => html::compare(runs, style.lang),
+    }
+}
+
+/// Logged decisions with what became of them, a line each.
+pub fn decisions(all: &[(LoggedDecision, Option<Run>)], form: Form, style: &Style) -> String {
+    match form {
+        Form::Text => text::decisions(all, style),
+        Form::Json => format!("{:#}\n", json::decisions(all)),
+        Form::Markdown => markdown::decisions(all, style.lang),
+        Form::Html => html::decisions(all, style.lang),
+    }
+}
+
+/// A logged decision whole, with what became of it.
+pub fn logged(logged: &LoggedDecision, became: Option<&Run>, form: Form, style: &Style) -> String {
+    match form {
+        Form::Text => text::logged(logged, became, style),
+        Form::Json => format!("{:#}\n", json::logged(logged, became)),
+        Form::Markdown => markdown::logged(logged, became, style.lang),
+        Form::Html => html::logged(logged, became, style.lang),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::content::{self, background::Background};
 use super::page::{Block, Cell, Chart, Page, Series, Table, Tone};
 use super::words::{Lang, Words};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, LoggedDecision};
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 use comfy_table::{
@@ -53,9 +53,9 @@ pub fn profile(profile: &Profile, style: &Style) -> String {
     render(&content::profile::page(profile, &Words::new(style.lang)), *style)
 }
 
-/// A decision with the evidence it rests on.
-pub fn decision(profile: &Profile, decision: &Decision, style: &Style) -> String {
-    render(&content::decision::page(profile, decision, &Words::new(style.lang)), *style)
+/// What it takes to follow a decision, or to disagree with it.
+pub fn brief(profile: &Profile, decision: &Decision, background: Background<'_>, style: &Style) -> String {
+    render(&content::decision::brief(profile, decision, background, &Words::new(style.lang)), *style)
 }
 
 /// A decision with the evidence it rests on, beside what the seed expected and past runs measured.
@@ -76,6 +76,16 @@ pub fn history(runs: &[Run], style: &Style) -> String {
 /// Past runs side by side.
 pub fn compare(runs: &[Run], style: &Style) -> String {
     render(&content::history::compare(runs, &Words::new(style.lang)), *style)
+}
+
+/// Logged decisions with what became of them, a line each.
+pub fn decisions(all: &[(LoggedDecision, Option<Run>)], style: &Style) -> String {
+    render(&content::log::list(all, &Words::new(style.lang)), *style)
+}
+
+/// A logged decision whole, with what became of it.
+pub fn logged(logged: &LoggedDecision, became: Option<&Run>, style: &Style) -> String {
+    render(&content::log::entry(logged, became, &Words::new(style.lang)), *style)
 }
 
 fn render(page: &Page, look: Style) -> String {
@@ -309,7 +319,11 @@ mod tests {
     fn no_line_is_wider_than_the_terminal() {
         for width in [60, 80, 120] {
             let look = Style { width, ..Style::default() };
-            for line in decision(&cases::profile(), &cases::decision(), &look).lines() {
+            let runs = [cases::direct_run()];
+            let made = (cases::profile(), cases::decision());
+            let both = brief(&made.0, &made.1, cases::background(&runs), &look)
+                + &dossier(&made.0, &made.1, cases::background(&runs), &look);
+            for line in both.lines() {
                 assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
             }
         }

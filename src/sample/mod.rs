@@ -37,6 +37,45 @@ fn documents(bytes: usize, mut document: impl FnMut() -> String) -> Vec<String> 
     lines
 }
 
+/// Texts for a move from one language to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bilingual {
+    /// What the base reads: English, and a little Turkish, as most large models have.
+    pub base_train: Vec<String>,
+    /// The language to move to, for training.
+    pub target_train: Vec<String>,
+    /// The same, held out.
+    pub target_eval: Vec<String>,
+}
+
+/// One document in this many is held out.
+const HELD_OUT: usize = 20;
+/// Of what the base reads, one part in this many is Turkish.
+const TURKISH_SHARE: usize = 8;
+
+/// Texts of these sizes in bytes, the held-out part included in the target's.
+pub fn bilingual(seed: u64, base_bytes: usize, target_bytes: usize) -> Bilingual {
+    let target = split(turkish(seed, target_bytes), HELD_OUT);
+    Bilingual { base_train: mostly_english(seed, base_bytes), target_train: target.train, target_eval: target.held_out }
+}
+
+fn mostly_english(seed: u64, bytes: usize) -> Vec<String> {
+    let english = english(seed, bytes - bytes / TURKISH_SHARE);
+    // Another seed than the text to move to: the base must not have read that.
+    let turkish = turkish(!seed, bytes / TURKISH_SHARE);
+    let every = (english.len() / turkish.len().max(1)).max(1);
+    let mut turkish = turkish.into_iter();
+    let mut mixed = Vec::with_capacity(english.len() + turkish.len());
+    for (i, line) in english.into_iter().enumerate() {
+        mixed.push(line);
+        if i.is_multiple_of(every) {
+            mixed.extend(turkish.next());
+        }
+    }
+    mixed.extend(turkish);
+    mixed
+}
+
 /// Documents to train on, and documents held out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {

@@ -18,7 +18,9 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source};
 pub use feature::{Band, Domain, Feature, Features, MEASURED};
 pub use lint::{TestResult, run_tests};
 pub use live::LiveRules;
-pub use plain::{Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, Spike, Strategies, Weighing};
+pub use plain::{
+    Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, Spike, Strategies, Text, Weighing,
+};
 pub use raw::Hit;
 pub use space::{Part, Space, representatives, words};
 pub use table::{Column, Output, Row, Saving, Says, Table, Test};

@@ -16,7 +16,7 @@ pub struct Weighing {
     pub least_evidence: u64,
     /// The other strategy must be better by more than this many standard errors of the difference.
     pub standard_errors: f64,
-    /// The rules' own spread counts like this many branches.
+    /// What the rules expect counts like this many cases in confidence and spread.
     pub spread_weight: f64,
     /// Safest choices, the safest first.
     pub safest: Vec<Strategy>,
@@ -40,6 +40,16 @@ pub struct Review {
     pub race: Race,
     /// When extrapolation says to stop.
     pub curve: Curve,
+    /// What text cannot be trained on.
+    pub text: Text,
+}
+
+/// Text that a tokenizer cannot write.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// A run that needs the candidate does not begin where it loses more than this share of the text's bytes.
+    pub most_unknown: f64,
 }
 
 /// A loss or norm far above the last steps'.
@@ -128,6 +138,10 @@ pub struct Curve {
     pub bootstraps: usize,
     /// Stop when the chance that the end beats the incumbent is below this.
     pub stop_below: f64,
+    /// No branch is given up as hopeless before this share of its plan: early curves misrank.
+    pub judge_from: f64,
+    /// Bits per byte that a switch costs at the very end of a run; earlier, in proportion.
+    pub switch_cost: f64,
 }
 
 /// `strategies.toml`: stages by name, and what the seed expects.
@@ -207,7 +221,7 @@ impl Review {
     pub(super) fn check(&self, source: &Source, found: &mut Vec<Diagnostic>) {
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let share = |x: f64| 0.0 < x && x < 1.0;
-        let Self { spike, explosion, divergence, incident, race, curve } = self;
+        let Self { spike, explosion, divergence, incident, race, curve, text } = self;
         demand(
             source,
             found,
@@ -242,6 +256,13 @@ impl Review {
                 ),
                 ("curve.bootstraps", "at least 20", curve.bootstraps >= 20),
                 ("curve.stop_below", "above 0 and below 1", share(curve.stop_below)),
+                ("curve.judge_from", "above 0 and below 1", share(curve.judge_from)),
+                (
+                    "curve.switch_cost",
+                    "a finite number of at least 0",
+                    curve.switch_cost >= 0.0 && curve.switch_cost.is_finite(),
+                ),
+                ("text.most_unknown", "above 0 and below 1", share(text.most_unknown)),
             ],
         );
     }
@@ -262,6 +283,7 @@ impl Strategies {
                 ("dropout", "at least 0 and below 1", (0.0..1.0).contains(&s.dropout)),
                 ("learning_rate", "above 0", positive(s.learning_rate)),
                 ("embedding_learning_rate", "above 0", s.embedding_learning_rate.is_none_or(positive)),
+                ("head_learning_rate", "above 0", s.head_learning_rate.is_none_or(positive)),
                 ("warmup", "at least 0 and below 1", (0.0..1.0).contains(&s.warmup)),
                 ("epochs", "above 0", positive(s.epochs)),
                 ("batch", "at least 1", s.batch >= 1),

@@ -73,7 +73,7 @@ fn every_kind_of_mistake_is_named_with_its_place() {
         (
             "a row without a reason",
             "decision.toml",
-            ("because = \"the seed: most", "because = \"\" # \"the seed: most"),
+            ("because = \"most of", "because = \"\" # \"most of"),
             NoReason,
             "covered-high",
         ),

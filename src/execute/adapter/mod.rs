@@ -1,9 +1,11 @@
 //! Adapters in PEFT's format: a folder with adapter_config.json and adapter_model.safetensors. What an adapter was
 //! trained for is not known here.
 
+mod grown;
 mod load;
 mod save;
 
+pub use grown::save_grown;
 pub use load::{AdapterFolder, load};
 pub use save::save;
 

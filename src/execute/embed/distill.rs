@@ -64,7 +64,7 @@ pub fn distill(
         let counted = new.targets.iter().filter(|t| **t != IGNORE).count().max(1);
         let batch = Batch { ids: &new.ids, targets: &new.targets, weights: None, shape: new.shape };
         let options = StepOptions { scale: 1.0 / counted as f32, dropout: None, checkpointing: false };
-        let step_ = student.step(&batch, &options)?;
+        let step_ = student.step(&batch, &options)?.whole(&student);
         let mut gradients = step_.grads;
         // Hidden states of the same bytes, as a share of the teacher's own square.
         let pairs = pairs(&old, &new);

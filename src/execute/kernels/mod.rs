@@ -44,7 +44,7 @@ pub struct Loss {
 
 /// One linear map of an input, with its side path.
 pub struct Map {
-    /// `[out, in]`
+    /// `[out, in]`; a frozen one may be of 16 bits (bf16).
     pub weight: Tensor<2>,
     /// `[out]`
     pub bias: Option<Tensor<1>>,
@@ -142,7 +142,7 @@ pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
 /// x weightᵀ + bias + scale · (dropout(x) aᵀ) bᵀ. `x`: `[batch, length, in]` -> `[batch, length, sum of outs]`.
 /// Maps of one input share one dropout mask.
 pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
-    if fused::fits(&x) && maps.iter().all(|m| fused::fits(&m.weight)) {
+    if fused::fits(&x) && maps.iter().all(|m| fused::reads(&m.weight)) {
         fused::linears(x, maps, residual)
     } else {
         plain::linears(x, maps, residual)
@@ -150,7 +150,7 @@ pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Ten
 }
 
 /// Cross-entropy of `hidden weightᵀ` against `targets`, by chunks of rows: the `[n, v]` logits never exist whole.
-/// `hidden`: `[n, d]`, `weight`: `[v, d]`, both without autodiff. Targets beyond `v` are ignored. The gradients are
+/// `hidden`: `[n, d]`, `weight`: `[v, d]` (of 16 bits where its gradient is not wanted), both without autodiff. Targets beyond `v` are ignored. The gradients are
 /// those of sum(factor · nats); without factors none are made.
 ///
 /// # Errors
@@ -162,15 +162,15 @@ pub fn linear_cross_entropy(
     factors: Option<&[f32]>,
     want_weight: bool,
 ) -> Result<Loss, ExecuteError> {
-    if fused::fits(&hidden) && fused::fits(&weight) {
+    if fused::fits(&hidden) && fused::reads(&weight) {
         return Ok(fused::linear_cross_entropy(hidden, weight, targets, factors, want_weight));
     }
     plain::linear_cross_entropy(hidden, weight, targets, factors, want_weight)
 }
 
-/// Rows of a table `[v, d]` by id -> `[ids, d]`, without autodiff.
+/// Rows of a table `[v, d]` by id -> `[ids, d]` of 32 bits, without autodiff.
 pub fn gather_rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
-    if fused::fits(&table) { fused::gather_rows(table, ids) } else { plain::gather_rows(table, ids) }
+    if fused::reads(&table) { fused::gather_rows(table, ids) } else { plain::gather_rows(table, ids) }
 }
 
 /// `table` `[v, d]` with each row of `rows` `[ids, d]` added to the row its id names; without autodiff.

@@ -4,7 +4,7 @@
 use super::{Dropout, HeadNorms, Heads, Loss, Map, Past};
 use crate::execute::ExecuteError;
 use burn::tensor::activation::{silu, softmax};
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, Tensor, TensorData};
 
 /// Rows of logits that exist at once.
 const CHUNK: usize = 256;
@@ -96,7 +96,7 @@ pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Ten
         None => x.clone(),
     };
     let apply = |map: Map| {
-        let mut y = x.clone().matmul(map.weight.transpose());
+        let mut y = narrowed(x.clone(), &map.weight).matmul(map.weight.transpose()).cast(FloatDType::F32);
         if let Some(bias) = map.bias {
             y = y + bias.unsqueeze();
         }
@@ -112,6 +112,12 @@ pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Ten
         Some(residual) => y + residual,
         None => y,
     }
+}
+
+/// x in the width of a matrix it is multiplied with: an accelerator multiplies numbers of 16 bits many times as fast,
+/// and sums them in 32.
+fn narrowed(x: Tensor<2>, matrix: &Tensor<2>) -> Tensor<2> {
+    if matrix.dtype() == DType::BF16 { x.cast(FloatDType::BF16) } else { x }
 }
 
 /// Factors of dropout: 0 or 1 / (1 - rate).
@@ -138,7 +144,7 @@ pub fn linear_cross_entropy(
         let h = hidden.clone().narrow(0, start, length);
         let ids = targets[start..start + length].iter().map(|t| if (*t as usize) < rows { *t as i32 } else { 0 });
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids.collect::<Vec<i32>>(), [length, 1]), &device);
-        let logits = h.clone().matmul(weight.clone().transpose());
+        let logits = narrowed(h.clone(), &weight).matmul(weight.clone().transpose()).cast(FloatDType::F32);
         let shifted = logits.clone() - logits.max_dim(1);
         let log_sum = shifted.clone().exp().sum_dim(1).log();
         let lost = log_sum.clone() - shifted.clone().gather(1, ids.clone());
@@ -148,7 +154,7 @@ pub fn linear_cross_entropy(
         let factor = Tensor::<2>::from_data(TensorData::new(factor, [length, 1]), &device);
         let p = (shifted - log_sum).exp() * factor.clone();
         let g = p.scatter(1, ids, factor.neg(), IndexingUpdateOp::Add);
-        d_hidden.push(g.clone().matmul(weight.clone()));
+        d_hidden.push(narrowed(g.clone(), &weight).matmul(weight.clone()).cast(FloatDType::F32));
         if want_weight {
             let part = g.transpose().matmul(h);
             d_weight = Some(match d_weight {
@@ -168,7 +174,7 @@ pub fn linear_cross_entropy(
 
 pub fn gather_rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
     let ids = indices(ids, &table.device());
-    table.select(0, ids)
+    table.select(0, ids).cast(FloatDType::F32)
 }
 
 pub fn scatter_rows(table: Tensor<2>, rows: Tensor<2>, ids: &[u32]) -> Tensor<2> {

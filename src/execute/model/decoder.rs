@@ -6,7 +6,7 @@ use super::config::ModelConfig;
 use super::folder::{EMBEDDINGS, HEAD};
 use super::layer::{Layer, Mlp, Norm, Pass};
 use super::matrix::Matrix;
-use super::projection::{LoraConfig, Projection, Target};
+use super::projection::{LoraConfig, Projection, Target, narrowed};
 use super::rope::RopeTable;
 use super::source::{Fresh, Source, frozen};
 use super::structural::Second;
@@ -109,6 +109,15 @@ impl Decoder {
         self.embeddings = self.embeddings.set_require_grad(train);
         self.head = self.head.map(|head| head.set_require_grad(train));
         self
+    }
+
+    /// With the matrices that are not trained held in 16 bits: half the memory, and rounded to 8 bits of precision.
+    /// Everything that is trained, every norm and every sum stays in 32.
+    pub fn narrowed(self) -> Self {
+        let mut narrow = self.map_projections(&mut |_, projection| projection.narrowed());
+        narrow.embeddings = narrowed(narrow.embeddings);
+        narrow.head = narrow.head.map(narrowed);
+        narrow
     }
 
     /// Trains every parameter.

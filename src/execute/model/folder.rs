@@ -85,6 +85,15 @@ impl ModelFolder {
         Ok((read(EMBEDDINGS)?, if size.tied { None } else { Some(read(HEAD)?) }))
     }
 
+    /// One row of the input embeddings, without reading the others.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Tensor`] where there is no such row or a number is not finite.
+    pub fn embedding_row(&self, id: usize) -> Result<Vec<f32>, ExecuteError> {
+        let width = self.config.size.hidden;
+        self.weights.read_range(EMBEDDINGS, id * width..(id + 1) * width)
+    }
+
     /// The input embeddings and, where it is a matrix of its own, the output matrix, to be read row by row.
     pub fn tables(&self) -> (Option<StoredMatrix<'_>>, Option<StoredMatrix<'_>>) {
         let output = if self.config.size.tied { None } else { self.weights.matrix(HEAD) };

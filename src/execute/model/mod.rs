@@ -26,14 +26,12 @@ pub use matrix::Matrix;
 pub use parameters::{Group, Parameter};
 pub use projection::{LoraConfig, Target};
 pub use save::{Dtype, save_model, write_atomically};
-pub use step::{Batch, IGNORE, Step, StepOptions};
+pub use step::{Batch, IGNORE, RowGradient, Step, StepOptions};
 pub use stream::{Filler, NewTable, write_with_tables};
 pub use structural::Bridges;
 pub use weights::{Storage, StoredMatrix, Weights};
 
-#[cfg(test)]
-pub(crate) use save::Outgoing;
-pub(crate) use save::{held_tensor, write_tensors};
+pub(crate) use save::{Outgoing, held_tensor, write_tensors};
 pub(crate) use structural::SECOND;
 
 #[cfg(test)]

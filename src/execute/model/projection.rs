@@ -5,7 +5,7 @@ use super::layer::Pass;
 use super::source::{frozen, uniforms};
 use crate::execute::kernels::{Dropout, Map, Side};
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 /// The maps an adapter can attach to.
@@ -128,13 +128,27 @@ impl Projection {
             let delta = side.b.val().inner().matmul(side.a.val().inner()).mul_scalar(side.scale);
             self.weight = self.weight.map(|w| {
                 let trained = w.is_require_grad();
-                (w.inner() + delta).autodiff().set_require_grad(trained)
+                (w.inner().cast(FloatDType::F32) + delta).autodiff().set_require_grad(trained)
             });
         }
+        self
+    }
+
+    /// With its weight in 16 bits, unless it is trained.
+    pub(crate) fn narrowed(mut self) -> Self {
+        self.weight = narrowed(self.weight);
         self
     }
 
     fn device(&self) -> Device {
         self.weight.val().device().inner()
     }
+}
+
+/// A frozen matrix in 16 bits (bf16); a trained one stays as it is.
+pub(super) fn narrowed(matrix: Param<Tensor<2>>) -> Param<Tensor<2>> {
+    if matrix.is_require_grad() {
+        return matrix;
+    }
+    matrix.map(|w| w.inner().cast(FloatDType::BF16).autodiff().set_require_grad(false))
 }

@@ -6,7 +6,7 @@ use super::layer::Pass;
 use super::rope::RopeTable;
 use super::structural::Second;
 use crate::execute::{ExecuteError, kernels};
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
@@ -44,8 +44,32 @@ pub struct Step {
     pub nats: f64,
     /// Targets that counted.
     pub tokens: usize,
-    /// Gradients by parameter id, of everything that is trained.
+    /// Gradients by parameter id, of everything that is trained but for `rows`.
     pub grads: GradientsParams,
+    /// The gradient of embeddings that are only looked up: nearly all of its rows are zero and not there.
+    pub rows: Option<RowGradient>,
+}
+
+impl Step {
+    /// With the gradient of rows, where there is one, as a whole matrix among the others.
+    pub fn whole(mut self, model: &Decoder) -> Self {
+        if let Some(RowGradient { parameter, ids, values }) = self.rows.take() {
+            let size = model.config.size;
+            let zeros = Tensor::zeros([size.rows, size.hidden], &model.device());
+            self.grads.register(parameter, kernels::scatter_rows(zeros, values, &ids));
+        }
+        self
+    }
+}
+
+/// A gradient of a matrix as rows to be added up: row i of `values` belongs to row `ids[i]` of the matrix.
+pub struct RowGradient {
+    /// Whose it is.
+    pub parameter: ParamId,
+    /// A row of the matrix for each row of `values`; rows may come more than once.
+    pub ids: Vec<u32>,
+    /// `[ids, hidden]`
+    pub values: Tensor<2>,
 }
 
 impl Decoder {
@@ -121,23 +145,22 @@ impl Decoder {
             let (own, own_ids) = second.take_gradients(dx, batch.ids, d_second, &pass, &mut grads);
             (below, ids) = (Some(own), own_ids.into());
         }
+        let mut rows = None;
         if train_input && let Some(dx) = below {
-            let table = match (&self.head, d_output.take()) {
+            match (&self.head, d_output.take()) {
                 // Tied: one matrix, one gradient, the sum of both uses.
-                (None, Some(both)) => kernels::scatter_rows(both, dx, &ids),
+                (None, Some(both)) => grads.register(self.embeddings.id, kernels::scatter_rows(both, dx, &ids)),
                 (_, own) => {
                     d_output = own;
-                    let zeros = Tensor::zeros([self.config.size.rows, d], &self.device());
-                    kernels::scatter_rows(zeros, dx, &ids)
+                    rows = Some(RowGradient { parameter: self.embeddings.id, ids: ids.into_owned(), values: dx });
                 }
-            };
-            grads.register(self.embeddings.id, table);
+            }
         }
         if let Some(d_output) = d_output {
             grads.register(self.head.as_ref().unwrap_or(&self.embeddings).id, d_output);
         }
         let nats = loss.nats.iter().enumerate().map(|(i, n)| f64::from(*n) * weight(batch, i)).sum();
-        Ok(Step { nats, tokens: batch.targets.iter().filter(|t| **t != IGNORE).count(), grads })
+        Ok(Step { nats, tokens: batch.targets.iter().filter(|t| **t != IGNORE).count(), grads, rows })
     }
 
     /// Nats of every target, unweighted, 0 where ignored: for evaluation. No gradients.

@@ -84,7 +84,7 @@ fn nats_of(decoder: &Decoder) -> f64 {
 fn a_step_reports_the_nats_of_the_counted_targets() {
     for tied in [true, false] {
         let decoder = decoder(tied).full();
-        let step = decoder.step(&batch(), &PLAIN).expect("the batch fits");
+        let step = decoder.step(&batch(), &PLAIN).expect("the batch fits").whole(&decoder);
         assert_eq!(step.tokens, 13);
         // f32 sums of 13 terms near ln 50.
         assert!((step.nats - nats_of(&decoder)).abs() < 1e-4);
@@ -117,7 +117,7 @@ fn gradients_of_every_parameter_are_the_finite_differences_of_the_loss() {
     let lora = LoraConfig { rank: 3, alpha: 6.0, dropout: 0.0, targets: vec![Target::Query, Target::Down] };
     for tied in [true, false] {
         let decoder = adapted(decoder(tied), &lora).full();
-        let step = decoder.step(&batch(), &PLAIN).expect("the batch fits");
+        let step = decoder.step(&batch(), &PLAIN).expect("the batch fits").whole(&decoder);
         let grads = gradients(&decoder, &step.grads);
         for (parameter, (name, gradient)) in decoder.parameters().iter().zip(&grads) {
             let largest = (0..gradient.len()).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs()));
@@ -137,8 +137,11 @@ fn checkpointing_changes_nothing_but_memory() {
     let adapted = adapted(decoder(true), &lora).train_embeddings(true);
     for decoder in [adapted, decoder(false).full()] {
         let options = StepOptions { scale: 0.1, dropout: Some(17), checkpointing: false };
-        let once = decoder.step(&batch(), &options).expect("the batch fits");
-        let again = decoder.step(&batch(), &StepOptions { checkpointing: true, ..options }).expect("the batch fits");
+        let once = decoder.step(&batch(), &options).expect("the batch fits").whole(&decoder);
+        let again = decoder
+            .step(&batch(), &StepOptions { checkpointing: true, ..options })
+            .expect("the batch fits")
+            .whole(&decoder);
         assert_eq!(once.nats, again.nats);
         // The same operations on the same numbers; only sums over branches are in another order.
         assert_same(&gradients(&decoder, &once.grads), &gradients(&decoder, &again.grads), 1e-6);
@@ -149,13 +152,13 @@ fn checkpointing_changes_nothing_but_memory() {
 fn weights_scale_losses_and_ignored_targets_give_no_gradient() {
     let decoder = decoder(true).full();
     let doubled = [2.0; 14];
-    let whole = decoder.step(&batch(), &StepOptions { scale: 2.0, ..PLAIN }).expect("the batch fits");
+    let whole = decoder.step(&batch(), &StepOptions { scale: 2.0, ..PLAIN }).expect("the batch fits").whole(&decoder);
     let weighted = Batch { weights: Some(&doubled), ..batch() };
-    let weighted = decoder.step(&weighted, &PLAIN).expect("the batch fits");
+    let weighted = decoder.step(&weighted, &PLAIN).expect("the batch fits").whole(&decoder);
     assert_same(&gradients(&decoder, &whole.grads), &gradients(&decoder, &weighted.grads), 1e-6);
     assert!((weighted.nats - 2.0 * whole.nats).abs() < 1e-6 * weighted.nats);
     let nothing = Batch { targets: &[IGNORE; 14], ..batch() };
-    let nothing = decoder.step(&nothing, &PLAIN).expect("the batch fits");
+    let nothing = decoder.step(&nothing, &PLAIN).expect("the batch fits").whole(&decoder);
     assert_eq!((nothing.nats, nothing.tokens), (0.0, 0));
     assert!(gradients(&decoder, &nothing.grads).iter().all(|(_, g)| g.iter().all(|x| *x == 0.0)));
 }
@@ -191,7 +194,8 @@ fn a_few_steps_downhill_learn_a_batch() {
         }
         let first = decoder.nats(&batch()).expect("the batch fits").iter().sum::<f32>();
         for _ in 0..60 {
-            let mut step = decoder.step(&batch(), &StepOptions { scale: 1.0 / 13.0, ..PLAIN }).expect("it fits");
+            let mut step =
+                decoder.step(&batch(), &StepOptions { scale: 1.0 / 13.0, ..PLAIN }).expect("it fits").whole(&decoder);
             decoder = decoder.map(&mut Descend(&mut step.grads, rate));
         }
         let last = decoder.nats(&batch()).expect("the batch fits").iter().sum::<f32>();

@@ -135,7 +135,7 @@ impl ModuleMapper for Nudge {
 fn gradients_of_tables_heads_and_bridges_are_the_differences_of_the_loss() {
     for (tied, checkpointing) in [(true, false), (false, false), (false, true)] {
         let model = structural(tied).full();
-        let step = model.step(&batch(), &StepOptions { checkpointing, ..PLAIN }).expect("the batch fits");
+        let step = model.step(&batch(), &StepOptions { checkpointing, ..PLAIN }).expect("the batch fits").whole(&model);
         let total =
             |m: &Decoder| -> f64 { m.nats(&batch()).expect("the batch fits").iter().map(|n| f64::from(*n)).sum() };
         assert!((step.nats - total(&model)).abs() < 1e-4);

@@ -1,7 +1,8 @@
 //! `direct`: the candidate tokenizer at once. Embeddings and head are initialised by mapping and trained in full
 //! beside the adapters.
 
-use super::{Plan, Road, Work, stage};
+use super::stage::{Plan, stage};
+use super::{Road, Start, Vocab, Work};
 use crate::domain::outcome::{Branch, Side};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
@@ -18,8 +19,8 @@ impl Road for Direct {
         &[("direct", Side::Candidate)]
     }
 
-    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
-        let plan = Plan { name: "direct", stage: "direct", strategy: Strategy::Direct, side: Side::Candidate };
-        Ok(vec![stage(work, &plan, None)?.branch])
+    fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {
+        let plan = Plan { name: "direct", stage: "direct", strategy: Strategy::Direct, on: Vocab::Candidate };
+        Ok(vec![stage(work, &plan, start)?.branch])
     }
 }

@@ -1,6 +1,8 @@
-//! `emergency`: the fallback that always works: the original tokenizer, a small rank, a careful learning rate.
+//! `emergency`: the fallback that always works: the original tokenizer, a small rank, a careful learning rate. It begins
+//! at the base, whatever there was before.
 
-use super::{Plan, Road, Work, stage};
+use super::stage::{Plan, stage};
+use super::{Road, Start, Vocab, Work};
 use crate::domain::outcome::{Branch, Side};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
@@ -17,8 +19,8 @@ impl Road for Emergency {
         &[("emergency", Side::Source)]
     }
 
-    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
-        let plan = Plan { name: "emergency", stage: "emergency", strategy: Strategy::Emergency, side: Side::Source };
-        Ok(vec![stage(work, &plan, None)?.branch])
+    fn carry_out(&self, work: &mut Work<'_>, _: Start) -> Result<Vec<Branch>, ExecuteError> {
+        let plan = Plan { name: "emergency", stage: "emergency", strategy: Strategy::Emergency, on: Vocab::Source };
+        Ok(vec![stage(work, &plan, Start::default())?.branch])
     }
 }

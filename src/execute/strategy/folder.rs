@@ -2,13 +2,15 @@
 //! branches on the original tokenizer), and the winner's at the top. The winner is read back from the disk and must
 //! reproduce its loss.
 
-use super::{Tokens, Work, held_out};
+use super::{Tokens, Vocab, Work, held_out};
 use crate::domain::event::Event;
 use crate::domain::outcome::{Branch, Side};
+use crate::domain::strategy::Strategy;
 use crate::domain::vocabulary::{Role, Vocabulary};
 use crate::execute::ExecuteError;
 use crate::execute::adapter;
 use crate::execute::model::{Decoder, Dtype, ModelConfig, ModelFolder, Specials, save_model, write_atomically};
+use crate::execute::structural;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,10 +59,30 @@ pub(super) fn write_adapter(model: &Decoder, name: &str, work: &Work<'_>) -> Res
     adapter::save(&branch_folder(name, work).join("adapter"), model, &work.base.path().display().to_string())
 }
 
+/// The same for a grown vocabulary: old rows are the base's, new ones are the adapter's.
+pub(super) fn write_grown_adapter(model: &Decoder, name: &str, work: &Work<'_>) -> Result<(), ExecuteError> {
+    let old = work.source.vocabulary.rows();
+    let base = branch_folder(name, work).join("base");
+    let base = std::path::absolute(&base).unwrap_or(base);
+    adapter::save_grown(&branch_folder(name, work).join("adapter"), model, &base.display().to_string(), old)
+}
+
+/// The base with its grown vocabulary, before training: what the branch's adapter is put on.
+pub(super) fn write_grown_base(model: &Decoder, name: &str, work: &Work<'_>) -> Result<(), ExecuteError> {
+    write_complete(&branch_folder(name, work).join("base"), model, work.base, work.tokens(Vocab::Grown)?, false)
+}
+
 /// The branch's model, complete; its folder relative to the run's.
-pub(super) fn write_model(model: &Decoder, side: Side, name: &str, work: &Work<'_>) -> Result<String, ExecuteError> {
+pub(super) fn write_model(model: &Decoder, on: Vocab, name: &str, work: &Work<'_>) -> Result<String, ExecuteError> {
     let relative = Path::new("branches").join(name).join("model");
-    write_complete(&work.out.join(&relative), model, work.base, work.tokens(side), side == Side::Candidate)?;
+    // A grown vocabulary has the original's special tokens where they were.
+    let folder = work.out.join(&relative);
+    match on {
+        Vocab::Both => structural::save(&folder, model, work.base, &work.source, &work.candidate)?,
+        Vocab::Source | Vocab::Candidate | Vocab::Grown => {
+            write_complete(&folder, model, work.base, work.tokens(on)?, on == Vocab::Candidate)?;
+        }
+    }
     Ok(relative.to_string_lossy().into_owned())
 }
 
@@ -169,7 +191,17 @@ pub fn export(branch: &mut Branch, work: &mut Work<'_>) -> Result<(), ExecuteErr
     let Some(after) = &branch.after else { return Ok(()) };
     work.observer.observe(&Event::Note { text: "Reading the exported model back".into() });
     let folder = ModelFolder::open(&work.out.join("model"))?;
-    let again = held_out(work, branch.tokenizer)?.evaluate(&folder.load(work.device)?)?.evaluation;
+    let on = match (branch.strategy, branch.tokenizer) {
+        (Strategy::Extend, _) => Vocab::Grown,
+        (Strategy::Structural, _) => Vocab::Both,
+        (_, Side::Source) => Vocab::Source,
+        (_, Side::Candidate) => Vocab::Candidate,
+    };
+    let mut model = folder.load(work.device)?;
+    if on == Vocab::Both {
+        model = structural::attach(folder.path(), model)?;
+    }
+    let again = held_out(work, on)?.evaluate(&model)?.evaluation;
     let difference = (again.bits_per_byte.get() - after.bits_per_byte.get()).abs();
     if difference > SAME {
         return Err(ExecuteError::Mismatch(format!(

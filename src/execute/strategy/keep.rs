@@ -1,6 +1,7 @@
 //! `keep`: the original tokenizer, LoRA only, embeddings untouched.
 
-use super::{Plan, Road, Work, stage};
+use super::stage::{Plan, stage};
+use super::{Road, Start, Vocab, Work};
 use crate::domain::outcome::{Branch, Side};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
@@ -17,8 +18,8 @@ impl Road for Keep {
         &[("keep", Side::Source)]
     }
 
-    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
-        let plan = Plan { name: "keep", stage: "keep", strategy: Strategy::Keep, side: Side::Source };
-        Ok(vec![stage(work, &plan, None)?.branch])
+    fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {
+        let plan = Plan { name: "keep", stage: "keep", strategy: Strategy::Keep, on: Vocab::Source };
+        Ok(vec![stage(work, &plan, start)?.branch])
     }
 }

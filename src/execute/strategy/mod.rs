@@ -1,39 +1,64 @@
 //! Roads, one a file, behind one trait: which stages a strategy trains, in which order, on which tokenizer. Which
 //! strategy is right, and which branch wins, is decided elsewhere.
 //!
-//! A stage always goes the same way: a model (the base, or what an earlier stage left), rows for the candidate's
-//! vocabulary where the stage uses it, an evaluation, training with adapters, another evaluation, a folder. A stage
-//! that fails is a branch that says so, not an error of the run: other branches may still give a model.
+//! A stage ([`stage`]) always goes the same way: a model (the base, or what an earlier stage left), rows for the
+//! candidate's vocabulary where the stage uses it, an evaluation, training with adapters, another evaluation, a folder.
+//! A stage that fails is a branch that says so, not an error of the run: other branches may still give a model. A stage
+//! that is done is never done again: whoever resumes a run finds it in its folder.
 
+mod adaptive;
+mod budget;
 mod direct;
 mod emergency;
+mod extend;
 mod folder;
 mod keep;
+mod mapping;
 mod parallel;
+mod race;
+mod recall;
 mod sequential;
+mod stage;
+mod structural;
 
 use super::ExecuteError;
-use super::embed::{Method, Named, Norms, Request, transplant};
+use super::embed::Method;
 use super::evaluate::HeldOut;
-use super::model::{Decoder, LoraConfig, ModelFolder};
+use super::model::{Decoder, ModelFolder};
 use super::tokenizer::Coder;
 use super::train::data::equal_bytes_length;
-use super::train::{self, Company, Ending, Packed};
-use crate::domain::directive::Reviewer;
+use crate::domain::directive::{Directive, Measurement, Referee, Reviewer};
 use crate::domain::event::{Event, Observer};
-use crate::domain::outcome::{Branch, Evaluation, Side, Status};
+use crate::domain::injection::Injection;
+use crate::domain::outcome::{Branch, Evaluation, Incident, Side, Status};
+use crate::domain::profile::Profile;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::{Mapping, Vocabulary};
 use burn::tensor::Device;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
+pub use budget::Budget;
 pub use folder::{TokenizerFiles, export, with_specials, write_companions, write_complete};
 
-/// Makes a reviewer for a branch, by the branch's name.
-pub type Reviewers<'a> = dyn FnMut(&str) -> Box<dyn Reviewer> + 'a;
+/// What a reviewer is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Commission<'a> {
+    /// The branch.
+    pub branch: &'a str,
+    /// The tokenizer it uses.
+    pub tokenizer: Side,
+    /// Where to go when it is given up.
+    pub switch_to: Option<Strategy>,
+    /// Bits per byte that can be had without it: a branch that will not get there is not worth its time.
+    pub incumbent: Option<f64>,
+    /// What went wrong in earlier branches of the same road.
+    pub trouble: &'a [Incident],
+}
+
+/// Makes a reviewer for a branch.
+pub type Reviewers<'a> = dyn FnMut(&Commission<'_>) -> Box<dyn Reviewer> + 'a;
 
 /// A tokenizer as a stage needs it.
 pub struct Tokens<'a> {
@@ -43,6 +68,14 @@ pub struct Tokens<'a> {
     pub vocabulary: &'a Vocabulary,
     /// Its files, for the folders that are written.
     pub files: &'a TokenizerFiles,
+}
+
+/// The original tokenizer, grown.
+pub struct Grown<'a> {
+    /// The grown tokenizer.
+    pub tokens: Tokens<'a>,
+    /// Where its rows come from.
+    pub mapping: &'a Mapping,
 }
 
 /// Everything a strategy works with.
@@ -55,6 +88,14 @@ pub struct Work<'a> {
     pub candidate: Tokens<'a>,
     /// Where the candidate's rows come from.
     pub mapping: &'a Mapping,
+    /// The original tokenizer with new tokens, where `extend` may be taken.
+    pub grown: Option<Grown<'a>>,
+    /// The candidate with its ids behind the original's rows, where `structural` may be taken.
+    pub both: Option<Tokens<'a>>,
+    /// How rows are made for another vocabulary; the default where absent.
+    pub method: Option<Method>,
+    /// What is known of the two tokenizers.
+    pub profile: &'a Profile,
     /// Training documents.
     pub train: &'a [String],
     /// Held-out documents.
@@ -67,6 +108,8 @@ pub struct Work<'a> {
     pub stages: &'a BTreeMap<String, StageConfig>,
     /// Where to train.
     pub device: &'a Device,
+    /// A second device, where two branches may be trained at once.
+    pub second: Option<&'a Device>,
     /// Seed of everything random.
     pub seed: u64,
     /// The run's folder.
@@ -75,8 +118,24 @@ pub struct Work<'a> {
     pub stop: &'a AtomicBool,
     /// Who reviews.
     pub reviewers: &'a mut Reviewers<'a>,
+    /// Who looks at a race.
+    pub referee: &'a mut (dyn FnMut() -> Box<dyn Referee> + 'a),
     /// Who watches.
     pub observer: &'a mut dyn Observer,
+    /// Steps that were measured before the run was interrupted, by branch: they tell its reviewer what it knew.
+    pub recorded: &'a BTreeMap<String, Vec<Measurement>>,
+    /// Wall time there is.
+    pub budget: Option<Budget>,
+    /// Trouble to make on purpose.
+    pub injected: &'a [Injection],
+    /// The strategy that was decided on, and what to go to, in this order, when it is given up: for `adaptive`.
+    pub course: &'a [Strategy],
+    /// The base on the held-out text.
+    pub before: Option<Evaluation>,
+    /// What went wrong so far on this road.
+    pub trouble: Vec<Incident>,
+    /// Where the stage in hand may switch to.
+    pub switch_to: Option<Strategy>,
 }
 
 impl Work<'_> {
@@ -85,10 +144,22 @@ impl Work<'_> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn tokens(&self, side: Side) -> &Tokens<'_> {
-        match side {
-            Side::Source => &self.source,
-            Side::Candidate => &self.candidate,
+    fn tokens(&self, on: Vocab) -> Result<&Tokens<'_>, ExecuteError> {
+        match on {
+            Vocab::Source => Ok(&self.source),
+            Vocab::Candidate => Ok(&self.candidate),
+            Vocab::Grown => self.grown.as_ref().map(|g| &g.tokens).ok_or_else(no_growth),
+            Vocab::Both => self
+                .both
+                .as_ref()
+                .ok_or_else(|| ExecuteError::Mismatch("there is no second vocabulary beside the original's".into())),
+        }
+    }
+
+    fn mapping(&self, on: Vocab) -> Result<&Mapping, ExecuteError> {
+        match on {
+            Vocab::Source | Vocab::Candidate | Vocab::Both => Ok(self.mapping),
+            Vocab::Grown => self.grown.as_ref().map(|g| g.mapping).ok_or_else(no_growth),
         }
     }
 
@@ -97,6 +168,41 @@ impl Work<'_> {
         let per_token = self.eval_bytes as f64 / self.source_tokens.max(1) as f64;
         (sequence as f64 * per_token).round() as usize
     }
+
+    fn note(&mut self, text: String) {
+        self.observer.observe(&Event::Note { text });
+    }
+}
+
+fn no_growth() -> ExecuteError {
+    ExecuteError::Mismatch("there is no grown tokenizer: the original's merges could not be continued".into())
+}
+
+/// The vocabulary a stage trains on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vocab {
+    Source,
+    Candidate,
+    Grown,
+    /// The candidate's beside the original's.
+    Both,
+}
+
+impl Vocab {
+    /// Whose tokenizer it is in an outcome: a grown original is another tokenizer than the original.
+    fn side(self) -> Side {
+        match self {
+            Vocab::Source => Side::Source,
+            Vocab::Candidate | Vocab::Grown | Vocab::Both => Side::Candidate,
+        }
+    }
+}
+
+/// Where a road begins: the base, or a model that an earlier road left on the original tokenizer.
+#[derive(Default)]
+pub struct Start {
+    /// The model, adapters merged.
+    pub model: Option<Decoder>,
 }
 
 /// A strategy's way of training.
@@ -109,12 +215,20 @@ pub trait Road: Sync {
     ///
     /// # Errors
     /// Only what concerns the whole run: an output folder that cannot be written, a configuration that is missing.
-    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError>;
+    fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError>;
 }
 
 /// Every road this build can take.
-pub const ROADS: &[&dyn Road] =
-    &[&keep::Keep, &direct::Direct, &sequential::Sequential, &parallel::Parallel, &emergency::Emergency];
+pub const ROADS: &[&dyn Road] = &[
+    &keep::Keep,
+    &direct::Direct,
+    &sequential::Sequential,
+    &parallel::Parallel,
+    &extend::Extend,
+    &structural::Structural,
+    &adaptive::Adaptive,
+    &emergency::Emergency,
+];
 
 /// The road of a strategy.
 ///
@@ -127,154 +241,43 @@ pub fn road(strategy: Strategy) -> Result<&'static dyn Road, ExecuteError> {
     })
 }
 
-/// What a stage is.
-struct Plan {
-    /// The branch's name: a folder's name too.
-    name: &'static str,
-    /// Name of its configuration.
-    stage: &'static str,
-    /// The strategy it belongs to.
-    strategy: Strategy,
-    /// The tokenizer in use.
-    side: Side,
+/// What a branch was given up for, if it was: a switch or the fallback.
+pub fn given_up(branch: &Branch) -> Option<&Directive> {
+    let last = branch.incidents.last().map(|i| &i.directive)?;
+    let up = matches!(last, Directive::Switch { .. } | Directive::FallBack { .. });
+    (up && branch.status == Status::Failed).then_some(last)
 }
 
-/// How a stage ended, with its model (adapters merged) where it gave one.
-struct Staged {
-    branch: Branch,
-    model: Option<Decoder>,
-}
-
-/// The base model on the held-out text.
+/// The base model on the held-out text; remembered as what every branch has to beat.
 ///
 /// # Errors
 /// As loading and evaluating.
 pub fn evaluate_base(work: &mut Work<'_>) -> Result<Evaluation, ExecuteError> {
-    work.observer.observe(&Event::Note { text: "Evaluating the base on the held-out text".into() });
-    let held_out = held_out(work, Side::Source)?;
-    Ok(held_out.evaluate(&work.base.load(work.device)?)?.evaluation)
+    work.note("Evaluating the base on the held-out text".into());
+    let clock = std::time::Instant::now();
+    let held_out = held_out(work, Vocab::Source)?;
+    let evaluation = held_out.evaluate(&work.base.load(work.device)?)?.evaluation;
+    if let Some(budget) = &mut work.budget {
+        budget.evaluation = clock.elapsed().as_secs_f64();
+    }
+    work.before = Some(evaluation.clone());
+    Ok(evaluation)
 }
 
 /// The held-out text in the same windows of bytes for every branch: the longest sequence that any stage trains on.
-fn held_out(work: &Work<'_>, side: Side) -> Result<HeldOut, ExecuteError> {
+fn held_out(work: &Work<'_>, on: Vocab) -> Result<HeldOut, ExecuteError> {
     let longest = work.stages.values().map(|s| s.sequence).max().unwrap_or(1);
     let window = work.bytes_of(longest.min(work.base.config().size.positions));
-    HeldOut::new(work.tokens(side).coder, work.eval, work.source_tokens, window)
-}
-
-/// Rows for the candidate's vocabulary in place of the original's.
-fn transplanted(model: Decoder, work: &mut Work<'_>) -> Result<Decoder, ExecuteError> {
-    let tokens: Vec<u32> = work.source.vocabulary.iter().map(|(id, _)| id).collect();
-    let (input, output) = model.embeddings()?;
-    let request = Request {
-        input: &input,
-        output: output.as_ref(),
-        tokens: &tokens,
-        mapping: work.mapping,
-        norms: Norms::Kept,
-        seed: work.seed,
-    };
-    let (input, output) = transplant(&request, Named::Plain(Method::default()), None)?;
-    let counts: Vec<String> = input.provenance.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    work.observer.observe(&Event::Note { text: format!("Rows for the candidate's vocabulary: {}", counts.join(", ")) });
-    model.replace_embeddings(input.matrix, output.map(|m| m.matrix))
-}
-
-/// Trains one stage from `start`, or from the base.
-fn stage(work: &mut Work<'_>, plan: &Plan, start: Option<Decoder>) -> Result<Staged, ExecuteError> {
-    let config = work
-        .stages
-        .get(plan.stage)
-        .cloned()
-        .ok_or_else(|| ExecuteError::Mismatch(format!("the rules hold no configuration named `{}`", plan.stage)))?;
-    let clock = Instant::now();
-    let text = format!("Branch {}: {} on the {} tokenizer", plan.name, plan.strategy, plan.side);
-    work.observer.observe(&Event::Note { text });
-    let mut branch = Branch {
-        name: plan.name.into(),
-        strategy: plan.strategy,
-        tokenizer: plan.side,
-        status: Status::Failed,
-        before: None,
-        after: None,
-        curve: Vec::new(),
-        incidents: Vec::new(),
-        seconds: 0.0,
-        tokens_seen: 0,
-        bytes_seen: 0,
-        trainable_parameters: 0,
-        folder: None,
-        failure: None,
-    };
-    let model = match attempt(work, plan, &config, start, &mut branch) {
-        Ok(model) => Some(model),
-        Err(error) => {
-            work.observer.observe(&Event::Note { text: format!("The branch {} failed: {error}", plan.name) });
-            branch.failure = Some(error.to_string());
-            None
-        }
-    };
-    branch.seconds = clock.elapsed().as_secs_f64();
-    Ok(Staged { branch, model })
-}
-
-fn attempt(
-    work: &mut Work<'_>,
-    plan: &Plan,
-    config: &StageConfig,
-    start: Option<Decoder>,
-    branch: &mut Branch,
-) -> Result<Decoder, ExecuteError> {
-    let mut model = match start {
-        Some(model) => model,
-        None => work.base.load(work.device)?,
-    };
-    if plan.side == Side::Candidate {
-        model = transplanted(model, work)?;
-    }
-    let held_out = held_out(work, plan.side)?;
-    let lora = LoraConfig::everywhere(config.rank, config.alpha, config.dropout);
-    let model = model.with_lora(&lora, work.seed).train_embeddings(config.train_embeddings);
-    let length = sequence_length(work, plan.side, config.sequence)?;
-    let data = Packed::text(work.tokens(plan.side).coder, work.train, length, work.seed)?;
-    let mut reviewer = (work.reviewers)(plan.name);
-    let mut company = Company { reviewer: reviewer.as_mut(), observer: work.observer, stop: work.stop };
-    let fitted = train::fit(model, &data, Some(&held_out), &train::Plan::new(config.clone(), work.seed), &mut company)?;
-    branch.before = fitted.before.map(|s| s.evaluation);
-    branch.after = fitted.after.map(|s| s.evaluation);
-    branch.curve = fitted.curve;
-    branch.incidents = fitted.incidents;
-    branch.tokens_seen = fitted.tokens_seen;
-    branch.bytes_seen = fitted.bytes_seen;
-    branch.trainable_parameters = fitted.trainable;
-    branch.status = match fitted.ending {
-        Ending::Done => Status::Done,
-        Ending::TimeUp | Ending::StoppedEarly { .. } | Ending::Switch { .. } | Ending::FallBack { .. } => {
-            Status::Stopped
-        }
-        Ending::Interrupted => Status::Interrupted,
-    };
-    if let Ending::Switch { because, .. } | Ending::FallBack { because } = &fitted.ending {
-        branch.failure = Some(because.clone());
-        branch.status = Status::Failed;
-    }
-    if plan.side == Side::Source {
-        folder::write_adapter(&fitted.model, plan.name, work)?;
-    }
-    let merged = fitted.model.merged();
-    branch.folder = Some(folder::write_model(&merged, plan.side, plan.name, work)?);
-    Ok(merged)
+    HeldOut::new(work.tokens(on)?.coder, work.eval, work.source_tokens, window)
 }
 
 /// Tokens a sequence: as many as cover the bytes that the configured length covers in the original's tokens.
-fn sequence_length(work: &Work<'_>, side: Side, sequence: usize) -> Result<usize, ExecuteError> {
+fn sequence_length(work: &Work<'_>, on: Vocab, sequence: usize) -> Result<usize, ExecuteError> {
     let limit = work.base.config().size.positions;
     let per_token = |tokens: u64| work.eval_bytes as f64 / tokens.max(1) as f64;
-    Ok(match side {
-        Side::Source => sequence.min(limit),
-        Side::Candidate => {
-            let tokens = work.candidate.coder.count(work.eval)?;
-            equal_bytes_length(sequence, per_token(work.source_tokens), per_token(tokens), limit)
-        }
-    })
+    if on == Vocab::Source {
+        return Ok(sequence.min(limit));
+    }
+    let tokens = work.tokens(on)?.coder.count(work.eval)?;
+    Ok(equal_bytes_length(sequence, per_token(work.source_tokens), per_token(tokens), limit))
 }

@@ -1,7 +1,9 @@
 //! `sequential`: a foundation on the original tokenizer, then the candidate from the foundation's weights. What the
-//! foundation learnt of the language is in the layers when the embeddings are mapped.
+//! foundation learnt of the language is in the layers when the embeddings are mapped. Each of the three stages (the
+//! mapping is the second) leaves its folder, and none is done twice.
 
-use super::{Plan, Road, Work, stage};
+use super::stage::{Plan, stage};
+use super::{Road, Start, Vocab, Work, given_up};
 use crate::domain::outcome::{Branch, Side};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
@@ -18,23 +20,27 @@ impl Road for Sequential {
         &[("sequential.foundation", Side::Source), ("sequential.adaptation", Side::Candidate)]
     }
 
-    fn carry_out(&self, work: &mut Work<'_>) -> Result<Vec<Branch>, ExecuteError> {
+    fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {
         let foundation = Plan {
             name: "foundation",
             stage: "sequential.foundation",
             strategy: Strategy::Sequential,
-            side: Side::Source,
+            on: Vocab::Source,
         };
-        let first = stage(work, &foundation, None)?;
+        let first = stage(work, &foundation, start)?;
+        if given_up(&first.branch).is_some() || work.stopped() {
+            return Ok(vec![first.branch]);
+        }
         // A foundation that gave no model has nothing to hand on; whoever called falls back.
-        let Some(model) = first.model.filter(|_| !work.stopped()) else { return Ok(vec![first.branch]) };
+        let (first, model) = first.start(work)?;
+        let Some(model) = model else { return Ok(vec![first]) };
         let adaptation = Plan {
             name: "adaptation",
             stage: "sequential.adaptation",
             strategy: Strategy::Sequential,
-            side: Side::Candidate,
+            on: Vocab::Candidate,
         };
-        let second = stage(work, &adaptation, Some(model))?;
-        Ok(vec![first.branch, second.branch])
+        let second = stage(work, &adaptation, model)?;
+        Ok(vec![first, second.branch])
     }
 }

@@ -3,8 +3,10 @@
 
 mod bpe;
 mod coder;
+mod grow;
 #[cfg(test)]
 pub(crate) use coder::tests::{coder as coder_for_tests, vocabulary as vocabulary_for_tests};
 
 pub use bpe::{BpeConfig, BpeKind, train_bpe};
 pub use coder::{Coder, Encoded};
+pub use grow::{GrownBpe, Growth, grow_bpe};

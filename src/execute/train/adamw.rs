@@ -4,16 +4,16 @@
 //! Gradients and moments are plain numbers in the host's memory, whatever the device: on the CPU nothing is copied,
 //! and on an accelerator its memory is left to the model.
 
+use super::gradient::{Gradient, Slot};
 use crate::execute::ExecuteError;
 use crate::execute::kernels::numbers;
 use crate::execute::model::{Decoder, Group, Parameter};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// Numbers a core works on at a time; fixed, so that sums do not depend on the number of cores.
+/// Numbers a core works on at a time.
 const PIECE: usize = 1 << 15;
 
 /// AdamW's constants.
@@ -150,49 +150,6 @@ impl<F: FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>> ModuleMapper for C
     }
 }
 
-/// Gradients of the trained parameters, in their order, summed over micro-batches.
-#[derive(Debug, Clone)]
-pub struct Gradient {
-    slots: Vec<Vec<f32>>,
-}
-
-impl Gradient {
-    /// Nothing yet.
-    pub fn none(trained: &Trained) -> Self {
-        Self { slots: vec![Vec::new(); trained.parameters.len()] }
-    }
-
-    /// Adds a micro-batch's gradients.
-    ///
-    /// # Errors
-    /// [`ExecuteError::Backend`] where they cannot be read back.
-    pub fn add(&mut self, trained: &Trained, mut grads: GradientsParams) -> Result<(), ExecuteError> {
-        for (slot, p) in self.slots.iter_mut().zip(&trained.parameters) {
-            let new = if p.shape.len() == 1 {
-                grads.remove::<1>(p.id).map(numbers).transpose()?
-            } else {
-                grads.remove::<2>(p.id).map(numbers).transpose()?
-            };
-            match new {
-                None => {}
-                Some(new) if slot.is_empty() => *slot = new,
-                Some(new) => slot
-                    .par_chunks_mut(PIECE)
-                    .zip(new.par_chunks(PIECE))
-                    .for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Euclidean norm over everything; NaN or infinite where any number is.
-    pub fn norm(&self) -> f64 {
-        let square = |piece: &[f32]| piece.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
-        let of_slot = |slot: &Vec<f32>| slot.par_chunks(PIECE).map(square).collect::<Vec<f64>>().iter().sum::<f64>();
-        self.slots.iter().map(of_slot).sum::<f64>().sqrt()
-    }
-}
-
 /// First and second moment of a parameter, or of a row of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Moments {
@@ -253,10 +210,8 @@ impl AdamW {
         let correction = (1.0 - config.beta1.powi(t), (1.0 - config.beta2.powi(t)).sqrt());
         let moments = &mut self.moments;
         trained.map(model, |index, values| {
-            let (Some(history), Some(slot)) = (moments.get_mut(index), gradient.slots.get(index)) else {
-                return Ok(());
-            };
-            if slot.is_empty() {
+            let (Some(history), Some(slot)) = (moments.get_mut(index), gradient.slot(index)) else { return Ok(()) };
+            if matches!(slot, Slot::None) {
                 return Ok(());
             }
             let group = trained.parameters[index].group;
@@ -271,8 +226,9 @@ impl AdamW {
                 epsilon: config.epsilon as f32,
                 factor: factor as f32,
             };
-            match history {
-                History::Whole(moments) => {
+            match (history, slot) {
+                (_, Slot::None) => {}
+                (History::Whole(moments), Slot::Whole(slot)) => {
                     if moments.first.is_empty() {
                         *moments = Moments::none(slot.len());
                     }
@@ -283,16 +239,31 @@ impl AdamW {
                         .zip(slot.par_chunks(PIECE))
                         .for_each(|(((p, m), v), g)| rule.apply(p, m, v, g));
                 }
-                History::Rows(rows) => {
+                (History::Rows(rows), slot) => {
                     let width = (values.len() / rows.len().max(1)).max(1);
-                    let of_row = |((p, row), g): ((&mut [f32], &mut Option<Moments>), &[f32])| {
-                        if row.is_none() && g.iter().all(|x| *x == 0.0) {
+                    let none = vec![0.0; width];
+                    let of_row = |(index, (p, row)): (usize, (&mut [f32], &mut Option<Moments>))| {
+                        let g = slot.row(index, width).filter(|g| g.iter().any(|x| *x != 0.0));
+                        if row.is_none() && g.is_none() {
                             return;
                         }
                         let moments = row.get_or_insert_with(|| Moments::none(width));
-                        rule.apply(p, &mut moments.first, &mut moments.second, g);
+                        rule.apply(p, &mut moments.first, &mut moments.second, g.unwrap_or(&none));
                     };
-                    values.par_chunks_mut(width).zip(rows.par_iter_mut()).zip(slot.par_chunks(width)).for_each(of_row);
+                    values.par_chunks_mut(width).zip(rows.par_iter_mut()).enumerate().for_each(of_row);
+                }
+                (History::Whole(moments), Slot::Rows { .. }) => {
+                    if moments.first.is_empty() {
+                        *moments = Moments::none(values.len());
+                    }
+                    let width = trained.parameters[index].shape.last().copied().unwrap_or(1).max(1);
+                    let none = vec![0.0; width];
+                    values
+                        .par_chunks_mut(width)
+                        .zip(moments.first.par_chunks_mut(width))
+                        .zip(moments.second.par_chunks_mut(width))
+                        .enumerate()
+                        .for_each(|(row, ((p, m), v))| rule.apply(p, m, v, slot.row(row, width).unwrap_or(&none)));
                 }
             }
             Ok(())
@@ -382,7 +353,9 @@ mod tests {
                     touch(&mut slots[table], 5);
                 }
                 slots[1 - table] = (0..28).map(|i| (i + step) as f32 * 0.01).collect();
-                model = optimizer.update(model, &trained, &Gradient { slots }, 1.0, |_| 1e-2).unwrap();
+                model = optimizer
+                    .update(model, &trained, &Gradient::of(slots.into_iter().map(Slot::Whole).collect()), 1.0, |_| 1e-2)
+                    .unwrap();
             }
             (model.embeddings().unwrap(), optimizer)
         };
@@ -395,12 +368,5 @@ mod tests {
             History::Whole(_) => None,
         });
         assert_eq!(kept.unwrap(), [false, false, true, false, false, true, false]);
-    }
-
-    #[test]
-    fn the_norm_is_taken_over_all_parameters_and_tells_of_what_is_not_finite() {
-        let gradient = Gradient { slots: vec![vec![3.0], vec![], vec![4.0, 0.0]] };
-        assert!((gradient.norm() - 5.0).abs() < 1e-12);
-        assert!(!Gradient { slots: vec![vec![1.0, f32::NAN]] }.norm().is_finite());
     }
 }

@@ -1,10 +1,11 @@
 //! Conversations as training text: laid out by the model's own chat template, with the loss on what the assistant
 //! says. Reading them from files is not its business.
 //!
-//! What the assistant says is found in one of two ways. A template with `{% generation %}` blocks marks it itself, as
+//! What the assistant says is found in one of three ways. A template with `{% generation %}` blocks marks it itself, as
 //! in `transformers`. For any other template a turn reaches from the end of the layout of all messages before it (with
-//! the generation prompt) to the end of the layout with it; a template that lays earlier turns out otherwise later on
-//! cannot be cut like that, and is refused.
+//! the generation prompt) to the end of the layout with it. Where a template lays a turn out otherwise once more follows
+//! (Qwen3 leaves out what was thought before an earlier answer), a mark behind the turn's content tells where it ends in
+//! the whole layout. A template that none of this fits is refused.
 
 use super::data::Document;
 use crate::execute::ExecuteError;
@@ -106,17 +107,43 @@ impl ChatTemplate {
             if message.get("role").and_then(serde_json::Value::as_str) != Some("assistant") {
                 continue;
             }
-            let (before, with) = (self.render(&list[..i], true)?, self.render(&list[..=i], false)?);
-            if !with.starts_with(&before) || !whole.starts_with(&with) {
-                return Err(ExecuteError::Data(format!(
-                    "the chat template lays message {} out in another way when more follows, so that the assistant's \
-                     words cannot be told; a template with generation blocks can be used",
-                    i + 1
-                )));
+            let before = self.render(&list[..i], true)?;
+            let with = self.render(&list[..=i], false)?;
+            let end = if whole.starts_with(&with) { Some(with.len()) } else { self.end_in_whole(list, i, &whole)? };
+            match end.filter(|end| whole.starts_with(&before) && before.len() <= *end) {
+                Some(end) => said.push(before.len()..end),
+                None => {
+                    return Err(ExecuteError::Data(format!(
+                        "the chat template lays message {} out in another way when more follows, so that the assistant's \
+                         words cannot be told; a template with generation blocks can be used",
+                        i + 1
+                    )));
+                }
             }
-            said.push(before.len()..with.len());
         }
         Ok(LaidOut { text: whole, said })
+    }
+
+    /// Where turn `i` ends in the whole layout: behind its content, and behind what closes a turn. `None` where a mark
+    /// behind its content changes anything else.
+    fn end_in_whole(&self, list: &[serde_json::Value], i: usize, whole: &str) -> Result<Option<usize>, ExecuteError> {
+        let mut marked = list.to_vec();
+        let content = marked.get(i).and_then(|m| m.get("content")).and_then(serde_json::Value::as_str);
+        let Some(content) = content.map(str::to_owned) else { return Ok(None) };
+        // As it is, or without the white space that a template may cut off.
+        for content in [content.as_str(), content.trim_end()] {
+            if let Some(place) = marked.get_mut(i).and_then(|m| m.get_mut("content")) {
+                *place = format!("{content}{END}").into();
+            }
+            let (all, alone) = (self.render(&marked, false)?, self.render(&marked[..=i], false)?);
+            if let (Some((head, tail)), Some((_, closer))) = (all.split_once(END), alone.split_once(END))
+                && whole.strip_prefix(head) == Some(tail)
+            {
+                let closed = closer.bytes().zip(tail.bytes()).take_while(|(a, b)| a == b).count();
+                return Ok(Some(head.len() + closed).filter(|end| whole.is_char_boundary(*end)));
+            }
+        }
+        Ok(None)
     }
 
     fn render(&self, messages: &[serde_json::Value], prompt: bool) -> Result<String, ExecuteError> {
@@ -355,10 +382,24 @@ mod tests {
         assert_eq!(packed.batch(&[0]).bytes, said);
     }
 
+    /// Leaves out what was thought before earlier answers, and closes turns with a mark of its own.
+    const FORGETFUL: &str = "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' and loop.last %}thought;\
+        {% endif %}{{ m.content | trim }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+
     #[test]
-    fn a_template_that_changes_earlier_turns_is_refused_by_conversation() {
-        let text =
-            "{% for m in messages %}{% if loop.last %}last {% endif %}{{ m.role }}: {{ m.content }};{% endfor %}";
+    fn turns_that_are_laid_out_otherwise_later_on_are_found_by_their_ends() {
+        let template = ChatTemplate::new(FORGETFUL, &BTreeMap::new()).unwrap();
+        let turn = |role: &str, content: &str| json!({"role": role, "content": content});
+        let messages = [turn("user", "a"), turn("assistant", "same"), turn("user", "same"), turn("assistant", "d\n")];
+        let laid_out = template.lay_out(&json!(messages)).unwrap();
+        assert_eq!(laid_out.text, "<user>a</><assistant>same</><user>same</><assistant>thought;d</>");
+        let cut: Vec<&str> = laid_out.said.iter().map(|s| &laid_out.text[s.clone()]).collect();
+        assert_eq!(cut, ["same</>", "thought;d</>"]);
+    }
+
+    #[test]
+    fn a_template_that_changes_what_was_said_before_is_refused_by_conversation() {
+        let text = "{% for m in messages %}{{ messages | length }} {{ m.role }}: {{ m.content }};{% endfor %}";
         let template = ChatTemplate::new(text, &BTreeMap::new()).unwrap();
         let turn = |role: &str| json!({"role": role, "content": "x"});
         let messages = json!([turn("user"), turn("assistant"), turn("user"), turn("assistant")]);
@@ -390,5 +431,20 @@ mod tests {
                         <|im_start|>assistant\n<think>\n\n</think>\n\nSelam!<|im_end|>\n";
         assert_eq!(laid_out.text, expected);
         assert_eq!(&laid_out.text[laid_out.said[0].clone()], "<think>\n\n</think>\n\nSelam!<|im_end|>\n");
+        // Several turns: what was thought before the first answer is left out once more follows.
+        let thoughtful = "<think>\nGreet back.\n</think>\n\nSelam!";
+        let messages = json!([
+            turn("user", "Merhaba"),
+            turn("assistant", thoughtful),
+            turn("user", "Selam!"),
+            turn("assistant", "Evet. "),
+        ]);
+        let laid_out = template.lay_out(&messages).unwrap();
+        let expected = "<|im_start|>user\nMerhaba<|im_end|>\n<|im_start|>assistant\nSelam!<|im_end|>\n\
+                        <|im_start|>user\nSelam!<|im_end|>\n\
+                        <|im_start|>assistant\n<think>\n\n</think>\n\nEvet. <|im_end|>\n";
+        assert_eq!(laid_out.text, expected);
+        let cut: Vec<&str> = laid_out.said.iter().map(|s| &laid_out.text[s.clone()]).collect();
+        assert_eq!(cut, ["Selam!<|im_end|>\n", "<think>\n\n</think>\n\nEvet. <|im_end|>\n"]);
     }
 }

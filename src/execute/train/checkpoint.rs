@@ -5,9 +5,9 @@
 //! whole or not at all. The last two are kept; a damaged one is passed over for the one before it.
 
 use super::adamw::Trained;
+use super::books::Books;
 use super::state::Snapshot;
 use super::tensors::{self, Live};
-use crate::domain::outcome::{CurvePoint, Incident};
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::Scores;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// Version of the layout. A reader refuses what it does not know.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How many checkpoints are kept.
 const KEPT: usize = 2;
@@ -29,13 +29,9 @@ pub(super) struct Progress {
     pub(super) step: u64,
     pub(super) updates: u64,
     pub(super) position: u64,
-    pub(super) tokens_seen: u64,
-    pub(super) bytes_seen: u64,
     pub(super) rate_factor: f64,
     pub(super) elapsed: f64,
-    pub(super) since: (f64, u64),
-    pub(super) curve: Vec<CurvePoint>,
-    pub(super) incidents: Vec<Incident>,
+    pub(super) books: Books,
     pub(super) looks: Vec<f64>,
     pub(super) before: Option<Scores>,
 }

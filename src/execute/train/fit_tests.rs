@@ -88,7 +88,7 @@ fn rows() -> usize {
 #[test]
 fn a_tiny_model_learns_a_small_text_through_adapters_and_better_with_embeddings() {
     let plan = Plan::new(crate::domain::strategy::StageConfig { epochs: 10.0, ..stage() }, 1);
-    let (adapters, _) = run(adapted(rows(), true), &plan, &mut Scripted::default());
+    let (adapters, events) = run(adapted(rows(), true), &plan, &mut Scripted::default());
     let (both, _) = run(adapted(rows(), true).train_embeddings(true), &plan, &mut Scripted::default());
     let (before, after) = bits(&adapters);
     // Frozen random embeddings of deviation 0.02 let adapters reach a part of the way only; with the embeddings the
@@ -96,8 +96,52 @@ fn a_tiny_model_learns_a_small_text_through_adapters_and_better_with_embeddings(
     assert!(after < 0.9 * before, "adapters alone: {before} -> {after}");
     assert!(bits(&both).1 < 0.3 * before, "with embeddings: {before} -> {}", bits(&both).1);
     assert_eq!(adapters.ending, Ending::Done);
+    let told =
+        |e: &Event| matches!(e, Event::Note { text } if text.starts_with("Memory: ") && text.contains("at most"));
+    assert!(events.iter().any(told), "memory is reported");
     assert!(both.trainable > adapters.trainable);
     assert_eq!(adapters.bytes_seen, 10 * text().iter().map(|t| t.len() as u64).sum::<u64>());
+}
+
+#[test]
+fn a_base_of_16_bits_learns_as_well_and_comes_back_whole() {
+    use crate::domain::strategy::{Precision, StageConfig};
+    let of = |base| {
+        let stage = StageConfig { epochs: 4.0, base, ..stage() };
+        run(adapted(rows(), false).train_embeddings(true), &Plan::new(stage, 1), &mut Scripted::default()).0
+    };
+    let (wide, narrow) = (of(Precision::F32), of(Precision::Bf16));
+    let ((_, a), (_, b)) = (bits(&wide), bits(&narrow));
+    // The base is rounded to 8 bits; what is learnt hardly depends on it.
+    assert!((a - b).abs() < 0.05 * a && a != b, "{a} {b}");
+    // Merged, it is of 32 bits again and says the same.
+    let (_, _, held_out) = setting();
+    let merged = held_out.evaluate(&narrow.model.merged()).unwrap().evaluation.bits_per_byte.get();
+    assert!((merged - b).abs() < 1e-4, "{merged} {b}");
+}
+
+#[test]
+fn embeddings_head_and_adapters_learn_at_rates_of_their_own() {
+    use crate::domain::strategy::StageConfig;
+    let moved = |stage: StageConfig| {
+        let fresh = adapted(rows(), false).train_embeddings(true);
+        let (input, output) = fresh.embeddings().unwrap();
+        let mut plan = Plan::new(StageConfig { warmup: 0.0, ..stage }, 1);
+        plan.bytes = Some(1);
+        plan.shape = super::schedule::Shape::Constant;
+        let (fitted, _) = run(fresh, &plan, &mut Scripted::default());
+        assert_eq!(fitted.steps, 1);
+        let (new_input, new_output) = fitted.model.embeddings().unwrap();
+        let largest = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        (largest(input.data(), new_input.data()), largest(output.unwrap().data(), new_output.unwrap().data()))
+    };
+    // The first update of AdamW moves a number by its rate, whatever the gradient: f32 rounding of rows near 0.1.
+    let near = |a: f32, b: f32| (a - b).abs() < 2e-2 * b;
+    let (input, head) =
+        moved(StageConfig { embedding_learning_rate: Some(1e-3), head_learning_rate: Some(3e-3), ..stage() });
+    assert!(near(input, 1e-3) && near(head, 3e-3), "{input} {head}");
+    let (input, head) = moved(StageConfig { embedding_learning_rate: Some(1e-3), ..stage() });
+    assert!(near(input, 1e-3) && near(head, 1e-3), "{input} {head}");
 }
 
 #[test]
@@ -394,9 +438,21 @@ fn counted_ids(count: usize) -> Vec<u32> {
     ids
 }
 
-/// `tests/fixtures/training.json`, made by `make_training.py` with PyTorch: 200 steps of full training and 200 of
-/// training embeddings and head alone, from the same weights, over the same batches, with AdamW, clipping, warm-up and
-/// cosine as here.
+/// Side paths of rank 4 whose A follow the formula of `make_training.py` and whose B are zero.
+fn adapted_by_formula(model: Decoder) -> Decoder {
+    let model = model.with_lora(&LoraConfig::everywhere(4, 8.0, 0.0), 1);
+    let factors = model.parameters().into_iter().filter(|p| p.name.contains("lora_"));
+    let numbers = |(index, p): (usize, crate::execute::model::Parameter)| {
+        let a = |i: usize| (0.1 * (1.0 + (index / 2) as f64 + 0.37 * i as f64).sin()) as f32;
+        (0..p.count()).map(|i| if index % 2 == 0 { a(i) } else { 0.0 }).collect()
+    };
+    let numbers = factors.enumerate().map(numbers).collect();
+    model.with_factors(numbers)
+}
+
+/// `tests/fixtures/training.json`, made by `make_training.py` with PyTorch and PEFT: 200 steps of full training, 200 of
+/// training embeddings and head alone and 200 of training adapters, from the same weights, over the same batches, with
+/// AdamW, clipping, warm-up and cosine as here.
 #[test]
 fn two_hundred_steps_follow_pytorch() {
     use crate::execute::model::ModelFolder;
@@ -415,15 +471,19 @@ fn two_hundred_steps_follow_pytorch() {
     for name in ["qwen3-tied", "llama-untied"] {
         let load =
             || ModelFolder::open(&fixtures.join("models").join(name)).unwrap().load(&device::cpu("a test").device);
-        for (kind, model) in [("full", load().unwrap().full()), ("embeddings", load().unwrap().train_embeddings(true))]
-        {
+        let kinds = [
+            ("full", load().unwrap().full()),
+            ("embeddings", load().unwrap().train_embeddings(true)),
+            ("adapters", adapted_by_formula(load().unwrap())),
+        ];
+        for (kind, model) in kinds {
             let mut reviewer = Scripted::default();
             let (observer, stop) = (&mut Noted::default(), AtomicBool::new(false));
             let mut company = Company { reviewer: &mut reviewer, observer, stop: &stop };
             fit(model, &data, None, &plan, &mut company).unwrap();
             let expected: Vec<f64> = serde_json::from_value(reference[name][kind].clone()).unwrap();
             assert_eq!(expected.len(), 200);
-            assert!(expected[199] < expected[0] - 0.15, "there is something to learn");
+            assert!(expected[199] < expected[0] - 0.07, "there is something to learn");
             for (m, expected) in reviewer.seen.iter().zip(&expected) {
                 // Issue 6's tolerance; f32 in another order of summation, amplified over 200 steps.
                 assert!((m.loss - expected).abs() < 1e-3, "{name} {kind} step {}: {} {expected}", m.step, m.loss);

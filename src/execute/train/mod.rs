@@ -1,17 +1,22 @@
 //! Training: text to sequences ([`data`], conversations [`chat`]), the order they are seen in ([`order`]), the learning rate's course
 //! ([`schedule`]), what a run is asked to do ([`plan`]), the update ([`adamw`]), where a run stands ([`state`], on disk
-//! `checkpoint`), and the loop that ties them ([`fit`]). What a measurement means is the reviewer's business; what is trained, the strategy's.
+//! `checkpoint`), the run on its way (`run`), its `books`, and the loop that ties them ([`fit`]). What a measurement means is the reviewer's business; what is trained, the strategy's.
 
 pub mod adamw;
+mod books;
 pub mod chat;
 mod checkpoint;
 pub mod data;
 mod fit;
 #[cfg(test)]
 mod fit_tests;
+pub mod gradient;
+mod inject;
+mod load;
 pub mod memory;
 pub mod order;
 pub mod plan;
+mod run;
 pub mod schedule;
 pub mod state;
 mod tensors;

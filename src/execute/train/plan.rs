@@ -1,6 +1,7 @@
 //! What a training run is asked to do: rates, budgets, when to look and when to save. Checked before anything starts.
 
 use super::schedule::{Schedule, Shape};
+use crate::domain::injection::Injection;
 use crate::domain::strategy::StageConfig;
 use crate::execute::ExecuteError;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 pub struct Plan {
     /// Rates, batch and epochs.
     pub stage: StageConfig,
-    /// What follows the warm-up. Default: a cosine down to 0.
+    /// What follows the warm-up. Default: the stage's.
     pub shape: Shape,
     /// Seed of the order and of dropout.
     pub seed: u64,
@@ -22,10 +23,15 @@ pub struct Plan {
     pub evaluate_at: Vec<f64>,
     /// Steps between snapshots in memory that a reviewer can rewind to.
     pub snapshot_every: u64,
-    /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
+    /// Keeps only the layers' inputs and computes each layer twice. Default: the stage's.
     pub checkpointing: bool,
     /// Where and how often the run is saved on disk; `None`: never.
     pub checkpoints: Option<Checkpoints>,
+    /// Rows of the embeddings and the head, from the first, that stay bit for bit as they are even where the matrices
+    /// are trained.
+    pub frozen_rows: usize,
+    /// Trouble to make on purpose.
+    pub injected: Vec<Injection>,
 }
 
 /// Checkpoints on disk.
@@ -46,15 +52,17 @@ impl Plan {
     /// A stage's epochs, a cosine, evaluations at a quarter, a half and three quarters.
     pub fn new(stage: StageConfig, seed: u64) -> Self {
         Self {
-            stage,
-            shape: Shape::default(),
+            shape: stage.schedule.into(),
             seed,
             bytes: None,
             seconds: None,
             evaluate_at: vec![0.25, 0.5, 0.75],
             snapshot_every: SNAPSHOT_EVERY,
-            checkpointing: false,
+            checkpointing: stage.checkpointing,
+            stage,
             checkpoints: None,
+            frozen_rows: 0,
+            injected: Vec::new(),
         }
     }
 
@@ -83,33 +91,13 @@ impl Plan {
     /// # Errors
     /// [`ExecuteError::Data`] with every setting that makes no sense, its value and its range.
     pub fn check(&self) -> Result<(), ExecuteError> {
-        let s = &self.stage;
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let share = |x: f64| (0.0..1.0).contains(&x);
-        let wrong: Vec<String> = [
-            (!positive(s.learning_rate), format!("learning_rate must be above 0, not {}", s.learning_rate)),
-            (
-                s.embedding_learning_rate.is_some_and(|r| !positive(r)),
-                format!("embedding_learning_rate must be above 0, not {:?}", s.embedding_learning_rate),
-            ),
-            (!(0.0..=1.0).contains(&s.warmup), format!("warmup must be between 0 and 1, not {}", s.warmup)),
-            (!positive(s.epochs), format!("epochs must be above 0, not {}", s.epochs)),
-            (s.batch == 0, "batch must be at least 1".into()),
-            (s.accumulation == 0, "accumulation must be at least 1".into()),
-            (!share(s.dropout), format!("dropout must be in 0..1, not {}", s.dropout)),
-            (
-                !(s.weight_decay.is_finite() && s.weight_decay >= 0.0),
-                format!("weight_decay must be at least 0, not {}", s.weight_decay),
-            ),
-            (self.bytes == Some(0), "the budget in bytes must be above 0".into()),
-            (
-                self.seconds.is_some_and(|t| !positive(t)),
-                format!("the time budget must be above 0, not {:?}", self.seconds),
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(bad, what)| bad.then_some(what))
-        .collect();
+        let mut wrong = self.stage.faults();
+        if self.bytes == Some(0) {
+            wrong.push("the budget in bytes must be above 0".into());
+        }
+        if let Some(seconds) = self.seconds.filter(|t| !(t.is_finite() && *t > 0.0)) {
+            wrong.push(format!("the time budget must be above 0, not {seconds}"));
+        }
         if wrong.is_empty() {
             Ok(())
         } else {
@@ -121,6 +109,7 @@ impl Plan {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::domain::strategy::{Course, Precision};
 
     pub(in crate::execute) fn stage() -> StageConfig {
         StageConfig {
@@ -129,6 +118,7 @@ pub(super) mod tests {
             dropout: 0.0,
             learning_rate: 1e-2,
             embedding_learning_rate: None,
+            head_learning_rate: None,
             warmup: 0.1,
             epochs: 2.0,
             batch: 4,
@@ -136,6 +126,9 @@ pub(super) mod tests {
             weight_decay: 0.01,
             sequence: 32,
             train_embeddings: false,
+            schedule: Course::default(),
+            checkpointing: false,
+            base: Precision::default(),
         }
     }
 
@@ -146,6 +139,16 @@ pub(super) mod tests {
         assert_eq!(plan.steps(1, 10), 1);
         plan.bytes = Some(4_000);
         assert_eq!(plan.steps(100, 10_000), 5);
+    }
+
+    #[test]
+    fn a_stage_names_the_course_of_its_rate() {
+        let plan = Plan::new(StageConfig { schedule: Course::Wsd, warmup: 0.1, ..stage() }, 0);
+        let factors: Vec<f64> = [0.05, 0.5, 0.8, 0.9, 1.0].iter().map(|p| plan.schedule().factor(*p)).collect();
+        // Half of the warm-up, the peak, the last fifth in a straight line; double rounding.
+        for (factor, wanted) in factors.iter().zip([0.5, 1.0, 1.0, 0.5, 0.0]) {
+            assert!((factor - wanted).abs() < 1e-12, "{factors:?}");
+        }
     }
 
     #[test]

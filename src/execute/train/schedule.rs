@@ -1,6 +1,7 @@
 //! How the learning rate moves over a run: a factor of the peak rate for every share of the run. It knows neither
 //! steps nor rates.
 
+use crate::domain::strategy::Course;
 use serde::{Deserialize, Serialize};
 
 /// What follows the warm-up.
@@ -13,6 +14,16 @@ pub enum Shape {
     Constant,
     /// 1, then a straight line down to `floor` over the last `decay` share of the run (warm-up, stable, decay).
     Wsd { decay: f64, floor: f64 },
+}
+
+impl From<Course> for Shape {
+    fn from(course: Course) -> Self {
+        match course {
+            Course::Cosine => Self::default(),
+            Course::Constant => Self::Constant,
+            Course::Wsd => Self::Wsd { decay: 0.2, floor: 0.0 },
+        }
+    }
 }
 
 impl Default for Shape {

@@ -37,7 +37,7 @@ pub(in crate::report) fn dossier(
     background: Background<'_>,
     words: &Words,
 ) -> Page {
-    let mut page = decision::page(profile, made, words);
+    let mut page = decision::page(profile, made, background, words);
     page.blocks.push(Block::Heading(say!(words, "background")));
     page.blocks.push(Block::Table(matrix(background, words)));
     let (n, runs) = (background.runs.len(), count(background.runs.len() as u64, words.lang));
@@ -145,6 +145,15 @@ fn losses(made: &Decision, background: Background<'_>, words: &Words) -> Chart {
         Some(Span { label: strategy.to_string(), low, at, high, chosen: strategy == made.strategy })
     });
     Chart::Intervals { title: say!(words, "chart-losses"), axis: say!(words, "loss"), spans: spans.collect() }
+}
+
+/// The equivalent loss to expect of a strategy: what past runs measured, else what was expected in the beginning.
+pub(super) fn expected_loss(strategy: Strategy, background: Background<'_>, words: &Words) -> String {
+    if let Some(measured) = ends(&Measured::of(strategy, background.runs).losses) {
+        return range(measured, |v| fixed(v, 2, words.lang));
+    }
+    let expected = background.seed.get(&strategy).and_then(|s| s.loss);
+    expected.map_or_else(|| say!(words, "unknown"), |s| range(s, |v| fixed(v, 1, words.lang)))
 }
 
 /// The least and the greatest.

@@ -4,8 +4,10 @@
 pub(super) mod background;
 pub(super) mod decision;
 pub(super) mod history;
+pub(super) mod log;
 pub(super) mod profile;
 pub(super) mod run;
+mod traps;
 
 use super::numbers::fixed;
 use super::page::{Cell, Tone};

@@ -12,6 +12,7 @@ pub(in crate::report) fn page(profile: &Profile, words: &Words) -> Page {
     let (source, candidate) = (label(&profile.source.name), label(&profile.candidate.name));
     let mut all = vec![Block::Answer(Tone::Strong, answer(profile, words))];
     all.extend(blocks(profile, words));
+    all.extend(super::traps::blocks(profile, words));
     Page { title: say!(words, "profile-title", source = source, candidate = candidate), blocks: all }
 }
 
@@ -75,6 +76,11 @@ pub(in crate::report) fn gain(profile: &Profile, words: &Words) -> Vec<String> {
         let saved = (source.get() - candidate.get()) * 1e6;
         let change = if saved >= 0.0 { "saved" } else { "lost" };
         gains.push(say!(words, "gain-tokens", n = rough(saved, words.lang), change = change));
+        if let Some(ratio) = profile.token_ratio {
+            let (before, after) = (rough(source.get() * 1e6, words.lang), rough(candidate.get() * 1e6, words.lang));
+            let percent = percent((1.0 - ratio.get()).abs(), words.lang);
+            gains.push(say!(words, "gain-cost", before = before, after = after, percent = percent, change = change));
+        }
     }
     if let Some(ratio) = profile.token_ratio {
         let times = fixed(1.0 / ratio.get(), 2, words.lang);

@@ -87,6 +87,10 @@ model-padding = { $n ->
 }: no token, left out of every average.
 model-embeddings = Embeddings and head: { $before } parameters now, { $after } with the candidate's rows.
 gain = What is gained
+gain-cost = A million words take { $before } tokens now and { $after } with the candidate: { $percent } { $change ->
+    [saved] less
+   *[lost] more
+} to read and write.
 gain-tokens = { $n } tokens { $change ->
     [saved] saved
    *[lost] more
@@ -96,15 +100,46 @@ gain-context-less = The same context window holds only { $times } times as much 
 gain-stays = The tokenizer stays as it was: texts are as long as before.
 gain-none = Without a text nothing can be said about what is gained; give one with --corpus.
 warnings = Before you go on
+details = More of both
+strr = words kept as one token
+renyi = evenness of use (Rényi, 2.5)
+unreachable = tokens that no text can produce
+unused = tokens that the text never uses
+digits = how numbers are split
+digits-single = digit by digit
+digits-triples = by threes
+digits-free = as they come
+parity = tokens for the text over tokens for its translation
+train-flops = operations to train on a million words
+inference-flops = operations to read or write a million words
+traps = What can go wrong
+trap-severity = How bad
+trap-whose = Whose
+trap-what = What
+trap-advice = What to do
+trap-both = both
+trap-example = For example: { $example }.
+severity-serious = serious
+severity-warning = warning
+severity-note = note
 
 ### Decision
 decision-title = Recommendation
 decision-answer = Take { $strategy }: { $gist }.
-decision-action = Confidence { $confidence }: { $action ->
-    [execute] execute as it is
-    [execute_watched] execute it, and review twice as often
-   *[safest] too little to go by, so the safest feasible choice is taken
-}.
+line-why = Why: { $said }
+line-sure = How sure: { $confidence }, { $grounds }. { $action ->
+    [execute] Sure enough to execute as it is.
+    [execute_watched] Execute it, and review twice as often.
+   *[safest] Too little to go by, so the safest feasible choice is taken.
+}
+line-cost = Cost: { $said }
+line-gain = Gain: { $said }
+line-mind = Mind: { $said }
+sure-of-rules = by the rules alone
+sure-of-both = by the rules and { $n ->
+    [one] { $count } branch
+   *[other] { $count } branches
+} of past runs
 gist-keep = stay with the original tokenizer and train adapters only
 gist-direct = move to the candidate at once, embeddings mapped and trained
 gist-sequential = adapt on the original first, then move to the candidate
@@ -127,7 +162,19 @@ verdict-chosen = chosen
 verdict-possible = possible
 verdict-vetoed = vetoed
 utility-note = Utility is in bits per byte expected to be saved against keep; more is better. An interval stands there once the history holds enough runs for one.
-why-not = Why not the others
+saves = bits/byte saved
+expected-loss = loss
+why-not = why not
+why-not-others = Why not the others
+ranking-note = Bits per byte expected to be saved against keep, with its interval once the history holds enough runs for one. Loss: the equivalent loss that past runs measured, or that was expected in the beginning.
+rests-on = What this rests on
+fired-line = { $rule }: { $says } ({ $because })
+vetoed-because = vetoed: { $because }
+alike-line = Alike: run { $run } (distance { $distance }) took { $strategy } and saved { $saved } bits per byte against keep
+more-with-full = The evidence, all strategies by numbers, risks, situations and success criteria: --full, or --format html.
+path-is = { $strategy } asked about
+path-not = not { $strategy }
+gain-extends = Texts get no longer and mostly shorter; how much shows once the vocabulary is grown (`hibrit tokenizer extend`).
 why-not-line = { $strategy }: { $reason }
 vetoed-by = { $strategy }: vetoed by { $row } ({ $because })
 fired = Rules that decided
@@ -137,9 +184,9 @@ says-above = the utilities above
 because = because
 input = input
 nearly = Rules that nearly did
-nearly-line = { $rule } would have said { $output }, but { $input } is { $value } and the rule asks for { $cell }
+nearly-line = { $rule } nearly: it would have said { $output }, but { $input } is { $value } and it asks for { $cell }
 flips = What would change the decision
-flips-line = { $input }: { $to } instead of { $from } → { $strategy }
+flips-line = { $input } { $to } instead of { $from }: then { $strategy }
 flips-none = No change of a single input would.
 scorer = What past runs contributed
 scorer-evidence = Scorer { $id }, grown from { $n ->
@@ -157,8 +204,8 @@ distance = distance
 bits-per-byte = bits per byte
 saved = saved against keep
 cost = What it costs
-cost-line = About { $time }, { $memory } of memory, { $disk } of disk, { $tokens } training tokens.
-cost-unknown = Not estimated: without --model and --train there is nothing to time.
+cost-line = about { $time }, { $memory } of memory, { $disk } of disk, { $tokens } training tokens.
+cost-unknown = not estimated; give --model and --corpus (and --train-bytes) for time and memory.
 resources = What there is to work with
 resources-line = { $n ->
     [one] { $count } device
@@ -174,6 +221,24 @@ priority-tight = tight resources
 priority-research = research
 rules-line = Rules { $sha }.
 evidence = The evidence
+
+### Inputs of the tables, by their names there
+input-coverage_vocabulary = coverage of the vocabulary
+input-coverage_corpus = coverage of the text
+input-similarity = similarity
+input-similarity_band = the band of similarity
+input-token_ratio = tokens relative to the original
+input-fertility_source = tokens per word of the original
+input-unknown_bytes = share of the text lost to unknown tokens
+input-round_trip = share of lines that come back
+input-log10_parameters = size of the model (log10 of parameters)
+input-log10_train_bytes = size of the training text (log10 of bytes)
+input-devices = devices
+input-budget_hours = hours allowed
+input-memory_gib = memory of a device in GiB
+input-priority = priority
+input-time_share = time needed over time allowed
+input-memory_share = memory needed over memory there is
 
 ### What the seed expected, and what was measured
 background = What was expected, and what past runs measured
@@ -310,6 +375,24 @@ request-line = Model { $model }, candidate { $candidate }, { $bytes } of trainin
 request-total = It took { $total } in all.
 
 ### History
+decisions-title = Decisions
+decisions-empty = No decision is logged yet. `hibrit decide`, `hibrit auto` and `hibrit run` log theirs.
+decisions-count = { $n ->
+    [one] { $count } decision
+   *[other] { $count } decisions
+}. `hibrit history decisions ID` shows one whole.
+decision-id = decision
+pair = tokenizers
+confidence = confidence
+rules-short = rules
+scorer-short = scorer
+became = what became of it
+became-advice = advice only
+became-of = { $strategy }, { $status }, { $saved } bits/byte against keep
+became-open = run { $id } has not ended
+became-lost = its run { $id } is not in this history
+logged = Logged
+logged-line = { $id }, { $at }, hibrit { $version }; taken: { $taken }, with probability { $propensity }.
 history-title = History
 history-empty = No runs yet. `hibrit demo` makes one in a few minutes.
 history-count = { $n ->

@@ -87,17 +87,17 @@ mod tests {
     #[test]
     fn holes_are_filled_and_what_fills_them_is_translated_too() {
         check(
-            "the matrix says sequential: the seed: enough is shared to carry the language over in stages",
-            "matris sequential diyor: çıkış raporu: dili aşama aşama taşımaya yetecek kadar ortak dağarcık var",
+            "the matrix says sequential: enough is shared to carry the language over in stages",
+            "matris sequential diyor: dili aşama aşama taşımaya yetecek kadar ortak dağarcık var",
         );
         check(
             "expected to save 0.101 bits per byte less than sequential",
             "bayt başına 0,101 bit daha az kazandırması bekleniyor; karşılaştırılan: sequential",
         );
         check(
-            "the matrix says parallel: the seed: it may go either way, so a safe and a risky branch race; but this is \
+            "the matrix says parallel: it may go either way, so a safe and a risky branch race; but this is \
              only 62% sure, so keep is taken as the safest feasible choice",
-            "matris parallel diyor: çıkış raporu: iki yöne de gidebilir, bu yüzden güvenli ve riskli birer kol \
+            "matris parallel diyor: iki yöne de gidebilir, bu yüzden güvenli ve riskli birer kol \
              yarışır; ama bundan yalnızca %62 emin olunabiliyor, bu yüzden uygulanabilir en güvenli yol olarak keep \
              seçildi",
         );

@@ -62,6 +62,12 @@ impl Words {
         self.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned()
     }
 
+    /// What an input of the tables is called; its own name where a user added it.
+    pub(super) fn input(&self, name: &str) -> String {
+        let key = format!("input-{name}");
+        if self.bundle.has_message(&key) { self.say(&key, &[]) } else { name.to_string() }
+    }
+
     /// What a rule or a stage said in English, in this language where it is known there.
     pub(super) fn of_engine(&self, said: &str) -> String {
         self.engine.translate(said)

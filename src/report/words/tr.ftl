@@ -82,6 +82,10 @@ model-line = { $family } ailesi, { $parameters } parametre; { $hidden } genişli
 model-padding = { $rows } satır dolgu: token değil, ortalamalara katılmıyor.
 model-embeddings = Gömme ve çıkış katmanı: şimdi { $before } parametre, adayın satırlarıyla { $after } parametre.
 gain = Ne kazanılıyor
+gain-cost = Bir milyon sözcük şimdi { $before } token tutuyor, aday ile { $after }: okuması da yazması da { $percent } { $change ->
+    [saved] daha ucuz
+   *[lost] daha pahalı
+}.
 gain-tokens = Bir milyon sözcükte { $n } token { $change ->
     [saved] kazanç
    *[lost] kayıp
@@ -91,15 +95,43 @@ gain-context-less = Aynı bağlam penceresine bu metnin yalnızca { $times } kat
 gain-stays = Tokenizer aynı kaldı: metinler eskisi kadar uzun.
 gain-none = Metin olmadan kazanç üzerine bir şey söylenemez; --corpus ile bir metin verin.
 warnings = Devam etmeden önce
+details = İkisine daha yakından
+strr = tek token kalan kelimeler
+renyi = kullanımın dengesi (Rényi, 2,5)
+unreachable = hiçbir metnin üretemeyeceği tokenlar
+unused = metnin hiç kullanmadığı tokenlar
+digits = sayılar nasıl bölünüyor
+digits-single = rakam rakam
+digits-triples = üçer üçer
+digits-free = rastgele
+parity = metnin tokenları / çevirisinin tokenları
+train-flops = bir milyon kelimeyle eğitimin işlem sayısı
+inference-flops = bir milyon kelimeyi okumanın ya da yazmanın işlem sayısı
+traps = Neler ters gidebilir
+trap-severity = Ne kadar ciddi
+trap-whose = Kimde
+trap-what = Ne
+trap-advice = Ne yapmalı
+trap-both = ikisinde
+trap-example = Örneğin: { $example }.
+severity-serious = ciddi
+severity-warning = uyarı
+severity-note = not
 
 ### Decision
 decision-title = Öneri
 decision-answer = Öneri: { $strategy } ({ $gist }).
-decision-action = Güven { $confidence }: { $action ->
-    [execute] olduğu gibi uygulayın
-    [execute_watched] uygulayın, iki kat sık gözden geçirilecek
-   *[safest] dayanak yetersiz, bu yüzden uygulanabilir en güvenli yol seçildi
-}.
+line-why = Neden: { $said }
+line-sure = Ne kadar emin: { $confidence }, { $grounds }. { $action ->
+    [execute] Olduğu gibi uygulayacak kadar emin.
+    [execute_watched] Uygulayın; iki kat sık gözden geçirilecek.
+   *[safest] Dayanak yetersiz, bu yüzden uygulanabilir en güvenli yol seçildi.
+}
+line-cost = Bedeli: { $said }
+line-gain = Kazancı: { $said }
+line-mind = Dikkat: { $said }
+sure-of-rules = yalnızca kurallara göre
+sure-of-both = kurallara ve geçmiş çalışmalardan { $count } kola göre
 gist-keep = özgün tokenizer kalır, yalnızca uyarlayıcılar eğitilir
 gist-direct = doğrudan adaya geçilir, gömmeler eşlenip eğitilir
 gist-sequential = önce özgün tokenizer ile uyarlanır, sonra adaya geçilir
@@ -122,7 +154,19 @@ verdict-chosen = seçildi
 verdict-possible = olabilir
 verdict-vetoed = veto edildi
 utility-note = Yarar, keep ile karşılaştırıldığında kazanılması beklenen bayt başına bit sayısıdır; büyük olan iyidir. Aralık, geçmişte yeterince çalışma birikince görünür.
-why-not = Ötekiler neden değil
+saves = kazanılan bit/bayt
+expected-loss = kayıp
+why-not = neden değil
+why-not-others = Ötekiler neden değil
+ranking-note = keep ile karşılaştırıldığında kazanılması beklenen bayt başına bit; geçmişte yeterince çalışma birikince aralığıyla. Kayıp: geçmiş çalışmalarda ölçülen ya da başlangıçta beklenen eşdeğer kayıp.
+rests-on = Bu öneri neye dayanıyor
+fired-line = { $rule }: { $says } ({ $because })
+vetoed-because = veto edildi: { $because }
+alike-line = Benzeri: { $run } çalışması (uzaklık { $distance }) { $strategy } ile gitti, keep yöntemine göre kazancı bayt başına { $saved } bit
+more-with-full = Dayanaklar, bütün stratejiler sayılarıyla, riskler, durumlar ve başarı ölçütleri için: --full ya da --format html.
+path-is = sorulan { $strategy }
+path-not = { $strategy } değil
+gain-extends = Metinler uzamaz, çoğu kısalır; ne kadar kısaldığı dağarcık büyütülünce görülür (`hibrit tokenizer extend`).
 why-not-line = { $strategy }: { $reason }
 vetoed-by = { $strategy }: { $row } satırı veto etti ({ $because })
 fired = Karar veren kurallar
@@ -132,9 +176,9 @@ says-above = yukarıdaki yararlar
 because = gerekçe
 input = girdi
 nearly = Karar vermesine az kalan kurallar
-nearly-line = { $rule } kuralı { $output } diyecekti, ama { $input } değeri { $value }, kuralın istediği ise { $cell }
+nearly-line = { $rule } az kalsın { $output } diyecekti, ama { $input } { $value }, kuralın istediği ise { $cell }
 flips = Kararı ne değiştirirdi
-flips-line = { $input }: { $from } yerine { $to } → { $strategy }
+flips-line = { $input } { $from } yerine { $to } olsaydı: { $strategy }
 flips-none = Tek bir girdinin değişmesi kararı değiştirmez.
 scorer = Geçmiş çalışmaların katkısı
 scorer-evidence = Puanlayıcı { $id }, geçmiş çalışmalardan { $count } kol ile büyütüldü.
@@ -149,8 +193,8 @@ distance = uzaklık
 bits-per-byte = bayt başına bit
 saved = keep yöntemine göre kazanç
 cost = Ne kadara mal olur
-cost-line = Yaklaşık { $time }, { $memory } bellek, { $disk } disk, { $tokens } eğitim tokenı.
-cost-unknown = Kestirilmedi: --model ve --train olmadan süre ölçülemez.
+cost-line = yaklaşık { $time }, { $memory } bellek, { $disk } disk, { $tokens } eğitim tokenı.
+cost-unknown = kestirilmedi; süre ve bellek için --model ve --corpus (ve --train-bytes) verin.
 resources = Eldeki olanaklar
 resources-line = { $count } aygıt, { $memory }; { $budget }; öncelik: { $priority }.
 memory-unknown = belleği bilinmiyor
@@ -163,6 +207,24 @@ priority-tight = kısıtlı kaynak
 priority-research = araştırma
 rules-line = Kurallar { $sha }.
 evidence = Dayanaklar
+
+### Inputs of the tables, by their names there
+input-coverage_vocabulary = dağarcık kapsaması
+input-coverage_corpus = metin kapsaması
+input-similarity = benzerlik
+input-similarity_band = benzerlik bandı
+input-token_ratio = özgüne göre token oranı
+input-fertility_source = özgün tokenizer için sözcük başına token
+input-unknown_bytes = bilinmeyen tokenlarda yiten metin payı
+input-round_trip = aynen geri gelen satır payı
+input-log10_parameters = model boyu (parametre sayısının log10 değeri)
+input-log10_train_bytes = eğitim metninin boyu (bayt sayısının log10 değeri)
+input-devices = aygıt sayısı
+input-budget_hours = izin verilen saat
+input-memory_gib = aygıt belleği (GiB)
+input-priority = öncelik
+input-time_share = gereken sürenin izin verilene oranı
+input-memory_share = gereken belleğin eldekine oranı
 
 ### What the seed expected, and what was measured
 background = Beklenen ve geçmiş çalışmalarda ölçülen
@@ -284,6 +346,21 @@ request-line = Model { $model }, aday { $candidate }, { $bytes } eğitim metni, 
 request-total = Toplam süre: { $total }.
 
 ### History
+decisions-title = Kararlar
+decisions-empty = Henüz kayıtlı karar yok. `hibrit decide`, `hibrit auto` ve `hibrit run` kararlarını kaydeder.
+decisions-count = { $count } karar. `hibrit history decisions ID` birini bütünüyle gösterir.
+decision-id = karar no
+pair = tokenizerlar
+confidence = güven
+rules-short = kurallar
+scorer-short = puanlayıcı
+became = ne oldu
+became-advice = yalnızca öneri
+became-of = { $strategy }, { $status }, keep yöntemine göre { $saved } bit/bayt
+became-open = { $id } çalışması bitmedi
+became-lost = { $id } çalışması bu geçmişte yok
+logged = Kayıt
+logged-line = { $id }, { $at }, hibrit { $version }; seçilen: { $taken }, olasılığı { $propensity }.
 history-title = Geçmiş
 history-empty = Henüz çalışma yok. `hibrit demo` birkaç dakikada bir tane yapar.
 history-count = { $count } çalışma.

@@ -2,7 +2,7 @@
 //! The weights of attention are never kept: blocks of rows see only the keys before them, and the backward pass makes
 //! each block again from the logarithm of its sums (Dao 2022).
 
-use super::product::{Keep, Size, Threads, View, product, product_at, rows};
+use super::product::{Keep, Left, Size, Term, Threads, View, product, products_at, rows};
 use super::simd::{
     add, add_product, norm_row, norm_row_back, softmax_row, softmax_row_again, softmax_row_back, turn_row,
 };
@@ -185,11 +185,12 @@ unsafe fn forward(inputs: &Inputs, (b, kv): (usize, usize), out: Shared, log_sum
                 unsafe { *log_sums.at((b * heads.query + head) * length + t) = log_sum };
             }
             let stride = heads.query * hd;
-            let ab = (rows(&weights, n), values.after(keys.start));
+            let weights = Left::new(rows(&weights, n), m, n, Threads::One);
+            let weighed = [Term { a: &weights, b: values.after(keys.start), scale: 1.0 }];
             // SAFETY: rows of this head's columns.
             unsafe {
                 let place = out.at((b * length + queries.start) * stride + head * hd);
-                product_at((place, stride), Keep::Overwrite, ab, Size { m, k: n, n: hd }, 1.0, Threads::One);
+                products_at((place, stride), Keep::Overwrite, &weighed, (m, hd), Threads::One);
             }
         }
     }

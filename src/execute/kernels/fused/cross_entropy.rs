@@ -1,16 +1,20 @@
 //! Head and cross-entropy by chunks of rows: the logits of a chunk become its gradient in place, go into both
 //! products, and are gone.
 
-use super::product::{Keep, Size, Threads, product, rows};
+use super::product::{Keep, Size, Threads, product, rows, rows_of};
+use super::scratch::Scratch;
 use super::simd::{cross_entropy_row, nats_row};
-use super::{dims, made, room, slice, storage};
+use super::{dims, made, room, slice, storage, stored};
 use crate::execute::kernels::Loss;
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-/// Numbers of logits that exist at once, about: 128 MiB. More rows at once use the head's matrix more often per read.
-const ROOM: usize = 1 << 25;
+/// Numbers of logits that exist at once, about: 160 MiB. More rows at once use the head's matrix more often per read.
+const ROOM: usize = 5 << 23;
+
+/// Logits of a row that go into a product at once.
+const STRETCH: usize = 2048;
 
 /// See [`super::super::linear_cross_entropy`].
 pub fn linear_cross_entropy(
@@ -22,7 +26,7 @@ pub fn linear_cross_entropy(
 ) -> Loss {
     let (hidden, weight) = (storage(hidden), storage(weight));
     let (d, v) = (dims(&hidden)[1], dims(&weight)[0]);
-    let w = rows(slice(&weight), d);
+    let w = rows_of(stored(&weight), d);
     // Only rows that count are computed: in chats most targets are ignored.
     let counted: Vec<usize> =
         (0..targets.len()).filter(|i| (targets[*i] as usize) < v && factors.is_none_or(|f| f[*i] != 0.0)).collect();
@@ -36,8 +40,10 @@ pub fn linear_cross_entropy(
         &picked
     };
     let n = counted.len();
-    let chunk = (ROOM / v).clamp(16, 1024).min(n.max(1));
-    let mut logits = room(chunk * v);
+    // As few chunks as there is room for, all of nearly the same size.
+    let most = (ROOM / v).clamp(16, 1024);
+    let chunk = n.div_ceil(n.div_ceil(most).max(1)).max(1);
+    let mut logits = Scratch::new(chunk * v);
     let mut lost = vec![0f32; n];
     let mut dh = factors.map(|_| room(n * d));
     let mut dw = (want_weight && factors.is_some()).then(|| vec![0f32; v * d]);
@@ -55,12 +61,21 @@ pub fn linear_cross_entropy(
                 };
             },
         );
-        let g = rows(&logits, v);
         if let Some(dh) = &mut dh {
-            product((&mut dh[start * d..], d), Keep::Overwrite, (g, w), Size { m, k: v, n: d }, 1.0, Threads::All);
+            let place = &mut dh[start * d..];
+            // By stretches of the vocabulary: the copy that the product makes of its left side stays small.
+            for first in (0..v).step_by(STRETCH) {
+                let (k, keep) = (STRETCH.min(v - first), if first > 0 { Keep::Add } else { Keep::Overwrite });
+                let ab = (rows(&logits[first..], v), w.after(first));
+                product((&mut *place, d), keep, ab, Size { m, k, n: d }, 1.0, Threads::All);
+            }
         }
         if let Some(dw) = &mut dw {
-            product((dw, d), Keep::Add, (g.transposed(), x), Size { m: v, k: m, n: d }, 1.0, Threads::All);
+            for first in (0..v).step_by(STRETCH) {
+                let size = Size { m: STRETCH.min(v - first), k: m, n: d };
+                let ab = (rows(&logits[first..], v).transposed(), x);
+                product((&mut dw[first * d..], d), Keep::Add, ab, size, 1.0, Threads::All);
+            }
         }
     }
     let mut nats = vec![0f32; targets.len()];

@@ -2,9 +2,9 @@
 //! outputs share one buffer, the inputs' gradients are summed by the matrix products themselves, and the side paths'
 //! small factors are put together so that each takes one product, not one a map.
 
-use super::product::{Keep, Size, Threads, product, rows};
+use super::product::{Keep, Left, Size, Term, Threads, product, products, rows, rows_of};
 use super::simd::add;
-use super::{Taped, contiguous, dims, made, nowhere, parts, room, slice};
+use super::{Taped, contiguous, dims, made, nowhere, parts, room, slice, stored};
 use crate::execute::kernels::{Dropout, Map};
 use burn::backend::Flex;
 use burn::backend::autodiff::NodeId;
@@ -31,7 +31,7 @@ struct State {
     side: Option<Joint>,
 }
 
-/// A map's frozen view.
+/// A map as the backward pass needs it. A weight of 16 bits asks for no gradient.
 #[derive(Clone, Debug)]
 struct Held {
     weight: FlexTensor,
@@ -110,32 +110,26 @@ pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Ten
     nodes.resize_with(PARENTS, nowhere);
 
     let xs = slice(&x);
+    let input = Left::new(rows(xs, inside), n, inside, Threads::All);
     let side = (ranks > 0).then(|| {
         let mut h = room(n * ranks);
         let dropped = dropout.map(|d| dropped(xs, d));
-        let input = rows(dropped.as_deref().unwrap_or(xs), inside);
-        let size = Size { m: n, k: inside, n: ranks };
-        product(
-            (&mut h, ranks),
-            Keep::Overwrite,
-            (input, rows(&a_joint, inside).transposed()),
-            size,
-            1.0,
-            Threads::All,
-        );
+        let dropped = dropped.as_deref().map(|x| Left::new(rows(x, inside), n, inside, Threads::All));
+        let a = rows(&a_joint, inside).transposed();
+        let term = Term { a: dropped.as_ref().unwrap_or(&input), b: a, scale: 1.0 };
+        products((&mut h, ranks), Keep::Overwrite, &[term], (n, ranks), Threads::All);
+        drop(dropped);
         Joint { a: Arc::new(a_joint), h: Arc::new(h), ranks, dropout }
     });
     let mut first = 0;
     for (map, bias) in held.iter().zip(&biases) {
-        let place = &mut y[first..];
-        let size = Size { m: n, k: inside, n: map.out };
-        let weight = rows(slice(&map.weight), inside).transposed();
-        product((place, total), keep, (rows(xs, inside), weight), size, 1.0, Threads::All);
-        if let (Some((b, rank, from, scale)), Some(joint)) = (&map.b, &side) {
-            let h = rows(&joint.h[*from..], joint.ranks);
-            let size = Size { m: n, k: *rank, n: map.out };
-            product((place, total), Keep::Add, (h, rows(slice(b), *rank).transposed()), size, *scale, Threads::All);
-        }
+        let through = map.b.as_ref().zip(side.as_ref()).map(|((b, rank, from, scale), joint)| {
+            let h = Left::new(rows(&joint.h[*from..], joint.ranks), n, *rank, Threads::All);
+            (h, rows(slice(b), *rank).transposed(), *scale)
+        });
+        let mut terms = vec![Term { a: &input, b: rows_of(stored(&map.weight), inside).transposed(), scale: 1.0 }];
+        terms.extend(through.as_ref().map(|(h, b, scale)| Term { a: h, b: *b, scale: *scale }));
+        products((&mut y[first..], total), keep, &terms, (n, map.out), Threads::All);
         if let Some(bias) = bias {
             y.par_chunks_mut(total).for_each(|row| add(&mut row[first..first + map.out], slice(bias)));
         }
@@ -153,16 +147,26 @@ pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Ten
     Tensor::from_primitive::<Taped>(y)
 }
 
+/// Numbers whose place in a mask one task works out.
+const BLOCK: usize = 1 << 14;
+
 /// x with the mask of a dropout.
 fn dropped(x: &[f32], dropout: Dropout) -> Vec<f32> {
     let mut out = room(x.len());
-    const BLOCK: usize = 1 << 14;
     out.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).enumerate().for_each(|(block, (out, x))| {
         for (i, (out, x)) in out.iter_mut().zip(x).enumerate() {
             *out = x * dropout.factor(block * BLOCK + i);
         }
     });
     out
+}
+
+fn dropped_in_place(x: &mut [f32], dropout: Dropout) {
+    x.par_chunks_mut(BLOCK).enumerate().for_each(|(block, x)| {
+        for (i, x) in x.iter_mut().enumerate() {
+            *x *= dropout.factor(block * BLOCK + i);
+        }
+    });
 }
 
 impl Backward<Flex, PARENTS> for Linears {
@@ -178,16 +182,12 @@ impl Backward<Flex, PARENTS> for Linears {
         let n = xs.len() / inside;
         // Output gradient times b, for all side paths: `[n, ranks]`.
         let mut dh = side.as_ref().map(|joint| room(n * joint.ranks));
-        let mut dx = wanted[0].map(|_| room(xs.len()));
+        let mut outputs = Vec::new();
         let mut first = 0;
         for (i, map) in maps.iter().enumerate() {
             let place = rows(&dy[first..], total);
             let [weight_id, bias_id, _, b_id]: [Option<NodeId>; 4] = std::array::from_fn(|j| wanted[2 + 4 * i + j]);
-            if let Some(dx) = &mut dx {
-                let keep = if i == 0 { Keep::Overwrite } else { Keep::Add };
-                let size = Size { m: n, k: map.out, n: inside };
-                product((dx, inside), keep, (place, rows(slice(&map.weight), inside)), size, 1.0, Threads::All);
-            }
+            let output = Left::new(place, n, map.out, Threads::All);
             if let Some(id) = weight_id {
                 let mut dw = room(map.out * inside);
                 let size = Size { m: map.out, k: n, n: inside };
@@ -203,9 +203,8 @@ impl Backward<Flex, PARENTS> for Linears {
                 grads.register::<Flex>(id, made(db, [map.out]));
             }
             if let (Some((b, rank, from, scale)), Some(joint), Some(dh)) = (&map.b, &side, &mut dh) {
-                let size = Size { m: n, k: map.out, n: *rank };
-                let ab = (place, rows(slice(b), *rank));
-                product((&mut dh[*from..], joint.ranks), Keep::Overwrite, ab, size, *scale, Threads::All);
+                let term = Term { a: &output, b: rows(slice(b), *rank), scale: *scale };
+                products((&mut dh[*from..], joint.ranks), Keep::Overwrite, &[term], (n, *rank), Threads::All);
                 if let Some(id) = b_id {
                     let mut db = room(map.out * rank);
                     let size = Size { m: map.out, k: n, n: *rank };
@@ -214,6 +213,7 @@ impl Backward<Flex, PARENTS> for Linears {
                     grads.register::<Flex>(id, made(db, [map.out, *rank]));
                 }
             }
+            outputs.push(output);
             first += map.out;
         }
         if let (Some(joint), Some(dh)) = (&side, &dh) {
@@ -229,19 +229,30 @@ impl Backward<Flex, PARENTS> for Linears {
                     grads.register::<Flex>(id, made(own, [*rank, inside]));
                 }
             }
-            if let Some(dx) = &mut dx {
-                let size = Size { m: n, k: joint.ranks, n: inside };
-                let ab = (rows(dh, joint.ranks), rows(&joint.a, inside));
-                match joint.dropout {
-                    None => product((dx, inside), Keep::Add, ab, size, 1.0, Threads::All),
-                    Some(dropout) => {
-                        let mut through = room(xs.len());
-                        product((&mut through, inside), Keep::Overwrite, ab, size, 1.0, Threads::All);
-                        add(dx, &self::dropped(&through, dropout));
-                    }
+        }
+        let dx = wanted[0].map(|_| {
+            let mut dx = room(xs.len());
+            let through = side.as_ref().zip(dh.as_ref()).map(|(joint, dh)| {
+                let dh = Left::new(rows(dh, joint.ranks), n, joint.ranks, Threads::All);
+                (dh, rows(&joint.a, inside), joint.dropout)
+            });
+            let weights = maps.iter().map(|map| rows_of(stored(&map.weight), inside));
+            let mut terms: Vec<_> = outputs.iter().zip(weights).map(|(a, b)| Term { a, b, scale: 1.0 }).collect();
+            let term = through.as_ref().map(|(dh, a, _)| Term { a: dh, b: *a, scale: 1.0 });
+            match (term, through.as_ref().and_then(|(_, _, dropout)| *dropout)) {
+                (Some(term), Some(dropout)) => {
+                    // The side paths' share goes back through the mask first.
+                    products((&mut dx, inside), Keep::Overwrite, &[term], (n, inside), Threads::All);
+                    dropped_in_place(&mut dx, dropout);
+                    products((&mut dx, inside), Keep::Add, &terms, (n, inside), Threads::All);
+                }
+                (term, _) => {
+                    terms.extend(term);
+                    products((&mut dx, inside), Keep::Overwrite, &terms, (n, inside), Threads::All);
                 }
             }
-        }
+            dx
+        });
         if let (Some(id), Some(dx)) = (wanted[0], dx) {
             grads.register::<Flex>(id, made(dx, x_shape));
         }

@@ -6,6 +6,7 @@ use burn::backend::autodiff::ops::NodeGuard;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::bf16;
 
 mod attention;
 mod cross_entropy;
@@ -13,13 +14,17 @@ mod linear;
 mod norm;
 mod product;
 mod rows;
+mod scratch;
 mod simd;
 mod swiglu;
+#[cfg(target_arch = "x86_64")]
+mod tile;
 
 pub use attention::attention;
 pub use cross_entropy::linear_cross_entropy;
 pub use linear::linears;
 pub use norm::rms_norm;
+use product::Numbers;
 pub use rows::{gather_rows, scatter_rows};
 pub use swiglu::swiglu;
 
@@ -29,6 +34,11 @@ type Taped = Autodiff<Flex, NoCheckpointing>;
 /// Whether a tensor lives on Flex as f32.
 pub fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && tensor.device().inner() == Device::flex()
+}
+
+/// Whether this room can read a matrix that nothing is added to: on Flex, of 32 bits or of 16.
+pub fn reads<const D: usize>(tensor: &Tensor<D>) -> bool {
+    matches!(tensor.dtype(), DType::F32 | DType::BF16) && tensor.device().inner() == Device::flex()
 }
 
 /// A tensor's storage, contiguous, and its place on the tape (an untracked place where it has none).
@@ -57,6 +67,16 @@ fn slice(tensor: &FlexTensor) -> &[f32] {
     let layout = tensor.layout();
     let start = layout.start_offset();
     &tensor.storage::<f32>()[start..start + layout.num_elements()]
+}
+
+/// The numbers of a contiguous tensor, in the width they are stored in.
+fn stored(tensor: &FlexTensor) -> Numbers<'_> {
+    if tensor.dtype() != DType::BF16 {
+        return Numbers::F32(slice(tensor));
+    }
+    let layout = tensor.layout();
+    let start = layout.start_offset();
+    Numbers::Bf16(&tensor.storage::<bf16>()[start..start + layout.num_elements()])
 }
 
 fn dims(tensor: &FlexTensor) -> Vec<usize> {

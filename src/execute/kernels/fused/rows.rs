@@ -1,7 +1,7 @@
 //! Rows of a table by id, and rows added into a table by id.
 
 use super::simd::add;
-use super::{dims, made, room, slice, storage};
+use super::{Numbers, dims, made, room, slice, storage, stored};
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 
@@ -9,10 +9,13 @@ use burn::tensor::Tensor;
 pub fn gather_rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
     let table = storage(table);
     let width = dims(&table)[1];
-    let numbers = slice(&table);
     let mut rows = room(ids.len() * width);
     for (row, id) in rows.chunks_mut(width).zip(ids) {
-        row.copy_from_slice(&numbers[*id as usize * width..][..width]);
+        let place = *id as usize * width..(*id as usize + 1) * width;
+        match stored(&table) {
+            Numbers::F32(numbers) => row.copy_from_slice(&numbers[place]),
+            Numbers::Bf16(numbers) => row.iter_mut().zip(&numbers[place]).for_each(|(to, from)| *to = from.to_f32()),
+        }
     }
     Tensor::from_primitive::<Flex>(made(rows, [ids.len(), width]))
 }

@@ -42,7 +42,8 @@ fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 87.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     // ln 2 in two parts, so that n times the first is exact.
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let p = 1.987_569_1e-4f32;
@@ -52,20 +53,36 @@ fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 0.5;
     let y = p * r * r + r + 1.0;
-    y * f32::from_bits((((n as i32) + 127) << 23) as u32)
+    // The last bits of `rounded` are n itself: a conversion would check for what the clamp has ruled out.
+    y * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
 }
 
-/// Sum of f(i) over 0..n, in lanes.
+/// Sum of f over elements of three rows of one length, in lanes. Blocks are arrays, so that no bound is checked inside.
 #[inline(always)]
-fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+fn sum(x: &[f32], y: &[f32], z: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut lanes = [0f32; LANES];
-    let whole = n / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (lane, total) in lanes.iter_mut().enumerate() {
-            *total += f(start + lane);
+    let ((x, x_rest), (y, y_rest), (z, z_rest)) =
+        (x.as_chunks::<LANES>(), y.as_chunks::<LANES>(), z.as_chunks::<LANES>());
+    for ((x, y), z) in x.iter().zip(y).zip(z) {
+        for lane in 0..LANES {
+            lanes[lane] += f(x[lane], y[lane], z[lane]);
         }
     }
-    lanes.iter().sum::<f32>() + (whole..n).map(f).sum::<f32>()
+    let rest: f32 = x_rest.iter().zip(y_rest).zip(z_rest).map(|((x, y), z)| f(*x, *y, *z)).sum();
+    all(lanes) + rest
+}
+
+/// Sum of all lanes, by halves.
+#[inline(always)]
+fn all(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// The largest element.
@@ -86,19 +103,19 @@ fn largest(x: &[f32]) -> f32 {
 #[inline(always)]
 fn exponentials(x: &mut [f32], shift: f32, scale: f32) -> f32 {
     let mut lanes = [0f32; LANES];
-    let mut blocks = x.chunks_exact_mut(LANES);
-    for block in &mut blocks {
-        for (v, total) in block.iter_mut().zip(lanes.iter_mut()) {
-            *v = exp((*v - shift) * scale);
-            *total += *v;
+    let (blocks, last) = x.as_chunks_mut::<LANES>();
+    for block in blocks {
+        for lane in 0..LANES {
+            block[lane] = exp((block[lane] - shift) * scale);
+            lanes[lane] += block[lane];
         }
     }
     let mut rest = 0.0;
-    for v in blocks.into_remainder() {
+    for v in last {
         *v = exp((*v - shift) * scale);
         rest += *v;
     }
-    lanes.iter().sum::<f32>() + rest
+    all(lanes) + rest
 }
 
 simd! {
@@ -106,7 +123,7 @@ simd! {
     fn norm_row(x: &[f32], weight: &[f32], y: &mut [f32], epsilon: f32) -> f32 {
         let n = x.len();
         let (weight, y) = (&weight[..n], &mut y[..n]);
-        let inverse = 1.0 / (sum(n, |i| x[i] * x[i]) / n as f32 + epsilon).sqrt();
+        let inverse = 1.0 / (sum(x, x, x, |x, _, _| x * x) / n as f32 + epsilon).sqrt();
         for i in 0..n {
             y[i] = x[i] * inverse * weight[i];
         }
@@ -119,7 +136,7 @@ simd! {
     fn norm_row_back(x: &[f32], weight: &[f32], dy: &[f32], inverse: f32, dx: &mut [f32]) {
         let n = x.len();
         let (weight, dy, dx) = (&weight[..n], &dy[..n], &mut dx[..n]);
-        let k = inverse * inverse * inverse * sum(n, |i| x[i] * dy[i] * weight[i]) / n as f32;
+        let k = inverse * inverse * inverse * sum(x, dy, weight, |x, dy, weight| x * dy * weight) / n as f32;
         for i in 0..n {
             dx[i] = dy[i] * weight[i] * inverse - x[i] * k;
         }
@@ -189,7 +206,7 @@ simd! {
     fn softmax_row_back(p: &[f32], dp: &mut [f32], scale: f32) {
         let n = p.len();
         let dp = &mut dp[..n];
-        let mean = sum(n, |i| p[i] * dp[i]);
+        let mean = sum(p, dp, p, |p, dp, _| p * dp);
         for i in 0..n {
             dp[i] = p[i] * (dp[i] - mean) * scale;
         }
@@ -240,7 +257,7 @@ simd! {
     /// Cross-entropy of a row of logits, which is left as it is.
     fn nats_row(x: &[f32], target: usize) -> f32 {
         let top = largest(x);
-        sum(x.len(), |i| exp(x[i] - top)).ln() - (x[target] - top)
+        sum(x, x, x, |x, _, _| exp(x - top)).ln() - (x[target] - top)
     }
 }
 
@@ -262,7 +279,8 @@ mod tests {
     #[test]
     fn rows_of_any_length_are_summed_whole() {
         for n in [0, 1, 15, 16, 17, 40] {
-            assert_eq!(sum(n, |i| i as f32), (0..n).sum::<usize>() as f32);
+            let x: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            assert_eq!(sum(&x, &x, &x, |x, y, z| x + y - z), (0..n).sum::<usize>() as f32);
         }
         assert_eq!(largest(&[-3.0; 19]), -3.0);
     }

@@ -1,0 +1,180 @@
+//! `hibrit serve` and `hibrit token`: the service, and who may ask it.
+
+use super::inputs::duration;
+use super::{Failure, Session};
+use crate::http::{self, Config, Limits, Scope, Tokens};
+use clap::{Args, Subcommand};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// The service's own folder, where none is named.
+const STATE: &str = "hibrit-service";
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen; port 0 takes a free one. Any address but loopback needs a token
+    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7878))]
+    addr: SocketAddr,
+    /// A name by which the service may be called besides its address; may be repeated
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+    /// Need a token on loopback too
+    #[arg(long)]
+    require_token: bool,
+    /// The folder whose folders are models
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// The folder whose files and folders are tokenizers
+    #[arg(long, value_name = "DIR")]
+    tokenizers: Option<PathBuf>,
+    /// The folder whose files are texts
+    #[arg(long, value_name = "DIR")]
+    corpora: Option<PathBuf>,
+    /// The folder that gets a folder for every run [default: runs in the service's own folder]
+    #[arg(long, value_name = "DIR")]
+    outputs: Option<PathBuf>,
+    /// The service's own folder: queue, tokens, journals, decision log
+    #[arg(long, value_name = "DIR", env = "HIBRIT_STATE", default_value = STATE)]
+    state: PathBuf,
+    /// A device that trains, one worker each; may be repeated
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Vec<String>,
+    /// Time that running work gets to save its state when the service ends
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    drain: f64,
+    /// Event streams at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().streams)]
+    max_streams: usize,
+    /// Connections at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    max_connections: usize,
+    /// Requests at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().requests)]
+    max_requests: usize,
+    /// How often a run may bring the service down before it fails
+    #[arg(long, value_name = "N", default_value_t = Limits::default().crashes)]
+    max_crashes: u32,
+    /// Write the address to this file once the service listens
+    #[arg(long, value_name = "FILE")]
+    addr_file: Option<PathBuf>,
+}
+
+impl Serve {
+    /// Serves until a signal comes.
+    pub fn call(self, session: &Session) -> Result<(), Failure> {
+        let base = Config::below(self.state, session.settings.clone());
+        let limits = Limits {
+            streams: self.max_streams,
+            connections: self.max_connections,
+            requests: self.max_requests,
+            crashes: self.max_crashes,
+            drain: std::time::Duration::try_from_secs_f64(self.drain).unwrap_or(base.limits.drain),
+            ..base.limits.clone()
+        };
+        let config = Config {
+            addr: self.addr,
+            hosts: self.host,
+            require_token: self.require_token,
+            models: self.models,
+            tokenizers: self.tokenizers,
+            corpora: self.corpora,
+            outputs: self.outputs.unwrap_or(base.outputs),
+            devices: self.device,
+            addr_file: self.addr_file,
+            limits,
+            ..base
+        };
+        let quiet = session.quiet;
+        http::serve(config, &session.stop, |addr| {
+            if !quiet {
+                eprintln!("hibrit listens on http://{addr} (Ctrl-C ends it and saves what runs)");
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// Commands below `token`.
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token; it is shown this once
+    Create(Create),
+    /// The tokens there are, without what lets anyone in
+    List(Where),
+    /// Forget a token; whoever uses it is locked out within a second
+    Revoke(Revoke),
+}
+
+/// The service's own folder.
+#[derive(Debug, Args)]
+pub struct Where {
+    /// The service's own folder
+    #[arg(long, value_name = "DIR", env = "HIBRIT_STATE", default_value = STATE)]
+    state: PathBuf,
+}
+
+/// A token to make.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// What to call it
+    name: String,
+    /// read: look and ask for decisions; write: also start runs, judge them, promote scorers
+    #[arg(long, value_name = "SCOPE", default_value = "read", value_parser = scope)]
+    scope: Scope,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// A token to forget.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// What it is called
+    name: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    text.parse().map_err(|_| "one of read, write".to_string())
+}
+
+impl Token {
+    /// Does what was asked.
+    pub fn call(self, session: &Session) -> Result<(), Failure> {
+        match self {
+            Token::Create(create) => {
+                let token =
+                    Tokens::open(&create.place.state)?.create(&create.name, create.scope, crate::pipeline::now())?;
+                session.print(
+                    || serde_json::json!({ "name": create.name, "scope": create.scope, "token": token }),
+                    || {
+                        format!(
+                            "{token}\n\nThis is the only time it is shown. Send it as `Authorization: Bearer TOKEN`."
+                        )
+                    },
+                )
+            }
+            Token::List(place) => {
+                let tokens = Tokens::open(&place.state)?;
+                let line = |t: &http::TokenInfo| format!("{}  {}  {}\n", t.created, t.scope, t.name);
+                let plain =
+                    |t: &http::TokenInfo| serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created });
+                session.print(
+                    || serde_json::json!({ "tokens": tokens.list().iter().map(plain).collect::<Vec<_>>() }),
+                    || match tokens.list().is_empty() {
+                        true => "There are no tokens.".into(),
+                        false => tokens.list().iter().map(line).collect(),
+                    },
+                )
+            }
+            Token::Revoke(revoke) => {
+                Tokens::open(&revoke.place.state)?.revoke(&revoke.name)?;
+                session.print(
+                    || serde_json::json!({ "revoked": revoke.name }),
+                    || format!("{} is forgotten.", revoke.name),
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What each strategy would cost on the machine at hand: the machine is timed once and remembered, the rest is counted.
+//! What may be spent is not known here.
+
+use super::{PipelineError, Settings, now};
+use crate::domain::event::{Event, Observer};
+use crate::domain::outcome::Side;
+use crate::domain::profile::Profile;
+use crate::domain::resources::{Calibration, Cost, Costs};
+use crate::domain::strategy::{StageConfig, Strategy};
+use crate::execute::cost::{self, Speed};
+use crate::execute::device::Chosen;
+use crate::execute::model::ModelConfig;
+use crate::execute::strategy;
+use std::collections::BTreeMap;
+
+/// Days after which a machine is timed anew: drivers and clocks change.
+const STALE_DAYS: i64 = 30;
+
+/// What costs are counted from.
+pub(super) struct Plan<'a> {
+    /// The model.
+    pub config: &'a ModelConfig,
+    /// How each stage trains.
+    pub stages: &'a BTreeMap<String, StageConfig>,
+    /// Both tokenizers on a text: how many tokens there are to so many bytes.
+    pub profile: &'a Profile,
+    /// UTF-8 bytes of the training text.
+    pub train_bytes: u64,
+    /// Tokens of the held-out text, by the original tokenizer and by the candidate.
+    pub eval_tokens: [u64; 2],
+    /// Operations a second.
+    pub speed: Speed,
+}
+
+/// What one stage on one of the tokenizers would cost; nothing where there is no such stage, or no text was measured.
+pub(super) fn stage(plan: &Plan, name: &str, side: Side) -> Option<Cost> {
+    let corpus = plan.profile.corpus.as_ref()?;
+    let ratio = plan.profile.token_ratio.map_or(1.0, |r| r.get());
+    let source_tokens = (corpus.tokens.source as f64 * plan.train_bytes as f64 / corpus.bytes.max(1) as f64) as u64;
+    let stage = plan.stages.get(name)?;
+    let load = match side {
+        Side::Source => cost::Load {
+            train_tokens: source_tokens,
+            eval_tokens: plan.eval_tokens[0],
+            rows: plan.config.size.rows as u64,
+            sequence: stage.sequence as u64,
+        },
+        Side::Candidate => cost::Load {
+            train_tokens: (source_tokens as f64 * ratio) as u64,
+            eval_tokens: plan.eval_tokens[1],
+            rows: plan.profile.candidate.rows,
+            sequence: (stage.sequence as f64 * ratio) as u64,
+        },
+    };
+    Some(cost::stage(plan.config, stage, &load, plan.speed))
+}
+
+/// What each strategy that can be executed would cost; nothing where the profile was measured without a text.
+/// `adaptive` goes one of the other roads: it costs at least what the cheapest does.
+pub(super) fn costs(plan: &Plan) -> Costs {
+    let mut costs = Costs::new();
+    for road in strategy::ROADS {
+        let total = road.stages().iter().try_fold(None, |sum: Option<Cost>, (name, side)| {
+            let one = stage(plan, name, *side)?;
+            Some(Some(sum.map_or(one, |s| cost::both(&s, &one))))
+        });
+        if let Some(Some(total)) = total {
+            costs.insert(road.strategy(), total);
+        }
+    }
+    if let Some(least) = costs.values().copied().min_by(|a, b| a.seconds.total_cmp(&b.seconds)) {
+        costs.insert(Strategy::Adaptive, least);
+    }
+    costs
+}
+
+/// How fast the device is: as it was measured here not long ago, else measured now and kept in the history. A speed that
+/// cannot be kept is told, not an error.
+pub(super) fn speed(settings: &Settings, device: &Chosen, observer: &mut dyn Observer) -> Result<Speed, PipelineError> {
+    let machine = cost::machine(&device.name);
+    let kept = settings.existing_history().ok().flatten().and_then(|h| h.calibration(&machine).ok().flatten());
+    if let Some(kept) = kept.filter(|k| is_fresh(k, jiff::Timestamp::now())) {
+        return Ok(Speed(kept.flops_per_second));
+    }
+    let speed = cost::measure(&device.device, &device.name)?;
+    let calibration = Calibration { machine, device: device.name.clone(), flops_per_second: speed.0, at: now() };
+    let written = settings.history().and_then(|history| Ok(history.keep_calibration(&calibration)?));
+    if let Err(error) = written {
+        observer.observe(&Event::Note { text: format!("warning: the machine's speed is not kept: {error}") });
+    }
+    let text = format!("Timed this machine: {:.0} billion operations a second ({})", speed.0 / 1e9, device.name);
+    observer.observe(&Event::Note { text });
+    Ok(speed)
+}
+
+fn is_fresh(kept: &Calibration, now: jiff::Timestamp) -> bool {
+    let age = kept.at.parse::<jiff::Timestamp>().map(|t| now.as_second() - t.as_second());
+    kept.flops_per_second > 0.0 && age.is_ok_and(|seconds| (0..STALE_DAYS * 86_400).contains(&seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_fresh_for_thirty_days_and_never_from_the_future() {
+        let now: jiff::Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        let measured = |at: &str, flops_per_second| Calibration {
+            machine: "m".into(),
+            device: "cpu".into(),
+            flops_per_second,
+            at: at.into(),
+        };
+        for (at, speed, fresh) in [
+            ("2026-02-20T00:00:00Z", 1e11, true),
+            ("2026-01-20T00:00:00Z", 1e11, false),
+            ("2026-03-02T00:00:00Z", 1e11, false),
+            ("yesterday", 1e11, false),
+            ("2026-02-20T00:00:00Z", 0.0, false),
+        ] {
+            assert_eq!(is_fresh(&measured(at, speed), now), fresh, "{at} {speed}");
+        }
+    }
+
+    #[test]
+    fn a_machine_is_timed_once_and_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(None, Some(folder.path().join("past.redb")));
+        let device = crate::execute::device::choose("cpu").unwrap();
+        let first = speed(&settings, &device, &mut crate::domain::event::Silent).unwrap();
+        assert_eq!(speed(&settings, &device, &mut crate::domain::event::Silent).unwrap(), first);
+    }
+}
