@@ -77,7 +77,6 @@ fn main() -> Result<(), Failure> {
             source_tokens: &tokens,
             candidate_tokens: &candidate.vocabulary.iter().map(|(id, _)| id).collect::<Vec<u32>>(),
             donor: None,
-            teacher: Some(&base),
             terms,
             dimensions: None,
         };

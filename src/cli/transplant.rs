@@ -1,4 +1,4 @@
-//! `hibrit transplant`: a model's embeddings moved to another tokenizer, nothing trained (but by `distill`).
+//! `hibrit transplant`: a model's embeddings moved to another tokenizer, nothing trained.
 
 use super::inputs::ReadingArgs;
 use super::{Failure, Session};

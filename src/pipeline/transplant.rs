@@ -141,10 +141,6 @@ pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> R
     let source_tokens: Vec<u32> = tokenizer.vocabulary.iter().map(|(id, _)| id).collect();
     let candidate_tokens: Vec<u32> = candidate.vocabulary.iter().map(|(id, _)| id).collect();
     let device = device::choose("cpu")?;
-    let teacher = match [method, output_method].contains(&Named::Distill) {
-        true => Some(folder.load(&device.device)?),
-        false => None,
-    };
     let pairs = word_pairs(request)?;
     let texts = Texts {
         source: &source_coder,
@@ -155,7 +151,6 @@ pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> R
         source_tokens: &source_tokens,
         candidate_tokens: &candidate_tokens,
         donor: donor.as_ref().and_then(|d| d.tables().0).map(Table::Stored),
-        teacher: teacher.as_ref(),
         terms: request.terms,
         dimensions: request.dimensions,
     };
@@ -174,11 +169,7 @@ pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> R
         let original = (&tokenizer, &source_coder);
         return job.write_beside(rank, method, original, &folder.load(&device.device)?);
     }
-    if teacher.is_some() {
-        let moved = job.held(method, output_method)?;
-        return job.write(method, output_method, Some(moved));
-    }
-    job.write(method, output_method, None)
+    job.write(method, output_method)
 }
 
 /// Everything a transplant works with.
@@ -196,8 +187,6 @@ struct Job<'a> {
 struct Making<'a> {
     ground: Ground<'a>,
     chain: Vec<Box<dyn embed::Initialiser>>,
-    /// Rows that are there already.
-    held: Option<Moved>,
     norm: Option<f32>,
     by_row: Vec<&'static str>,
     lengths: BTreeMap<&'static str, f64>,
@@ -206,14 +195,7 @@ struct Making<'a> {
 impl Making<'_> {
     fn block(&mut self, first: usize, block: &mut [f32]) {
         let cols = self.ground.source().cols().max(1);
-        let by = match &self.held {
-            Some(held) => {
-                let rows = block.len() / cols;
-                block.copy_from_slice(&held.matrix.data()[first * cols..(first + rows) * cols]);
-                held.by_row[first..first + rows].to_vec()
-            }
-            None => embed::fill(&self.ground, &self.chain, first, block),
-        };
+        let by = embed::fill(&self.ground, &self.chain, first, block);
         for (row, by) in block.chunks_mut(cols).zip(&by) {
             let own = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
             let length = match self.norm {
@@ -254,16 +236,9 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Both matrices, made in memory: for `distill`, which trains them together.
-    fn held(&self, method: Named, output_method: Named) -> Result<(Moved, Option<Moved>), PipelineError> {
-        if method != output_method {
-            let what = "distill trains both matrices together: --output-method cannot differ from it";
-            return Err(ExecuteError::Data(what.into()).into());
-        }
-        let (input, mut output) = self.folder.embeddings()?;
-        if self.request.untie {
-            output = output.or_else(|| Some(input.clone()));
-        }
+    /// Both matrices, made in memory.
+    fn held(&self, method: Named) -> Result<(Moved, Option<Moved>), PipelineError> {
+        let (input, output) = self.folder.embeddings()?;
         let request = Request {
             input: &input,
             output: output.as_ref(),
@@ -279,16 +254,11 @@ impl<'a> Job<'a> {
         let ground = Ground::new(table, self.tokens, self.mapping, side, self.request.seed)?;
         let chain = chain_of(method, self.mapping, &table, (Some(self.texts), self.request.seed))?;
         let norm = self.matched(side).then(|| mean_norm(&table, self.tokens));
-        Ok(Making { ground, chain, held: None, norm, by_row: Vec::new(), lengths: BTreeMap::new() })
+        Ok(Making { ground, chain, norm, by_row: Vec::new(), lengths: BTreeMap::new() })
     }
 
     /// The folder, written while its rows are made.
-    fn write(
-        &self,
-        method: Named,
-        output_method: Named,
-        held: Option<(Moved, Option<Moved>)>,
-    ) -> Result<Transplanted, PipelineError> {
+    fn write(&self, method: Named, output_method: Named) -> Result<Transplanted, PipelineError> {
         let (table, head) = self.tables()?;
         if head.is_none() && output_method != method {
             let what = "a tied model has one matrix: --output-method needs --untie";
@@ -297,12 +267,6 @@ impl<'a> Job<'a> {
         let side = if head.is_none() { Side::Tied } else { Side::Input };
         let mut input = self.making(table, side, method)?;
         let mut output = head.map(|head| self.making(head, Side::Output, output_method)).transpose()?;
-        if let Some((a, b)) = held {
-            input.held = Some(a);
-            if let (Some(output), Some(b)) = (&mut output, b) {
-                output.held = Some(b);
-            }
-        }
         let tokens = self.mapping.origins.len();
         let old = self.tokens.iter().max().map_or(0, |id| *id as usize + 1);
         let padding = match self.request.padding {
@@ -368,7 +332,7 @@ impl<'a> Job<'a> {
         (original, coder): (&TokenizerFile, &Coder),
         decoder: &Decoder,
     ) -> Result<Transplanted, PipelineError> {
-        let (input, output) = self.held(method, method)?;
+        let (input, output) = self.held(method)?;
         let rows = |m: &Moved| MovedTable {
             method: method.to_string(),
             rows: m.provenance.clone(),

@@ -3,13 +3,11 @@
 //! in as a [`Mapping`].
 //!
 //! A method is a chain of [`Initialiser`]s: for every row the first link that has an answer gives it. Input and
-//! output matrices are moved separately; where they are tied there is one matrix, moved once. `distill` alone goes on
-//! from there: it trains the rows that are not copies, and needs the model.
+//! output matrices are moved separately; where they are tied there is one matrix, moved once.
 
 mod align;
 mod anchors;
 mod clp;
-mod distill;
 mod focus;
 mod mean;
 mod omp;
@@ -24,7 +22,6 @@ mod wechsel;
 pub use align::Align;
 pub use anchors::Anchors;
 pub use clp::Clp;
-pub use distill::{Distilling, distill};
 pub use focus::Focus;
 pub use mean::Mean;
 pub use omp::Omp;

@@ -4,7 +4,6 @@
 use super::align::Align;
 use super::anchors::Anchors;
 use super::clp::Clp;
-use super::distill::{Distilling, distill};
 use super::focus::Focus;
 use super::omp::Omp;
 use super::overlap::{Exact, Specials};
@@ -16,7 +15,7 @@ use super::wechsel::Wechsel;
 use super::{Ground, Initialiser, Method, Moved, Side, rows};
 use crate::domain::vocabulary::Mapping;
 use crate::execute::ExecuteError;
-use crate::execute::model::{Decoder, Matrix};
+use crate::execute::model::Matrix;
 use crate::execute::tokenizer::Coder;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -51,9 +50,6 @@ pub enum Named {
     Plain(Method),
     /// Needs text.
     Learnt(Learnt),
-    /// Begins as `subtoken`; then rows that are no copies are trained until the model says of the new tokens what it said
-    /// of the old ones. Needs text and the model.
-    Distill,
 }
 
 const LEARNT: [(&str, Learnt); 5] = [
@@ -69,7 +65,7 @@ impl Named {
     pub fn all() -> impl Iterator<Item = (&'static str, Named)> {
         let learnt = LEARNT.into_iter().map(|(name, m)| (name, Named::Learnt(m)));
         let plain = Method::all().map(|(name, m)| (name, Named::Plain(m)));
-        plain.chain(learnt).chain([("distill", Named::Distill)])
+        plain.chain(learnt)
     }
 }
 
@@ -135,8 +131,6 @@ pub struct Texts<'a> {
     /// Input embeddings of a model that uses the new tokenizer already: then they are the helper space, and no text is
     /// needed.
     pub donor: Option<Table<'a>>,
-    /// `distill`: the model as it was.
-    pub teacher: Option<&'a Decoder>,
     /// `omp`: anchors a token is written in, at most.
     pub terms: Option<usize>,
     /// Dimensions of a helper space learnt from text.
@@ -164,12 +158,8 @@ pub fn transplant(
         Ok(moved)
     };
     let side = if request.output.is_none() { Side::Tied } else { Side::Input };
-    let mut input = one(request.input, side)?;
-    let mut output = request.output.map(|m| one(m, Side::Output)).transpose()?;
-    if method == Named::Distill {
-        let texts = texts.ok_or_else(|| lacks(method, "a corpus"))?;
-        distill(&mut input, output.as_mut(), texts, &Distilling { seed: request.seed, ..Distilling::default() })?;
-    }
+    let input = one(request.input, side)?;
+    let output = request.output.map(|m| one(m, Side::Output)).transpose()?;
     Ok((input, output))
 }
 
@@ -190,7 +180,6 @@ pub fn chain_of(
 ) -> Result<Vec<Box<dyn Initialiser>>, ExecuteError> {
     let learnt = match method {
         Named::Plain(plain) => return Ok(plain.chain()),
-        Named::Distill => return Ok(Method::Subtoken.chain()),
         Named::Learnt(learnt) => learnt,
     };
     let donor = texts.and_then(|t| t.donor.as_ref());
@@ -303,7 +292,6 @@ mod tests {
             source_tokens: &tokens,
             candidate_tokens: &tokens,
             donor: None,
-            teacher: None,
             terms: None,
             dimensions: None,
         };
