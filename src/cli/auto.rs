@@ -238,7 +238,7 @@ fn told(plan: &RunPlan) -> String {
         let later: Vec<String> = plan.course.iter().skip(1).map(ToString::to_string).collect();
         lines.push(format!("If it is given up: {}.", later.join(", then ")));
     }
-    lines.push("Nothing was written.".into());
+    lines.push("Nothing was trained or written; the speed of this machine is remembered.".into());
     lines.join("\n")
 }
 

@@ -34,7 +34,8 @@ impl Decide {
         if let Some(remote) = session.remote()? {
             let inputs = Some(self.inputs.order()?);
             let resources = ResourcesOrder::of(&self.resources.resources());
-            return remote.decide(&DecisionOrder { profile_name: None, profile: None, inputs, resources });
+            let order = DecisionOrder { profile_name: None, profile: None, inputs, resources };
+            return remote.decide(&order, self.full);
         }
         let mut progress = session.progress();
         let plan = pipeline::Plan {

@@ -158,8 +158,8 @@ impl<'a> Remote<'a> {
     }
 
     /// A decision.
-    pub fn decide(&self, order: &DecisionOrder) -> Result<(), Failure> {
-        self.session.write(self.post(&self.as_report("/api/v1/decisions"), order)?)
+    pub fn decide(&self, order: &DecisionOrder, full: bool) -> Result<(), Failure> {
+        self.session.write(self.post(&self.as_report(&format!("/api/v1/decisions?full={full}")), order)?)
     }
 
     /// Past runs.

@@ -80,7 +80,7 @@ async fn decide(
     Body(order): Body<DecisionOrder>,
 ) -> Result<Response, Refusal> {
     let resources = order.resources.resources()?;
-    let wanted = wanted.report()?;
+    let (full, wanted) = (wanted.full.unwrap_or(false), wanted.report()?);
     let (name, profile) = match (at_hand(&service, &order)?, &order.inputs) {
         (Some(found), _) => found,
         (None, Some(inputs)) => {
@@ -97,7 +97,11 @@ async fn decide(
             let Some((form, style)) = wanted else { return Ok(Json(answer).into_response()) };
             let advisor = shared.advisor();
             let background = Background { seed: advisor.seed(), runs: advisor.runs() };
-            Ok(reports::answer(form, report::decision(&profile, &answer.decision, background, form, &style)))
+            let text = match form {
+                report::Form::Text if !full => report::text::brief(&profile, &answer.decision, background, &style),
+                _ => report::decision(&profile, &answer.decision, background, form, &style),
+            };
+            Ok(reports::answer(form, text))
         })
         .await
 }

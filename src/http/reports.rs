@@ -22,6 +22,8 @@ pub struct Wanted {
     pub width: Option<u16>,
     /// Whether a text report may have colours.
     pub color: Option<bool>,
+    /// Whether a decision's text report holds everything, and not only what matters first.
+    pub full: Option<bool>,
 }
 
 impl Wanted {

@@ -372,9 +372,17 @@ fn a_file_written_by_version_1_opens_with_all_it_holds() {
     let path = folder.path().join("v1.redb");
     std::fs::write(&path, zstd::decode_all(FIXTURE_V1).unwrap()).unwrap();
     let history = History::open(&path).unwrap();
-    assert_eq!(history.all().unwrap(), fixture_runs());
+    // What version 1 did not know has its default.
+    let plain = |decision: &mut crate::domain::decision::Decision| {
+        decision.alternatives.iter_mut().for_each(|a| a.spread = None);
+    };
+    let mut runs = fixture_runs();
+    runs.iter_mut().for_each(|run| plain(&mut run.decision));
+    assert_eq!(history.all().unwrap(), runs);
     assert_eq!(history.live_scorer().unwrap(), Some(scorer("s")));
-    assert_eq!(history.decisions().unwrap()[0].0, logged("d", Some("20260102T030405Z-00000001")));
+    let mut decision = logged("d", Some("20260102T030405Z-00000001"));
+    plain(&mut decision.decision);
+    assert_eq!(history.decisions().unwrap()[0].0, decision);
     assert_eq!(history.profile("abc").unwrap(), Some(example::profile()));
     assert!(history.verify().unwrap().is_well());
     history.feedback("20260102", verdict(1.0)).unwrap();

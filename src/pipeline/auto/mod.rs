@@ -15,6 +15,7 @@ use super::evidence::decide_on;
 use super::{PipelineError, Settings, log, must_be_free, now, price, write_whole};
 use crate::analyze;
 use crate::corpus::CorpusOptions;
+use crate::decide::DecideError;
 use crate::decide::race::RuleReferee;
 use crate::decide::review::{ReviewPlan, ReviewState, RuleReviewer};
 use crate::decide::rules::RuleBook;
@@ -247,8 +248,18 @@ impl Ground {
         let memory = request.resources.memory.or_else(memory::total);
         let resources = Resources { memory, ..request.resources.clone() };
         let (profile, executable) = (&self.inputs.profile, self.executable());
-        let (decision, _) =
-            decide_on(settings, rules, profile, &resources, Some(&costs), &executable, Some(self.train_bytes))?;
+        let on = |resources: &Resources| {
+            decide_on(settings, rules, profile, resources, Some(&costs), &executable, Some(self.train_bytes))
+        };
+        let (decision, _) = match on(&resources) {
+            // Whoever insists on a strategy gets it within the budget: the trainer hurries.
+            Err(PipelineError::Decide(DecideError::Infeasible { .. }))
+                if request.strategy.is_some() && resources.budget.is_some() =>
+            {
+                on(&Resources { budget: None, ..resources })?
+            }
+            other => other?,
+        };
         Ok((decision, costs))
     }
 }
