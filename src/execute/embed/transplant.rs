@@ -168,7 +168,7 @@ fn lacks(method: Named, what: &str) -> ExecuteError {
 }
 
 /// The links of a method, with what they learn from learnt; `source` is the old input matrix. The chain serves both
-/// matrices. That of `distill` makes the rows it begins with.
+/// matrices.
 ///
 /// # Errors
 /// As [`transplant`].
