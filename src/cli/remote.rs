@@ -267,7 +267,9 @@ impl<'a> Remote<'a> {
                         observer.observe(&event);
                     }
                     *last = number.or(*last);
-                    (kind.clear(), number.take(), data.clear());
+                    kind.clear();
+                    number = None;
+                    data.clear();
                 }
                 _ => {}
             }

@@ -26,6 +26,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
+/// What a thread of the service does.
+type Work = Box<dyn FnOnce(&Arc<Service>) + Send>;
+
 /// Threads that answer; what takes long is done apart from them.
 const THREADS: usize = 2;
 
@@ -51,7 +54,7 @@ pub fn serve(
     let names = Names::new(config.addr, &config.hosts);
     let service = Arc::new(Service::open(config, names)?);
     let mut threads = Vec::new();
-    let mut spawn = |name: String, work: Box<dyn FnOnce(&Arc<Service>) + Send>| {
+    let mut spawn = |name: String, work: Work| {
         let service = service.clone();
         let thread = std::thread::Builder::new().name(name).spawn(move || work(&service));
         thread.map(|t| threads.push(t)).map_err(|source| HttpError::Runtime { source })

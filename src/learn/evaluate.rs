@@ -345,25 +345,23 @@ pub(super) struct Learnt {
     pub cases: f64,
 }
 
-/// How sure a decision for one of these strategies would be, each with (prior, spread, contribution).
-pub(super) fn sure_of(
-    weighed: &[(Strategy, f64, f64, Contribution)],
-    pick: usize,
-    weight: f64,
-    learnt: Option<Learnt>,
-) -> Option<f64> {
-    let of = |stake: &dyn Fn(&(Strategy, f64, f64, Contribution)) -> Stake| {
+/// A strategy with its prior, the prior's spread and what past runs add.
+pub(super) type Weighed = (Strategy, f64, f64, Contribution);
+
+/// How sure a decision for one of these strategies would be.
+pub(super) fn sure_of(weighed: &[Weighed], pick: usize, weight: f64, learnt: Option<Learnt>) -> Option<f64> {
+    let of = |stake: &dyn Fn(&Weighed) -> Stake| {
         let rivals = weighed.iter().enumerate().filter(|(i, _)| *i != pick).map(|(_, o)| stake(o));
         Some(chance(stake(weighed.get(pick)?), rivals))
     };
-    let expected = |(strategy, prior, spread, _): &(Strategy, f64, f64, Contribution)| Stake {
+    let expected = |(strategy, prior, spread, _): &Weighed| Stake {
         stays: !learnable(*strategy),
         utility: *prior,
         variance: spread * spread,
     };
     let by_rules = of(&expected)?;
     let Some(Learnt { mean_square, cases }) = learnt else { return Some(by_rules) };
-    let predicted = |o: &(Strategy, f64, f64, Contribution)| {
+    let predicted = |o: &Weighed| {
         let (stake, added) = (expected(o), o.3);
         let variance = if stake.stays { stake.variance } else { mean_square + added.error };
         Stake { utility: stake.utility + added.added, variance, ..stake }

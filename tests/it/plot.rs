@@ -6,11 +6,14 @@
 use plotters::prelude::*;
 use serde_json::Value;
 
+/// A run by its name: training loss and held-out loss, each by text seen.
+type Curves = (String, Vec<(f64, f64)>, Vec<(f64, f64)>);
+
 #[test]
 #[ignore = "draws docs/seed-case.svg from two runs; see the top of tests/it/plot.rs for the command"]
 fn the_curves_of_two_runs_are_drawn() {
     let (runs, to) = (std::env::var("HIBRIT_RUNS").expect("runs"), std::env::var("HIBRIT_PLOT").expect("a file"));
-    let curves: Vec<(String, Vec<(f64, f64)>, Vec<(f64, f64)>)> = runs
+    let curves: Vec<Curves> = runs
         .split(';')
         .map(|run| {
             let (name, folder) = run.split_once('=').expect("NAME=FOLDER");

@@ -321,7 +321,10 @@ mod tests {
         last
     }
 
-    fn race(alternate: bool) -> (u64, u64, Vec<(usize, usize, usize)>, Vec<Side>) {
+    /// What a race of two made-up branches gives to look at.
+    type Raced = (u64, u64, Vec<(usize, usize, usize)>, Vec<Side>);
+
+    fn race(alternate: bool) -> Raced {
         let seen = Arc::new(Mutex::new(vec![]));
         let turns = Arc::new(Turns::new(Box::new(Second(seen.clone())), Course::default(), alternate));
         let moving = Mutex::new(vec![]);

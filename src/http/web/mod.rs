@@ -156,7 +156,7 @@ pub fn elements(text: String) -> Markup {
 async fn framed(request: Request, next: Next) -> Response {
     let look = Look::of(request.headers(), request.uri().path());
     let response = next.run(request).await;
-    if !response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes() == b"application/problem+json") {
+    if response.headers().get(header::CONTENT_TYPE).is_none_or(|v| v.as_bytes() != b"application/problem+json") {
         return response;
     }
     let (mut parts, body) = response.into_parts();
