@@ -5,6 +5,7 @@ use super::error::AnalyzeError;
 use super::matches::Matched;
 use crate::domain::profile::Match;
 use crate::domain::vocabulary::{Mapping, Origin, Vocabulary};
+use data_encoding::HEXLOWER;
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -198,12 +199,8 @@ pub fn check_listing_name(path: &Path) -> Result<(), AnalyzeError> {
 }
 
 impl Row<'_> {
-    fn hex(&self) -> String {
-        self.bytes.iter().map(|b| format!("{b:02x}")).collect()
-    }
-
     fn line(&self) -> Line<'_> {
-        let (bytes, pieces) = (self.hex(), self.pieces.as_slice());
+        let (bytes, pieces) = (HEXLOWER.encode(self.bytes), self.pieces.as_slice());
         Line { id: self.id, raw: self.raw, bytes, class: self.class, r#match: self.with, count: self.count, pieces }
     }
 
@@ -213,7 +210,13 @@ impl Row<'_> {
         let with = self.with.map_or_else(String::new, |n| n.to_string());
         let count = self.count.map_or_else(String::new, |n| n.to_string());
         let raw = self.raw.replace('"', "\"\"");
-        format!("{},\"{raw}\",{},{},{with},{count},{}", self.id, self.hex(), self.class, pieces.join(" "))
+        format!(
+            "{},\"{raw}\",{},{},{with},{count},{}",
+            self.id,
+            HEXLOWER.encode(self.bytes),
+            self.class,
+            pieces.join(" ")
+        )
     }
 }
 

@@ -10,6 +10,7 @@ use super::sentencepiece::tokenizer_json;
 use super::skeleton::{Added, Merges, Model, ModelKind, Skeleton, Vocab, contradiction, exploding_regex};
 use crate::domain::profile::TokenizerSummary;
 use crate::domain::vocabulary::{Role, Token, TokenKind, Vocabulary};
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ impl TokenizerFile {
             let opened = Self::from_json(&json, config.as_ref(), &file)?;
             let (folder, path) =
                 laid_out(&json, &file).map_err(|source| AnalyzeError::Io { path: file.clone(), source })?;
-            Self { sha256: hex(&Sha256::digest(&bytes)), path, converted: Some(folder), ..opened }
+            Self { sha256: HEXLOWER.encode(&Sha256::digest(&bytes)), path, converted: Some(folder), ..opened }
         } else {
             Self::from_json(&bytes, config.as_ref(), &file)?
         };
@@ -87,7 +88,7 @@ impl TokenizerFile {
             let beside = file.parent().and_then(|folder| std::fs::read(folder.join(name)).ok());
             hash.update(Sha256::digest(beside.unwrap_or_default()));
         }
-        Ok(hex(&hash.finalize()))
+        Ok(HEXLOWER.encode(&hash.finalize()))
     }
 
     /// From the contents of a tokenizer.json; `config` is its tokenizer_config.json, `path` what to call it.
@@ -134,7 +135,7 @@ impl TokenizerFile {
         let vocabulary = vocabulary(ids, &tokenizer, &alphabet, specials);
         Ok(Self {
             name: path.display().to_string(),
-            sha256: hex(&sha256),
+            sha256: HEXLOWER.encode(&sha256),
             path,
             converted: None,
             vocabulary,
@@ -204,10 +205,6 @@ fn read(file: &Path) -> Result<Vec<u8>, AnalyzeError> {
         return Err(AnalyzeError::Malformed { path: file.to_owned(), reason });
     }
     std::fs::read(file).map_err(io)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The encoder of a tokenizer.json, with truncation and padding off, and the model's tokens with their ids.

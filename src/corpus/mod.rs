@@ -19,6 +19,7 @@ mod table;
 pub use block::{Block, Blocks};
 pub use error::CorpusError;
 
+use data_encoding::HEXLOWER;
 use files::TextFile;
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -99,7 +100,7 @@ impl Corpus {
                 }
             }
         }
-        Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+        Ok(HEXLOWER.encode(&hash.finalize()))
     }
 
     /// The documents, in blocks of about a megabyte. Ends after the first error; a corpus without any document

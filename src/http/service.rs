@@ -12,6 +12,7 @@ use super::token::{Sessions, Tokens};
 use crate::domain::profile::Profile;
 use crate::pipeline::{Advisor, PipelineError, Queue, Stamp, State};
 use axum::http::StatusCode;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -89,7 +90,7 @@ impl Gate {
 pub fn profile_name(profile: &Profile) -> String {
     // A profile is plain data with text keys, which always has a JSON form.
     let bytes = serde_json::to_vec(profile).unwrap_or_default();
-    Sha256::digest(&bytes).iter().take(16).map(|b| format!("{b:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(&bytes)[..16])
 }
 
 /// Queue and pipeline failures alike, as a client reads them.

@@ -2,6 +2,7 @@
 //! Sessions: what a browser gets for a token. What a scope lets through is the guard's business.
 
 use super::error::HttpError;
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -48,12 +49,11 @@ pub struct Tokens {
 /// 256 random bits make guessing hopeless, so that one round of a fast hash is enough.
 fn fresh() -> String {
     let bytes: [u8; 32] = rand::random();
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    format!("hibrit_{hex}")
+    format!("hibrit_{}", HEXLOWER.encode(&bytes))
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
 
 impl Tokens {

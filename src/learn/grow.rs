@@ -15,6 +15,7 @@ use super::shrink::{Monotone, RawNode, RawTree, respect, shrink};
 use super::validate::{self, Folds};
 use crate::domain::scorer::{FEATURES, Scorer, Situation};
 use crate::domain::tree::{Split, Tree};
+use data_encoding::HEXLOWER;
 use linfa::DatasetBase;
 use linfa::prelude::*;
 use linfa_trees::DecisionTree;
@@ -299,5 +300,5 @@ fn fingerprint(evidence: &Evidence) -> String {
         hash.update(format!("{}|{}|{}|{:?}|{:?}\n", row.group, row.run, row.strategy, row.prior, row.saved));
         hash.update(format!("{:?}\n", row.situation.0));
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    HEXLOWER.encode(&hash.finalize())
 }

@@ -8,6 +8,7 @@ use crate::domain::event::{Event, Observer};
 use crate::domain::profile::Profile;
 use crate::execute::model::ModelFolder;
 use crate::record::History;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -155,7 +156,7 @@ fn key(inputs: &Inputs, looking: &Looking) -> Result<String, PipelineError> {
     parts.push(format!("{:?}", inputs.reading));
     parts.extend(inputs.model.as_deref().map(weights));
     let hash = Sha256::digest(parts.join("\n"));
-    Ok(hash.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(HEXLOWER.encode(&hash))
 }
 
 /// What a file's name says of how it is read.
@@ -179,6 +180,6 @@ fn weights(model: &Path) -> String {
         })
         .collect();
     files.sort();
-    let config: String = Sha256::digest(config).iter().map(|b| format!("{b:02x}")).collect();
+    let config = HEXLOWER.encode(&Sha256::digest(config));
     format!("{config} {}", files.join(" "))
 }

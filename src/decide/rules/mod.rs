@@ -30,6 +30,7 @@ use super::error::DecideError;
 use crate::domain::metric::EquivalentLoss;
 use crate::domain::outcome::Level;
 use crate::domain::strategy::{SeedExpectation, StageConfig, Strategy};
+use data_encoding::HEXLOWER;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -263,7 +264,7 @@ fn digest(sources: &[Source]) -> String {
             hasher.update(part.as_bytes());
         }
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&hasher.finalize())
 }
 
 fn parse<'a, T: DeserializeOwned>(

@@ -2,6 +2,7 @@
 //! read. What the tensors mean is not known here.
 
 use crate::execute::ExecuteError;
+use data_encoding::HEXLOWER;
 use half::{bf16, f16};
 use memmap2::Mmap;
 use rayon::prelude::*;
@@ -218,7 +219,7 @@ impl Weights {
         for shard in &self.shards {
             hash.update(&shard.map[..]);
         }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        HEXLOWER.encode(&hash.finalize())
     }
 }
 

@@ -10,6 +10,7 @@ use super::state::Snapshot;
 use super::tensors::{self, Live};
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::Scores;
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -139,7 +140,7 @@ fn read(path: &Path, trained: &Trained) -> Result<(Progress, Snapshot), ExecuteE
         return Err(damaged(format!("has layout {}, this program knows {VERSION}", state.version)));
     }
     let bytes = fs::read(&tensors_path).map_err(ExecuteError::reading(&tensors_path))?;
-    if bytes.len() as u64 != state.tensors_bytes || hex(&Sha256::digest(&bytes)) != state.tensors_sha256 {
+    if bytes.len() as u64 != state.tensors_bytes || HEXLOWER.encode(&Sha256::digest(&bytes)) != state.tensors_sha256 {
         return Err(damaged("was cut short or changed after it was written".into()));
     }
     let snapshot = tensors::read(&bytes, trained, state.progress.step, state.progress.updates).map_err(damaged)?;
@@ -150,7 +151,7 @@ fn sha256(path: &Path) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     let mut file = File::open(path)?;
     std::io::copy(&mut file, &mut HashWriter(&mut hasher))?;
-    Ok(hex(&hasher.finalize()))
+    Ok(HEXLOWER.encode(&hasher.finalize()))
 }
 
 struct HashWriter<'a>(&'a mut Sha256);
@@ -164,8 +165,4 @@ impl std::io::Write for HashWriter<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -14,6 +14,7 @@ use crate::domain::vocabulary::{Mapping, Origin};
 use crate::execute::model::ModelFolder;
 use crate::execute::strategy;
 use crate::execute::tokenizer::{Coder, Growth, grow_bpe};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 
@@ -129,7 +130,7 @@ pub(super) fn digest(documents: &[String]) -> String {
         hash.update((document.len() as u64).to_le_bytes());
         hash.update(document);
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    HEXLOWER.encode(&hash.finalize())
 }
 
 /// Refuses a road that needs the candidate where the candidate cannot write the held-out text.
