@@ -11,7 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use serde::Serialize;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// The columns of a .parquet listing; the other forms have the same names.
@@ -71,14 +71,11 @@ impl Listing<'_> {
     pub fn write(&self, path: &Path) -> Result<(), AnalyzeError> {
         let failed = |reason: String| AnalyzeError::Output { path: path.to_owned(), reason };
         let form = Form::of(path)?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
-        match form {
-            Form::Parquet => self.parquet(&mut file).map_err(|e| failed(e.to_string()))?,
-            Form::Csv | Form::Jsonl => self.lines(&mut file, form).map_err(|e| failed(e.to_string()))?,
-        }
-        file.persist(path).map_err(|e| failed(e.to_string()))?;
-        Ok(())
+        let written = crate::domain::beside::write(path, |file| match form {
+            Form::Parquet => self.parquet(file).map_err(std::io::Error::other),
+            Form::Csv | Form::Jsonl => self.lines(file, form),
+        });
+        written.map_err(|e| failed(e.to_string()))
     }
 
     fn rows(&self) -> impl Iterator<Item = Row<'_>> {
@@ -103,8 +100,7 @@ impl Listing<'_> {
         })
     }
 
-    fn lines(&self, to: impl Write, form: Form) -> std::io::Result<()> {
-        let mut to = BufWriter::new(to);
+    fn lines(&self, mut to: &mut dyn Write, form: Form) -> std::io::Result<()> {
         if form == Form::Csv {
             to.write_all(b"id,raw,bytes,class,match,count,pieces\n")?;
         }

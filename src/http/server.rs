@@ -15,7 +15,6 @@ use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -91,11 +90,7 @@ fn announce(service: &Service) -> Result<(), HttpError> {
     tracing::info!(%addr, "listening");
     let Some(path) = &service.config.addr_file else { return Ok(()) };
     let fail = |source| HttpError::File { verb: "write", path: path.clone(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-    write!(beside, "{addr}").map_err(fail)?;
-    beside.persist(path).map_err(|e| fail(e.error))?;
-    Ok(())
+    crate::domain::beside::write(path, |file| write!(file, "{addr}")).map_err(fail)
 }
 
 /// Everything the service answers.

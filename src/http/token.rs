@@ -6,7 +6,6 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -143,13 +142,8 @@ impl Tokens {
     fn write(&mut self) -> Result<(), HttpError> {
         let path = self.path.clone();
         let fail = |source| HttpError::File { verb: "write", path: path.clone(), source };
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(fail)?;
-        // A temporary file is readable by its owner alone, and keeps that when it takes its place.
-        let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
         let text = serde_json::to_vec_pretty(&self.known).map_err(|e| fail(e.into()))?;
-        beside.write_all(&text).and_then(|()| beside.as_file().sync_all()).map_err(fail)?;
-        beside.persist(&path).map_err(|e| fail(e.error))?;
+        crate::domain::beside::write_secret(&path, |file| file.write_all(&text)).map_err(fail)?;
         self.read_at = std::fs::metadata(&path).and_then(|m| m.modified()).ok();
         Ok(())
     }

@@ -300,14 +300,8 @@ fn must_be_free(out: &Path) -> Result<(), PipelineError> {
     }
 }
 
-/// Writes beside and renames, so that a reader never sees half a file.
+/// A reader never sees half a file.
 fn write_whole(path: &Path, contents: &[u8]) -> Result<(), PipelineError> {
     let fail = |source| PipelineError::File { verb: "write", path: path.into(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(fail)?;
-    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-    std::io::Write::write_all(&mut beside, contents).map_err(fail)?;
-    beside.as_file().sync_all().map_err(fail)?;
-    beside.persist(path).map_err(|e| fail(e.error))?;
-    Ok(())
+    crate::domain::beside::write(path, |file| file.write_all(contents)).map_err(fail)
 }

@@ -75,5 +75,9 @@ fn schemas_are_written_for_every_rules_file_and_for_what_is_printed() {
         let text = std::fs::read_to_string(p.path(file)).expect("written");
         let schema: Value = serde_json::from_str(&text).expect("JSON");
         assert!(schema.pointer("/properties").is_some_and(Value::is_object), "{file}");
+        let published = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/").to_owned() + file;
+        let published: Value =
+            serde_json::from_str(&std::fs::read_to_string(&published).expect("published")).expect("JSON");
+        assert!(schema == published, "{file} in docs/ is old: hibrit rules schema --out docs/schemas");
     }
 }

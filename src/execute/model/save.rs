@@ -8,7 +8,7 @@ use super::structural::SECOND;
 use crate::execute::ExecuteError;
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// How weights are stored.
@@ -157,20 +157,5 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<(), ExecuteError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let attempt = || -> std::io::Result<()> {
-        let mut file = BufWriter::new(tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?);
-        write(&mut file)?;
-        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        // Temporary files are private; what comes out should be readable as any other file is.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
-    };
-    attempt().map_err(ExecuteError::writing(path))
+    crate::domain::beside::write(path, |file| write(file)).map_err(ExecuteError::writing(path))
 }
