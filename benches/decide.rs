@@ -16,6 +16,10 @@ use std::hint::black_box;
 use std::time::Instant;
 use strum::IntoEnumIterator;
 
+/// The program's.
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn tokenizer() -> TokenizerSummary {
     TokenizerSummary {
         name: "bench".into(),

@@ -198,8 +198,9 @@ fn safety(rules: &RuleBook, option: &Weighed) -> usize {
 
 /// Mean square of what was predicted wrongly for cases that were not seen; what is not finite says nothing.
 fn mean_square(scorer: &Scorer) -> f64 {
-    let finite = || scorer.residuals.iter().filter(|e| e.is_finite());
-    finite().map(|e| e * e).sum::<f64>() / finite().count().max(1) as f64
+    let add = |(sum, count): (f64, u64), e: &f64| if e.is_finite() { (sum + e * e, count + 1) } else { (sum, count) };
+    let (sum, count) = scorer.residuals.iter().fold((0.0, 0), add);
+    sum / count.max(1) as f64
 }
 
 fn confidence(pick: Strategy, options: &[Weighed], weight: f64, scorer: Option<&Scorer>) -> f64 {
