@@ -5,28 +5,25 @@ use super::error::AnalyzeError;
 use super::side::Encoder;
 use super::tokenizer::TokenizerFile;
 use crate::corpus::Corpus;
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 /// Axes of the space: the most frequent words.
-const AXES: usize = 256;
+const AXES: u32 = 256;
 /// Words to either side that count as company.
 const REACH: usize = 2;
-/// Documents that are counted together.
-const PART: usize = 1_024;
 /// The most frequent words that are looked at.
 const MOST_WORDS: usize = 20_000;
-
-type Words<'a> = HashMap<&'a str, u64, RandomState>;
 
 /// The beginning of a corpus as words with their company.
 pub(super) struct Sample {
     words: Vec<String>,
     /// Occurrences by word.
     counts: Vec<u64>,
-    /// By word, occurrences of each axis within reach: words x AXES.
-    company: Vec<f32>,
+    /// Word, axis, and how often the axis is within the word's reach, in order; whole numbers below 2^24 are exact.
+    company: Vec<(u32, u32, f32)>,
 }
 
 /// Vectors by token id, with occurrences; tokens that do not occur have none.
@@ -40,41 +37,17 @@ impl Sample {
     /// Of the first `limit` bytes of a corpus. Deterministic: words are ordered by occurrences, then by text.
     pub fn of(corpus: &Corpus, limit: u64) -> Result<Self, AnalyzeError> {
         let documents = corpus.collect(Some(limit))?;
-        let frequency = documents
-            .par_chunks(PART)
-            .fold(Words::default, |mut frequency, part| {
-                for word in part.iter().flat_map(|d| d.split_whitespace()) {
-                    *frequency.entry(word).or_default() += 1;
-                }
-                frequency
-            })
-            .reduce(Words::default, |a, b| {
-                let (mut more, fewer) = if a.len() >= b.len() { (a, b) } else { (b, a) };
-                for (word, n) in fewer {
-                    *more.entry(word).or_default() += n;
-                }
-                more
-            });
-        let mut order: Vec<(&str, u64)> = frequency.into_iter().collect();
+        let mut order = frequencies(&documents);
         order.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         order.truncate(MOST_WORDS);
-        let rank: HashMap<&str, u32, RandomState> =
+        let rank: HashMap<&str, u32, FixedState> =
             order.iter().enumerate().map(|(rank, (word, _))| (*word, rank as u32)).collect();
-        let nothing = || vec![0f32; order.len() * AXES];
-        // Whole numbers below 2^24 are exact as f32, so the order of summing does not show.
-        let parts = documents.len().div_ceil(rayon::current_num_threads()).max(1);
-        let company = documents
-            .par_chunks(parts)
-            .map(|part| {
-                let mut company = nothing();
-                part.iter().for_each(|document| meet(document, &rank, &mut company));
-                company
-            })
-            .reduce_with(|mut a, b| {
-                a.iter_mut().zip(&b).for_each(|(a, b)| *a += b);
-                a
-            })
-            .unwrap_or_else(nothing);
+        let mut met: Vec<u32> = documents.par_iter().flat_map_iter(|document| meetings(document, &rank)).collect();
+        met.par_sort_unstable();
+        let company = met
+            .chunk_by(|a, b| a == b)
+            .filter_map(|same| same.first().map(|m| (m / AXES, m % AXES, same.len() as f32)))
+            .collect();
         let (words, counts) = order.into_iter().map(|(word, n)| (word.to_owned(), n)).unzip();
         Ok(Self { words, counts, company })
     }
@@ -86,16 +59,22 @@ impl Sample {
         let encoded: Vec<Vec<u32>> = self.words.par_iter().map(|word| encoder.word(word).ids).collect();
         let mut vectors: HashMap<u32, Vec<f32>> = HashMap::new();
         let mut occurrences = vec![0; file.vocabulary.rows()];
-        for ((ids, count), company) in encoded.iter().zip(&self.counts).zip(self.company.chunks_exact(AXES)) {
+        for (ids, count) in encoded.iter().zip(&self.counts) {
             for id in ids {
                 if let Some(n) = occurrences.get_mut(*id as usize) {
                     *n += count;
                 }
-                let sum = vectors.entry(*id).or_insert_with(|| vec![0.0; AXES]);
-                sum.iter_mut().zip(company).for_each(|(s, c)| *s += c);
+                vectors.entry(*id).or_insert_with(|| vec![0.0; AXES as usize]);
             }
         }
-        let mut axes = [0f64; AXES];
+        for (word, axis, times) in &self.company {
+            for id in encoded.get(*word as usize).into_iter().flatten() {
+                if let Some(sum) = vectors.get_mut(id).and_then(|v| v.get_mut(*axis as usize)) {
+                    *sum += times;
+                }
+            }
+        }
+        let mut axes = [0f64; AXES as usize];
         for vector in vectors.values() {
             axes.iter_mut().zip(vector).for_each(|(a, v)| *a += f64::from(*v));
         }
@@ -111,17 +90,31 @@ impl Sample {
     }
 }
 
-/// Adds a document's words to each other's company.
-fn meet(document: &str, rank: &HashMap<&str, u32, RandomState>, company: &mut [f32]) {
-    let ranks: Vec<Option<u32>> = document.split_whitespace().map(|w| rank.get(w).copied()).collect();
-    for (at, word) in ranks.iter().enumerate().filter_map(|(at, w)| Some((at, (*w)? as usize))) {
-        let around = ranks.iter().enumerate().take(at + REACH + 1).skip(at.saturating_sub(REACH));
-        for axis in around.filter(|(other, _)| *other != at).filter_map(|(_, w)| *w).filter(|w| (*w as usize) < AXES) {
-            if let Some(n) = company.get_mut(word * AXES + axis as usize) {
-                *n += 1.0;
-            }
+/// Words with their occurrences, in no order. Each thread has words of its own, so that none is held twice.
+fn frequencies(documents: &[String]) -> Vec<(&str, u64)> {
+    let threads = rayon::current_num_threads() as u64;
+    let of_thread = |thread: u64| {
+        let mut frequency: HashMap<&str, u64, FixedState> = HashMap::default();
+        let mine = |word: &&str| FixedState::with_seed(1).hash_one(word) % threads == thread;
+        for word in documents.iter().flat_map(|d| d.split_whitespace()).filter(mine) {
+            *frequency.entry(word).or_default() += 1;
         }
-    }
+        frequency
+    };
+    (0..threads).into_par_iter().flat_map_iter(of_thread).collect()
+}
+
+/// Every meeting of a word with an axis in a document, as word x AXES + axis.
+fn meetings(document: &str, rank: &HashMap<&str, u32, FixedState>) -> Vec<u32> {
+    let ranks: Vec<Option<u32>> = document.split_whitespace().map(|w| rank.get(w).copied()).collect();
+    let words = ranks.iter().enumerate().filter_map(|(at, word)| Some((at, (*word)?)));
+    words
+        .flat_map(|(at, word)| {
+            let around = ranks.iter().enumerate().take(at + REACH + 1).skip(at.saturating_sub(REACH));
+            let others = around.filter(move |(other, _)| *other != at).filter_map(|(_, other)| *other);
+            others.filter(|axis| *axis < AXES).map(move |axis| word * AXES + axis)
+        })
+        .collect()
 }
 
 impl TokenVectors {

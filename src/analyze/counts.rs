@@ -338,6 +338,7 @@ impl Counting<'_> {
             let seen = tally
                 .pieces()
                 .par_chunks(512)
+                .with_min_len(64)
                 .fold(Seen::default, |mut seen, words| {
                     for (piece, times) in words {
                         let (Piece::First(word) | Piece::Inner(word)) = piece;
@@ -363,6 +364,7 @@ impl Counting<'_> {
             let counted = tally
                 .pieces()
                 .par_chunks(512)
+                .with_min_len(64)
                 .try_fold(Partial::default, |mut partial, pieces| {
                     for (piece, times) in pieces {
                         let (Piece::First(text) | Piece::Inner(text)) = piece;

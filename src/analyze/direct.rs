@@ -2,103 +2,116 @@
 //! words that make up most of a text; like [`Cut`](super::cut::Cut) it is read from the tokenizer's own steps, and not
 //! taken where they are not all understood.
 
-use super::alphabet::Script;
-use super::skeleton::steps;
-use super::tokenizer::TokenizerFile;
+use super::alphabet::{Alphabet, Script};
+use super::plain::{GPT2, Split};
+use super::skeleton::{Skeleton, steps};
 use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
-/// What the model is given for a piece.
-pub(super) enum Direct {
-    /// Always go through all steps.
+/// How texts reach the model.
+pub(super) struct Direct {
+    way: Way,
+    /// Finds added tokens, where there are any.
+    added: Option<AhoCorasick>,
+}
+
+enum Way {
+    /// Always through all steps.
     Never,
-    /// The mark and the piece, if it holds neither mark nor space nor added token.
-    Marked {
-        /// Finds added tokens, where there are any.
-        added: Option<AhoCorasick>,
-    },
-    /// The piece with its space in the byte-level alphabet, if it is letters; where `punctuation` says so, ASCII
-    /// punctuation after the letters apart from them.
-    Letters {
-        /// Whether the pre-tokenizer is known to keep a closing run of punctuation together.
-        punctuation: bool,
+    /// With the mark for the space before it, if it holds neither mark nor space.
+    Marked,
+    /// In the parts of a split, in the byte-level alphabet.
+    Parts {
+        split: Split,
+        /// Whether a space is set before a text that has none.
+        prefix: bool,
     },
 }
 
 impl Direct {
     /// What holds for a tokenizer.
-    pub fn of(file: &TokenizerFile) -> Self {
-        let skeleton = &file.skeleton;
+    pub fn of(skeleton: &Skeleton, alphabet: &Alphabet) -> Self {
         let added: Vec<&str> = skeleton.added_tokens.iter().flatten().map(|t| t.content.as_str()).collect();
-        let normalizers = kinds(skeleton.normalizer.as_ref());
-        let pre_tokenizers = steps(skeleton.pre_tokenizer.as_ref());
-        let all = |allowed: fn(&Value) -> bool| pre_tokenizers.iter().all(|step| allowed(step));
-        match file.alphabet.script {
-            Script::Metaspace
-                if normalizers.iter().all(|n| matches!(*n, "Sequence" | "Prepend" | "Replace"))
-                    && steps(skeleton.normalizer.as_ref()).iter().all(|s| only_marks(s))
-                    && all(|s| kind(s) == "Metaspace" && s.get("replacement").and_then(Value::as_str) == Some("▁")) =>
-            {
-                match AhoCorasick::new(&added) {
-                    Ok(found) => Self::Marked { added: Some(found).filter(|_| !added.is_empty()) },
-                    Err(_) => Self::Never,
-                }
+        let (way, added) = match AhoCorasick::new(&added) {
+            Ok(found) => (way(skeleton, alphabet), Some(found).filter(|_| !added.is_empty())),
+            Err(_) => (Way::Never, None),
+        };
+        Self { way, added }
+    }
+
+    /// Hands on what the model is given for a piece after a space, until one is refused; `None` when the piece has to go
+    /// through all steps, and when one was refused.
+    pub fn inner(&self, alphabet: &Alphabet, piece: &str, mut input: impl FnMut(&str) -> Option<()>) -> Option<()> {
+        match &self.way {
+            Way::Never => None,
+            Way::Marked => {
+                let plain = !piece.contains([' ', '▁']) && !self.holds_added(piece);
+                plain.then(|| format!("▁{piece}")).and_then(|marked| input(&marked))
             }
-            Script::ByteLevel
-                if normalizers.iter().all(|n| *n == "NFC")
-                    && all(|s| kind(s) == "Sequence" || kind(s) == "ByteLevel" || keeps_words(s))
-                    && pre_tokenizers.iter().any(|s| splits_at_byte_level(s) || keeps_words(s))
-                    && !added.iter().any(|a| !a.is_empty() && letters_and_punctuation(a).is_some()) =>
-            {
-                Self::Letters { punctuation: all(|s| kind(s) != "Split" || keeps_punctuation(s)) }
+            Way::Parts { split, .. } => {
+                let spaced = format!(" {piece}");
+                let plain = !piece.starts_with(' ') && !self.holds_added(&spaced);
+                plain.then(|| split.parts(&spaced, |part| input(&alphabet.model_input(part.as_bytes())?)))?
             }
-            _ => Self::Never,
         }
     }
 
-    /// What the model is given for an inner piece, one text after the other (the second may be empty); `None` when it
-    /// has to go through all steps.
-    pub fn inputs(&self, file: &TokenizerFile, piece: &str) -> Option<[String; 2]> {
-        match self {
-            Self::Never => None,
-            Self::Marked { added } => {
-                let plain = !piece.contains([' ', '▁']) && !added.as_ref().is_some_and(|a| a.is_match(piece));
-                plain.then(|| [format!("▁{piece}"), String::new()])
+    /// The same for a text by itself.
+    pub fn alone(&self, alphabet: &Alphabet, text: &str, mut input: impl FnMut(&str) -> Option<()>) -> Option<()> {
+        match &self.way {
+            Way::Parts { split, prefix: false } if !self.holds_added(text) => {
+                split.parts(text, |part| input(&alphabet.model_input(part.as_bytes())?))
             }
-            Self::Letters { punctuation } => {
-                let (letters, rest) = letters_and_punctuation(piece)?;
-                if letters.is_empty() || !rest.is_empty() && !punctuation {
-                    return None;
-                }
-                let word = file.alphabet.model_input(format!(" {letters}").as_bytes())?;
-                Some([word, file.alphabet.model_input(rest.as_bytes())?])
-            }
+            _ => None,
         }
+    }
+
+    fn holds_added(&self, text: &str) -> bool {
+        self.added.as_ref().is_some_and(|a| a.is_match(text))
     }
 }
 
-/// A text's letters and the ASCII punctuation after them, if that is all there is.
-fn letters_and_punctuation(text: &str) -> Option<(&str, &str)> {
-    let (letters, rest) = text.split_at(text.find(|c| !is_letter(c)).unwrap_or(text.len()));
-    rest.bytes().all(|b| b.is_ascii_punctuation()).then_some((letters, rest))
+fn way(skeleton: &Skeleton, alphabet: &Alphabet) -> Way {
+    let normalizers = steps(skeleton.normalizer.as_ref());
+    let pre_tokenizers: Vec<&Value> =
+        steps(skeleton.pre_tokenizer.as_ref()).into_iter().filter(|s| kind(s) != "Sequence").collect();
+    match alphabet.script {
+        Script::Metaspace
+            if normalizers.iter().all(|s| only_marks(s))
+                && pre_tokenizers
+                    .iter()
+                    .all(|s| kind(s) == "Metaspace" && s.get("replacement").and_then(Value::as_str) == Some("▁")) =>
+        {
+            Way::Marked
+        }
+        Script::ByteLevel if normalizers.iter().all(|s| kind(s) == "NFC") => {
+            let flag = |step: &Value, name: &str| step.get(name).and_then(Value::as_bool).unwrap_or(true);
+            let (split, bytes) = match pre_tokenizers.as_slice() {
+                [bytes] if kind(bytes) == "ByteLevel" && flag(bytes, "use_regex") => (Split::of(GPT2), *bytes),
+                [split, bytes] if kind(split) == "Split" && kind(bytes) == "ByteLevel" && !flag(bytes, "use_regex") => {
+                    let regex = split.pointer("/pattern/Regex").and_then(Value::as_str);
+                    (regex.filter(|_| keeps_all(split)).and_then(Split::of), *bytes)
+                }
+                _ => return Way::Never,
+            };
+            split.map_or(Way::Never, |split| Way::Parts { split, prefix: flag(bytes, "add_prefix_space") })
+        }
+        _ => Way::Never,
+    }
 }
 
-/// Whether a split is one of those whose alternatives after the words are numbers, then runs of what is neither
-/// letter, number nor white space.
-fn keeps_punctuation(step: &Value) -> bool {
-    let regex = step.pointer("/pattern/Regex").and_then(Value::as_str).unwrap_or_default();
-    let words = regex.split_once(r"\p{L}+|").map_or("", |(_, rest)| rest);
-    [r"\p{N}|", r"\p{N}{1,3}|", r"\p{N}+|", r" ?\p{N}+|"]
-        .iter()
-        .any(|numbers| words.strip_prefix(numbers).is_some_and(|rest| rest.starts_with(r" ?[^\s\p{L}\p{N}]+")))
+/// Whether a split leaves all that its expression finds, each by itself. Nothing of a plain text is left over.
+fn keeps_all(split: &Value) -> bool {
+    let inverted = split.get("invert").and_then(Value::as_bool) == Some(true);
+    match split.get("behavior").and_then(Value::as_str) {
+        Some("Isolated") => true,
+        Some("Removed") => inverted,
+        _ => false,
+    }
 }
 
 fn kind(step: &Value) -> &str {
     step.get("type").and_then(Value::as_str).unwrap_or_default()
-}
-
-fn kinds(part: Option<&Value>) -> Vec<&str> {
-    steps(part).into_iter().map(kind).collect()
 }
 
 /// Whether a normaliser does nothing but set the mark before a text and for its spaces.
@@ -111,27 +124,4 @@ fn only_marks(step: &Value) -> bool {
         }
         other => other == "Sequence",
     }
-}
-
-/// Whether a step is the byte-level split, which keeps a space and the letters after it together.
-fn splits_at_byte_level(step: &Value) -> bool {
-    kind(step) == "ByteLevel" && step.get("use_regex").and_then(Value::as_bool).unwrap_or(true)
-}
-
-/// Whether a split's first alternative that can match a space is one that takes all letters after it too.
-fn keeps_words(step: &Value) -> bool {
-    let regex = step.pointer("/pattern/Regex").and_then(Value::as_str).unwrap_or_default();
-    let rest = regex.strip_prefix("(?i:'s|'t|'re|'ve|'m|'ll|'d)|").or(regex.strip_prefix("'s|'t|'re|'ve|'m|'ll|'d|"));
-    let first = rest.unwrap_or(regex);
-    kind(step) == "Split"
-        && matches!(step.get("behavior").and_then(Value::as_str), Some("Isolated" | "Removed"))
-        && (first.starts_with(r"[^\r\n\p{L}\p{N}]?\p{L}+|") || first.starts_with(r" ?\p{L}+|"))
-        && (step.get("behavior").and_then(Value::as_str) == Some("Isolated")
-            || step.get("invert").and_then(Value::as_bool) == Some(true))
-}
-
-/// Letters (general category L) that are their own NFC and compose with no letter after them: the Latin and Cyrillic
-/// blocks, which hold most words; others take the long way.
-fn is_letter(c: char) -> bool {
-    matches!(c, 'a'..='z' | 'A'..='Z' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ɏ' | 'Ѐ'..='ҁ')
 }

@@ -60,8 +60,8 @@ pub fn decompose(source: &TokenizerFile, bytes: &[u8]) -> Option<Vec<(u32, u32)>
         Script::Metaspace | Script::WordPiece { .. } => None,
         Script::ByteLevel | Script::Plain => std::str::from_utf8(bytes)
             .ok()
-            .and_then(|text| source.tokenizer.encode_fast(text, false).ok())
-            .and_then(|encoding| pieces(vocabulary, encoding.get_ids().iter().copied(), bytes)),
+            .and_then(|text| encode(source, text))
+            .and_then(|ids| pieces(vocabulary, ids.into_iter(), bytes)),
     };
     encoded
         .or_else(|| {
@@ -71,6 +71,16 @@ pub fn decompose(source: &TokenizerFile, bytes: &[u8]) -> Option<Vec<(u32, u32)>
             pieces(vocabulary, ids.into_iter().filter(|_| known), bytes)
         })
         .or_else(|| longest_first(vocabulary, bytes))
+}
+
+/// The tokens of a text by itself.
+fn encode(source: &TokenizerFile, text: &str) -> Option<Vec<u32>> {
+    let mut ids = Vec::new();
+    let word = |word: &str| source.tokens_of_word(word, &mut ids).then_some(());
+    match source.direct.alone(&source.alphabet, text, word) {
+        Some(()) => Some(ids),
+        None => Some(source.tokenizer.encode_fast(text, false).ok()?.get_ids().to_vec()),
+    }
 }
 
 /// The ids with their lengths, if what they stand for is exactly `bytes`.

@@ -6,6 +6,7 @@ use crate::domain::profile::Match;
 use crate::domain::vocabulary::{TokenKind, Vocabulary};
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use unicode_normalization::UnicodeNormalization;
 
 /// How a candidate token matches, and the original's token that it matches most closely; a number that is written digit
@@ -16,70 +17,76 @@ pub(super) struct Matched {
     pub with: Option<u32>,
 }
 
-/// The class of every candidate id; `None` for a hole.
+/// The class of every candidate id, the first that fits; `None` for a hole.
 pub(super) fn classes(source: &TokenizerFile, candidate: &TokenizerFile) -> Vec<Option<Matched>> {
-    let near = Near::of(&source.vocabulary);
-    (0..candidate.vocabulary.rows() as u32)
+    let (original, vocabulary) = (&source.vocabulary, &candidate.vocabulary);
+    let mut found: Vec<Option<Matched>> = (0..vocabulary.rows() as u32)
         .into_par_iter()
         .map(|id| {
-            let token = candidate.vocabulary.get(id)?;
+            let token = vocabulary.get(id)?;
             Some(match token.kind {
                 TokenKind::Special => Matched { class: Match::Special, with: None },
-                TokenKind::Byte => Matched { class: Match::Byte, with: source.vocabulary.by_bytes(&token.bytes) },
-                TokenKind::Text => near.class(&source.vocabulary, &token.bytes),
+                TokenKind::Byte => Matched { class: Match::Byte, with: original.by_bytes(&token.bytes) },
+                TokenKind::Text => by_bytes(original, &token.bytes),
             })
         })
-        .collect()
-}
-
-/// The original's tokens under the equalities that are weaker than bytes; of equal ones the lowest id.
-struct Near {
-    lower: HashMap<String, u32>,
-    normal: HashMap<String, u32>,
-}
-
-impl Near {
-    fn of(vocabulary: &Vocabulary) -> Self {
-        let texts: Vec<(u32, &str)> = vocabulary
-            .iter()
-            .filter(|(_, t)| t.kind == TokenKind::Text)
-            .filter_map(|(id, t)| Some((id, std::str::from_utf8(&t.bytes).ok()?)))
-            .collect();
-        let first = |form: fn(&str) -> String| {
-            let mut found = HashMap::with_capacity(texts.len());
-            for (id, text) in &texts {
-                found.entry(form(text)).or_insert(*id);
-            }
-            found
+        .collect();
+    let open: Vec<(u32, &str)> = (0..)
+        .zip(&found)
+        .filter(|(_, m)| m.is_some_and(|m| m.class == Match::None))
+        .filter_map(|(id, _)| Some((id, std::str::from_utf8(&vocabulary.get(id)?.bytes).ok()?)))
+        .collect();
+    let (lower, normal) =
+        rayon::join(|| alike(original, &open, str::to_lowercase), || alike(original, &open, compatible));
+    for (((id, text), lower), normal) in open.iter().zip(lower).zip(normal) {
+        let matched = match (lower, normal) {
+            (Some(with), _) => Matched { class: Match::Case, with: Some(with) },
+            (None, Some(with)) => Matched { class: Match::Normal, with: Some(with) },
+            (None, None) if is_spelled(original, text) => Matched { class: Match::Digits, with: None },
+            (None, None) => continue,
         };
-        let (lower, normal) = rayon::join(|| first(str::to_lowercase), || first(compatible));
-        Self { lower, normal }
-    }
-
-    /// The first class that fits a token that stands for `bytes`.
-    fn class(&self, vocabulary: &Vocabulary, bytes: &[u8]) -> Matched {
-        let matched = |class, with| Matched { class, with };
-        if let Some(id) = vocabulary.by_bytes(bytes) {
-            return matched(Match::Exact, Some(id));
-        }
-        let other_space = match bytes.strip_prefix(b" ") {
-            Some(rest) => vocabulary.by_bytes(rest),
-            None => vocabulary.by_bytes(&[b" ", bytes].concat()),
-        };
-        if other_space.is_some() && bytes != b" " {
-            return matched(Match::Space, other_space);
-        }
-        let Ok(text) = std::str::from_utf8(bytes) else { return matched(Match::None, None) };
-        if let Some(id) = self.lower.get(&text.to_lowercase()) {
-            matched(Match::Case, Some(*id))
-        } else if let Some(id) = self.normal.get(&compatible(text)) {
-            matched(Match::Normal, Some(*id))
-        } else if is_number(text) && text.trim_start().bytes().all(|d| vocabulary.by_bytes(&[d]).is_some()) {
-            matched(Match::Digits, None)
-        } else {
-            matched(Match::None, None)
+        if let Some(place) = found.get_mut(*id as usize) {
+            *place = Some(matched);
         }
     }
+    found
+}
+
+/// The class of a token that stands for `bytes`, as far as bytes tell.
+fn by_bytes(original: &Vocabulary, bytes: &[u8]) -> Matched {
+    if let Some(id) = original.by_bytes(bytes) {
+        return Matched { class: Match::Exact, with: Some(id) };
+    }
+    let other_space = match bytes.strip_prefix(b" ") {
+        Some(rest) => original.by_bytes(rest),
+        None => original.by_bytes(&[b" ", bytes].concat()),
+    };
+    match other_space.filter(|_| bytes != b" ") {
+        Some(id) => Matched { class: Match::Space, with: Some(id) },
+        None => Matched { class: Match::None, with: None },
+    }
+}
+
+/// For every text the original's token of lowest id that has the same form.
+fn alike(original: &Vocabulary, texts: &[(u32, &str)], form: fn(&str) -> String) -> Vec<Option<u32>> {
+    let mut slots: HashMap<String, usize> = HashMap::with_capacity(texts.len());
+    let slot_of: Vec<usize> = texts
+        .iter()
+        .map(|(_, text)| {
+            let next = slots.len();
+            *slots.entry(form(text)).or_insert(next)
+        })
+        .collect();
+    let lowest: Vec<AtomicU32> = slots.iter().map(|_| AtomicU32::new(u32::MAX)).collect();
+    (0..original.rows() as u32).into_par_iter().for_each(|id| {
+        let Some(token) = original.get(id).filter(|t| t.kind == TokenKind::Text) else { return };
+        let Ok(text) = std::str::from_utf8(&token.bytes) else { return };
+        if let Some(place) = slots.get(&form(text)).and_then(|slot| lowest.get(*slot)) {
+            place.fetch_min(id, Ordering::Relaxed);
+        }
+    });
+    let known = |slot: usize| lowest.get(slot).map(|id| id.load(Ordering::Relaxed)).filter(|id| *id != u32::MAX);
+    slot_of.into_iter().map(known).collect()
 }
 
 /// A text in Unicode's form of compatibility; most is ASCII and stays as it is.
@@ -87,8 +94,8 @@ fn compatible(text: &str) -> String {
     if text.is_ascii() { text.to_owned() } else { text.nfkc().collect() }
 }
 
-/// Whether a token is a number of several ASCII digits, a leading space apart.
-fn is_number(text: &str) -> bool {
+/// Whether a token is a number of several ASCII digits, a leading space apart, that the original has every digit of.
+fn is_spelled(original: &Vocabulary, text: &str) -> bool {
     let digits = text.strip_prefix(' ').unwrap_or(text);
-    digits.len() > 1 && digits.bytes().all(|b| b.is_ascii_digit())
+    digits.len() > 1 && digits.bytes().all(|b| b.is_ascii_digit() && original.by_bytes(&[b]).is_some())
 }

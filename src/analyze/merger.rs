@@ -2,7 +2,7 @@
 //! library's own, without the strings, offsets and cache that counting has no use for. What stands outside words is not
 //! known here.
 
-use super::skeleton::Model;
+use super::skeleton::{ByText, Model};
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -35,7 +35,7 @@ fn pair(a: u32, b: u32) -> u64 {
 
 impl Merger {
     /// Of a model's lists; `None` where merging is not all that its model does to a word.
-    pub fn of(model: &Model, ids: &[(String, u32)], merges: &[(String, String)]) -> Option<Self> {
+    pub fn of(model: &Model, by_text: &ByText<'_>, merges: &[(String, String)]) -> Option<Self> {
         let affixed = [&model.continuing_subword_prefix, &model.end_of_word_suffix];
         let plain = affixed.into_iter().flatten().all(String::is_empty)
             && model.dropout.is_none_or(|d| d == 0.0)
@@ -43,7 +43,6 @@ impl Merger {
         if !plain {
             return None;
         }
-        let by_text: HashMap<&str, u32, FixedState> = ids.iter().map(|(token, id)| (token.as_str(), *id)).collect();
         let found: Vec<(u64, u32)> = merges
             .par_iter()
             .map(|(a, b)| {
@@ -54,7 +53,7 @@ impl Merger {
         // Of a pair that is listed twice the last counts, as in the library.
         let pairs = found.into_iter().enumerate().map(|(rank, (pair, id))| (pair, (rank as u32, id))).collect();
         let (mut table, mut others) = (vec![NONE; TABLE], HashMap::default());
-        for (token, id) in ids {
+        for (token, id) in by_text {
             let mut characters = token.chars();
             if let (Some(c), None) = (characters.next(), characters.next()) {
                 match table.get_mut(c as usize) {
@@ -122,6 +121,7 @@ impl Merger {
 
 #[cfg(test)]
 mod tests {
+    use super::super::skeleton::by_text;
     use super::*;
     use proptest::prelude::*;
     use tokenizers::Model as _;
@@ -153,7 +153,7 @@ mod tests {
             let (ids, merges) = lists();
             let library = BPE::builder().vocab_and_merges(ids.iter().cloned().collect::<tokenizers::models::bpe::Vocab>(), merges.clone());
             let library = library.build().unwrap();
-            let merger = Merger::of(&model("{}"), &ids, &merges).unwrap();
+            let merger = Merger::of(&model("{}"), &by_text(&ids).unwrap(), &merges).unwrap();
             let mut found = Vec::new();
             prop_assert!(merger.tokenize(&word, &mut found));
             let expected: Vec<u32> = library.tokenize(&word).unwrap().iter().map(|t| t.id).collect();
@@ -165,10 +165,10 @@ mod tests {
     fn a_character_that_is_no_token_and_a_model_that_does_more_are_left_to_the_library() {
         let (ids, merges) = lists();
         let mut found = Vec::new();
-        assert!(!Merger::of(&model("{}"), &ids, &merges).unwrap().tokenize("abxc", &mut found));
+        assert!(!Merger::of(&model("{}"), &by_text(&ids).unwrap(), &merges).unwrap().tokenize("abxc", &mut found));
         assert!(found.is_empty());
         for more in [r#"{"dropout": 0.1}"#, r#"{"ignore_merges": true}"#, r#"{"end_of_word_suffix": "</w>"}"#] {
-            assert!(Merger::of(&model(more), &ids, &merges).is_none(), "{more}");
+            assert!(Merger::of(&model(more), &by_text(&ids).unwrap(), &merges).is_none(), "{more}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod matches;
 mod merger;
 mod pieces;
 mod place;
+mod plain;
 mod probe;
 mod profile;
 mod regex_facts;

@@ -2,7 +2,6 @@
 //! what does it change? Found by asking it, without a corpus.
 
 use super::alphabet::Script;
-use super::direct::Direct;
 use super::tokenizer::TokenizerFile;
 use crate::domain::details::DigitPolicy;
 use crate::domain::vocabulary::{Token, TokenKind};
@@ -17,7 +16,6 @@ use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer
 /// normaliser changes, are left out of account.
 pub(super) fn unreachable(file: &TokenizerFile) -> Vec<u32> {
     let added = file.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
-    let direct = Direct::of(file);
     let tokens: Vec<(u32, &Token)> = file
         .vocabulary
         .iter()
@@ -28,7 +26,7 @@ pub(super) fn unreachable(file: &TokenizerFile) -> Vec<u32> {
         .filter(|(id, token)| {
             let mut alone = Vec::new();
             let merged = file.tokens_of_word(&token.raw, &mut alone) && alone == [*id];
-            !merged || is_split(file, &direct, token)
+            !merged || is_split(file, token)
         })
         .map(|(id, _)| id)
         .collect()
@@ -40,12 +38,22 @@ fn is_initial(file: &TokenizerFile, token: &Token) -> bool {
 }
 
 /// Whether the pre-tokenizer cuts the token's own text.
-fn is_split(file: &TokenizerFile, direct: &Direct, token: &Token) -> bool {
+fn is_split(file: &TokenizerFile, token: &Token) -> bool {
     let Ok(text) = std::str::from_utf8(&token.bytes) else { return false };
-    let is_word =
-        text.strip_prefix(' ').is_some_and(|word| direct.inputs(file, word).is_some_and(|[_, rest]| rest.is_empty()));
-    if is_word || text.is_empty() {
+    if text.is_empty() {
         return false;
+    }
+    let mut parts = 0;
+    let mut count = |_: &str| {
+        parts += 1;
+        Some(())
+    };
+    let counted = match text.strip_prefix(' ') {
+        Some(word) => file.direct.inner(&file.alphabet, word, &mut count),
+        None => file.direct.alone(&file.alphabet, text, &mut count),
+    };
+    if counted.is_some() {
+        return parts > 1;
     }
     let Some(pre_tokenizer) = file.tokenizer.get_pre_tokenizer() else { return false };
     let mut pieces = PreTokenizedString::from(text);

@@ -2,7 +2,6 @@
 
 use super::alphabet::Script;
 use super::cut::{Cut, keeps_its_ends, reaches};
-use super::direct::Direct;
 use super::error::AnalyzeError;
 use super::pieces::Piece;
 use super::skeleton::steps;
@@ -36,7 +35,6 @@ pub(super) struct Encoder<'a> {
     anchor: (Vec<u32>, String),
     /// Whether decoding only joins what the tokens stand for.
     joins: bool,
-    direct: Direct,
 }
 
 impl<'a> Encoder<'a> {
@@ -65,7 +63,6 @@ impl<'a> Encoder<'a> {
             reaching_ids: ids,
             anchor: (anchor, anchored),
             joins: joins(file),
-            direct: Direct::of(file),
         }
     }
 
@@ -130,11 +127,8 @@ impl<'a> Encoder<'a> {
     /// The tokens of an inner piece by the short way, where there is one and nothing is unknown.
     fn direct(&self, piece: &str) -> Option<Tokens> {
         let mut ids = Vec::new();
-        for input in self.direct.inputs(self.file, piece)?.iter().filter(|i| !i.is_empty()) {
-            if !self.file.tokens_of_word(input, &mut ids) {
-                return None;
-            }
-        }
+        let file = self.file;
+        file.direct.inner(&file.alphabet, piece, |word| file.tokens_of_word(word, &mut ids).then_some(()))?;
         let unknown = self.file.unknown().is_some_and(|unknown| ids.contains(&unknown));
         (!unknown).then_some(Tokens { ids, unknown: 0, unknown_bytes: 0, comes_back: false })
     }

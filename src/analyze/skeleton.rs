@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use tokenizers::AddedToken;
 
 /// No real tokenizer has more tokens; a file that claims more is refused before anything is built from it.
@@ -151,7 +151,7 @@ impl Model {
     }
 }
 
-/// Every object in `part` (a normaliser, a pre-tokenizer, a decoder) that has a `type`, the nested ones too.
+/// Every object in `part` (a normaliser, a pre-tokenizer, a decoder) that has a `type`, the nested ones too, in order.
 pub(super) fn steps(part: Option<&Value>) -> Vec<&Value> {
     let mut found = Vec::new();
     let mut open: Vec<&Value> = part.into_iter().collect();
@@ -161,9 +161,9 @@ pub(super) fn steps(part: Option<&Value>) -> Vec<&Value> {
                 if map.contains_key("type") {
                     found.push(value);
                 }
-                open.extend(map.values());
+                open.extend(map.values().rev());
             }
-            Value::Array(list) => open.extend(list),
+            Value::Array(list) => open.extend(list.iter().rev()),
             _ => {}
         }
     }
@@ -179,24 +179,29 @@ pub(super) fn exploding_regex(skeleton: &Skeleton) -> Option<&str> {
         .find(|regex| explodes(regex))
 }
 
-/// The first token that stands in a list twice, or shares its id with another.
-pub(super) fn contradiction(ids: &[(String, u32)]) -> Option<String> {
-    let mut by_id: Vec<(u32, &str)> = ids.iter().map(|(token, id)| (*id, token.as_str())).collect();
-    if !by_id.is_sorted() {
-        by_id.sort_unstable();
+/// Ids by token.
+pub(super) type ByText<'a> = HashMap<&'a str, u32, FixedState>;
+
+/// A list by token.
+///
+/// # Errors
+/// The first token that stands in the list twice, or two that share an id.
+pub(super) fn by_text(list: &[(String, u32)]) -> Result<ByText<'_>, String> {
+    let mut found = ByText::with_capacity_and_hasher(list.len(), FixedState::default());
+    if let Some((token, _)) = list.iter().find(|(token, id)| found.insert(token, *id).is_some()) {
+        return Err(format!("the token {token:?} stands in it twice"));
     }
-    let shared = by_id.windows(2).find_map(|w| match w {
-        [(a, first), (b, second)] if a == b && first != second => {
-            Some(format!("the tokens {first:?} and {second:?} share the id {a}"))
+    let mut ids: Vec<u32> = list.iter().map(|(_, id)| *id).collect();
+    ids.sort_unstable();
+    let shared = ids.windows(2).find_map(|w| w.first().filter(|a| w.last() == Some(a)));
+    match shared {
+        Some(shared) => {
+            let tokens = list.iter().filter(|(_, id)| id == shared).map(|(token, _)| format!("{token:?}"));
+            let tokens: Vec<String> = tokens.take(2).collect();
+            Err(format!("the tokens {} share the id {shared}", tokens.join(" and ")))
         }
-        _ => None,
-    });
-    shared.or_else(|| {
-        let mut seen = HashSet::with_capacity_and_hasher(ids.len(), FixedState::default());
-        ids.iter()
-            .find(|(token, _)| !seen.insert(token.as_str()))
-            .map(|(t, _)| format!("the token {t:?} stands in it twice"))
-    })
+        None => Ok(found),
+    }
 }
 
 /// Whether a step of this type is part of it.

@@ -2,17 +2,20 @@
 //! tokenizers have in common is not known here.
 
 use super::alphabet::{Alphabet, Script};
+use super::direct::Direct;
 use super::error::AnalyzeError;
 use super::merger::Merger;
 use super::place::{Hub, find};
 use super::roles::Specials;
 use super::sentencepiece::tokenizer_json;
-use super::skeleton::{Added, Merges, Model, ModelKind, Skeleton, Vocab, contradiction, exploding_regex};
+use super::skeleton::{Added, Merges, Model, ModelKind, Skeleton, Vocab, by_text, exploding_regex};
 use crate::domain::profile::TokenizerSummary;
 use crate::domain::vocabulary::{Role, Token, TokenKind, Vocabulary};
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokenizers::models::bpe::{self, BPE};
@@ -48,6 +51,8 @@ pub struct TokenizerFile {
     pub(super) kind: ModelKind,
     /// The short way through the model, where there is one.
     pub(super) merger: Option<Merger>,
+    /// What may go that way.
+    pub(super) direct: Direct,
 }
 
 impl TokenizerFile {
@@ -66,12 +71,12 @@ impl TokenizerFile {
         let opened = if file.extension().is_some_and(|e| e == "model") {
             let malformed = |reason| AnalyzeError::Malformed { path: file.clone(), reason };
             let json = tokenizer_json(&bytes).map_err(malformed)?;
-            let opened = Self::from_json(&json, config.as_ref(), &file)?;
+            let opened = Self::from_json(json.as_slice(), config.as_ref(), &file)?;
             let (folder, path) =
                 laid_out(&json, &file).map_err(|source| AnalyzeError::Io { path: file.clone(), source })?;
             Self { sha256: HEXLOWER.encode(&Sha256::digest(&bytes)), path, converted: Some(folder), ..opened }
         } else {
-            Self::from_json(&bytes, config.as_ref(), &file)?
+            Self::from_json(bytes, config.as_ref(), &file)?
         };
         Ok(Self { name: path.display().to_string(), has_chat_template, ..opened })
     }
@@ -83,7 +88,17 @@ impl TokenizerFile {
     pub fn fingerprint(path: &Path) -> Result<String, AnalyzeError> {
         let file = find(path, &Hub::from_env())?;
         let mut hash = Sha256::new();
-        hash.update(read(&file)?);
+        let io = |source| AnalyzeError::Io { path: file.clone(), source };
+        let mut opened = std::io::BufReader::with_capacity(1 << 16, std::fs::File::open(&file).map_err(io)?);
+        loop {
+            let bytes = opened.fill_buf().map_err(io)?;
+            if bytes.is_empty() {
+                break;
+            }
+            hash.update(bytes);
+            let read = bytes.len();
+            opened.consume(read);
+        }
         for name in BESIDE {
             let beside = file.parent().and_then(|folder| std::fs::read(folder.join(name)).ok());
             hash.update(Sha256::digest(beside.unwrap_or_default()));
@@ -95,9 +110,13 @@ impl TokenizerFile {
     ///
     /// # Errors
     /// As [`TokenizerFile::open`].
-    pub fn from_json(json: &[u8], config: Option<&Value>, path: &Path) -> Result<Self, AnalyzeError> {
-        let path = path.to_owned();
-        let (skeleton, sha256) = rayon::join(|| serde_json::from_slice::<Skeleton>(json), || Sha256::digest(json));
+    pub fn from_json<'j>(
+        json: impl Into<Cow<'j, [u8]>>,
+        config: Option<&Value>,
+        path: &Path,
+    ) -> Result<Self, AnalyzeError> {
+        let (path, json) = (path.to_owned(), json.into());
+        let (skeleton, sha256) = rayon::join(|| serde_json::from_slice::<Skeleton>(&json), || Sha256::digest(&json));
         let mut skeleton = match skeleton {
             Ok(skeleton) => skeleton,
             Err(e) if e.is_data() => return Err(AnalyzeError::Malformed { path, reason: e.to_string() }),
@@ -115,15 +134,16 @@ impl TokenizerFile {
             let reason = format!("matching its expression {regex:?} may take exponential time");
             return Err(AnalyzeError::Malformed { path, reason });
         }
-        if let Some(Vocab::Ids(ids)) = &vocab
-            && let Some(reason) = contradiction(ids)
-        {
-            return Err(AnalyzeError::Malformed { path, reason });
-        }
-        let merger = match (kind, &vocab, &merges, &skeleton.model) {
-            (ModelKind::Bpe, Some(Vocab::Ids(ids)), Some(Merges(merges)), Some(model)) => {
-                Merger::of(model, ids, merges)
-            }
+        let by_text = match &vocab {
+            Some(Vocab::Ids(ids)) => Some(by_text(ids)).transpose(),
+            _ => Ok(None),
+        };
+        let by_text = match by_text {
+            Ok(by_text) => by_text,
+            Err(reason) => return Err(AnalyzeError::Malformed { path, reason }),
+        };
+        let merger = match (kind, by_text, &merges, &skeleton.model) {
+            (ModelKind::Bpe, Some(by_text), Some(Merges(merges)), Some(model)) => Merger::of(model, &by_text, merges),
             _ => None,
         };
         let (tokenizer, ids) = match encoder(json, &skeleton, kind, vocab, merges) {
@@ -133,6 +153,7 @@ impl TokenizerFile {
         let alphabet = Alphabet::of(&skeleton, kind);
         let specials = Specials::of(&skeleton, config, |name| tokenizer.token_to_id(name));
         let vocabulary = vocabulary(ids, &tokenizer, &alphabet, specials);
+        let direct = Direct::of(&skeleton, &alphabet);
         Ok(Self {
             name: path.display().to_string(),
             sha256: HEXLOWER.encode(&sha256),
@@ -145,6 +166,7 @@ impl TokenizerFile {
             alphabet,
             kind,
             merger,
+            direct,
         })
     }
 
@@ -212,7 +234,7 @@ fn read(file: &Path) -> Result<Vec<u8>, AnalyzeError> {
 /// A BPE is built from the lists that were read already: reading a large file a second time, the library's way, takes
 /// longer than all the rest.
 fn encoder(
-    json: &[u8],
+    json: Cow<'_, [u8]>,
     skeleton: &Skeleton,
     kind: ModelKind,
     vocab: Option<Vocab>,
@@ -221,11 +243,14 @@ fn encoder(
     // The library panics on some contradictions (a merge shorter than its prefix); a panic there is the file's fault.
     let guarded = std::panic::AssertUnwindSafe(|| match (kind, vocab, merges, &skeleton.model) {
         (ModelKind::Bpe, Some(Vocab::Ids(ids)), Some(Merges(merges)), Some(model)) => {
-            let bpe = byte_pairs(model, &ids, merges).map_err(|e| e.to_string())?;
+            drop(json);
+            let order: Vec<u32> = ids.iter().map(|(_, id)| *id).collect();
+            let bpe = byte_pairs(model, ids, merges).map_err(|e| e.to_string())?;
+            let ids = order.into_iter().filter_map(|id| Some((bpe.id_to_token(id)?, id))).collect();
             Ok((assemble(skeleton, bpe)?, ids))
         }
         _ => {
-            let tokenizer = Tokenizer::from_bytes(json).map_err(|e| e.to_string())?;
+            let tokenizer = Tokenizer::from_bytes(&json).map_err(|e| e.to_string())?;
             let ids: Vec<(String, u32)> = tokenizer.get_vocab(false).into_iter().collect();
             Ok::<_, String>((tokenizer, ids))
         }
@@ -238,8 +263,8 @@ fn encoder(
 }
 
 /// The BPE of these lists and the model's small fields.
-fn byte_pairs(model: &Model, ids: &[(String, u32)], merges: Vec<(String, String)>) -> tokenizers::Result<BPE> {
-    let vocab: bpe::Vocab = ids.iter().cloned().collect();
+fn byte_pairs(model: &Model, ids: Vec<(String, u32)>, merges: Vec<(String, String)>) -> tokenizers::Result<BPE> {
+    let vocab: bpe::Vocab = ids.into_iter().collect();
     let mut builder = BPE::builder()
         .vocab_and_merges(vocab, merges)
         .fuse_unk(model.fuse_unk.unwrap_or(false))
