@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -43,13 +43,25 @@ struct From {
     after: Option<u64>,
 }
 
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used; the stream is put together below")]
+struct Told {
+    /// `state`, `run` or `end`.
+    event: Option<String>,
+    /// The number of an event of the journal.
+    id: Option<String>,
+    /// JSON.
+    data: String,
+}
+
 /// Follow a run
 ///
 /// A stream of server-sent events. `event: state` carries how the run stands, without a number; `event: run` an event of
 /// its journal, with its number as `id`; `event: end` says that nothing more will come.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "runs",
     params(("id" = String, Path), From, ("Last-Event-ID" = Option<String>, Header, description = "The last event seen")),
-    responses((status = 200, description = "The stream", content_type = "text/event-stream", body = String),
+    responses((status = 200, description = "The stream", content_type = "text/event-stream", body = Told),
               (status = 404, description = "No such run", body = Problem),
               (status = 429, description = "Too many streams", body = Problem)))]
 async fn follow(
