@@ -76,7 +76,7 @@ impl Initialiser for Wechsel<'_> {
         }
         let known = self.known.iter().filter(|old| (**old as usize) < ground.source().rows());
         let mut near: Vec<(f32, u32)> =
-            known.filter_map(|old| Some((dot(&*self.source.get(*old)?, &turned), *old))).collect();
+            known.filter_map(|old| Some((dot(&self.source.get(*old)?, &turned), *old))).collect();
         let by = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         if near.len() > NEIGHBOURS {
             near.select_nth_unstable_by(NEIGHBOURS, by);

@@ -184,7 +184,7 @@ impl Decoder {
         let backward = move |gradient: Tensor<2>| {
             let mut tape = (hidden * gradient.reshape([b, s, d]).autodiff()).sum().backward();
             let dx = input.grad_remove(&mut tape);
-            dx.map_or_else(|| input.inner().zeros_like(), |dx| dx).reshape([b * s, d])
+            dx.unwrap_or_else(|| input.inner().zeros_like()).reshape([b * s, d])
         };
         Ok((states, backward))
     }
