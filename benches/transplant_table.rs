@@ -1,9 +1,10 @@
 //! Bits per byte right after a transplant, by method, as a Markdown table. Nothing is trained.
 //!
 //! By hand: cargo bench --bench transplant_table -- model=DIR text=F eval=F kib=N candidate=DIR [candidate=DIR]...
-//! The first N KiB of `eval` are evaluated, one document a line; learnt methods learn from `text`. `wechsel` takes part
-//! where `known=F` (text in the language the model knows) and `lines=OLD,NEW` (parallel text, line by line) are given.
-//! `only=NAME` (repeatable) leaves the other methods out; `terms=N` is `omp`'s; `seed=N`.
+//! The first N KiB of `eval` are evaluated, one document a line; learnt methods learn from `text`. `wechsel` and `trans`
+//! take part where `known=F` (text in the language the model knows) and `lines=OLD,NEW` (parallel text, line by line) are given.
+//! `only=NAME` (repeatable) leaves the other methods out; `terms=N` is `omp`'s; `seed=N`; `donor=DIR`, a model with the
+//! candidate's tokenizer, gives the helper space in the text's place.
 //! Columns: bits per byte of the tied model (or with both matrices moved); the same with rows' norms matched; and, for a
 //! tied base, with a head of its own where rows that are no copies are those of `mean`.
 
@@ -11,10 +12,10 @@ use hibrit::analyze::{TokenizerFile, mapping};
 use hibrit::domain::vocabulary::Origin;
 use hibrit::execute::device;
 use hibrit::execute::embed::{
-    Exact, Ground, Initialiser, Learnt, Named, Norms, Request, Side, Specials, Texts, dictionary, rows, transplant,
+    Learnt, Method, Named, Norms, Request, Table, Texts, dictionary, mean_norm, transplant, transplant_apart, with_norm,
 };
 use hibrit::execute::evaluate::HeldOut;
-use hibrit::execute::model::ModelFolder;
+use hibrit::execute::model::{Matrix, ModelFolder};
 use hibrit::execute::tokenizer::Coder;
 use std::path::Path;
 use std::time::Instant;
@@ -37,10 +38,11 @@ fn main() -> Result<(), Failure> {
     };
     let documents = lines(&text)?;
     let source_documents = one("known").map(|f| lines(&f)).transpose()?.unwrap_or_default();
-    let pairs = match one("lines").as_deref().and_then(|l| l.split_once(',')) {
-        Some((old, new)) => dictionary(&lines(old)?.into_iter().zip(lines(new)?).collect::<Vec<_>>()),
+    let parallel: Vec<(String, String)> = match one("lines").as_deref().and_then(|l| l.split_once(',')) {
+        Some((old, new)) => lines(old)?.into_iter().zip(lines(new)?).collect(),
         None => vec![],
     };
+    let pairs = dictionary(&parallel);
     let mut left = kib.parse::<usize>()? * 1024;
     let mut eval = lines(&eval)?;
     eval.retain(|l| {
@@ -51,6 +53,7 @@ fn main() -> Result<(), Failure> {
     let seed: u64 = one("seed").map_or(Ok(1), |s| s.parse())?;
     let terms: Option<usize> = one("terms").map(|t| t.parse()).transpose()?;
     let only = all("only");
+    let donor = one("donor").map(|d| ModelFolder::open(Path::new(&d))).transpose()?;
     let folder = ModelFolder::open(Path::new(&model))?;
     let source = TokenizerFile::open(Path::new(&model))?;
     let source_coder = coder(&source)?;
@@ -74,39 +77,49 @@ fn main() -> Result<(), Failure> {
             documents: &documents,
             source_documents: &source_documents,
             pairs: &pairs,
+            parallel: &parallel,
             source_tokens: &tokens,
             candidate_tokens: &candidate.vocabulary.iter().map(|(id, _)| id).collect::<Vec<u32>>(),
-            donor: None,
+            donor: donor.as_ref().and_then(|d| d.tables().0).map(Table::Stored),
+            teacher: Some(&base),
             terms,
             dimensions: None,
         };
         for (name, method) in Named::all() {
             let left_out = !only.is_empty() && !only.iter().any(|o| o == name);
-            if left_out || method == Named::Learnt(Learnt::Wechsel) && pairs.is_empty() {
+            let bilingual = matches!(method, Named::Learnt(Learnt::Wechsel | Learnt::Trans));
+            if left_out || bilingual && pairs.is_empty() {
                 continue;
             }
-            let mut cells = Vec::new();
-            let mut kept = None;
-            let mut seconds = 0.0;
-            for norms in [Norms::Kept, Norms::Matched] {
-                let (tokens, mapping, output) = (&tokens, &mapping, output.as_ref());
-                let request = Request { input: &input, output, tokens, mapping, norms, seed };
-                let began = Instant::now();
-                let (input, output) = transplant(&request, method, Some(&texts))?;
-                seconds = began.elapsed().as_secs_f64();
-                if norms == Norms::Kept && output.is_none() {
-                    kept = Some(input.clone());
+            let (tokens, mapping, output) = (&tokens, &mapping, output.as_ref());
+            let request = Request { input: &input, output, tokens, mapping, norms: Norms::Kept, seed };
+            let bits = |input: &Matrix, output: Option<&Matrix>| -> Result<String, Failure> {
+                let model = base.clone().replace_embeddings(input.clone(), output.cloned())?;
+                Ok(format!("{:.4}", held_out.evaluate(&model)?.evaluation.bits_per_byte))
+            };
+            let began = Instant::now();
+            let (mut made, mut head) = transplant(&request, method, Some(&texts))?;
+            let seconds = began.elapsed().as_secs_f64();
+            let mut cells = vec![bits(&made.matrix, head.as_ref().map(|h| &h.matrix))?];
+            let mean_head = match head {
+                Some(_) => String::new(),
+                None => {
+                    // Rows of the same method; but `distill` looks at what they are for.
+                    let apart = Request { output: Some(&input), ..request };
+                    let flat = Named::Plain(Method::OverlapMean);
+                    let first = if method == Named::Distill { method } else { flat };
+                    let (own, flat) = transplant_apart(&apart, (first, flat), Some(&texts))?;
+                    let own = if method == Named::Distill { &own } else { &made };
+                    bits(&own.matrix, flat.as_ref().map(|h| &h.matrix))?
                 }
-                let model = base.clone().replace_embeddings(input.matrix, output.map(|m| m.matrix))?;
-                cells.push(format!("{:.4}", held_out.evaluate(&model)?.evaluation.bits_per_byte));
+            };
+            let length = mean_norm(&(&input).into(), tokens);
+            with_norm(&mut made.matrix, &made.by_row, length);
+            if let (Some(head), Some(old)) = (&mut head, output) {
+                with_norm(&mut head.matrix, &head.by_row, mean_norm(&old.into(), tokens));
             }
-            if let Some(moved) = kept {
-                let ground = Ground::new(&input, &tokens, &mapping, Side::Output, seed)?;
-                let chain: Vec<Box<dyn Initialiser>> = vec![Box::new(Exact), Box::new(Specials)];
-                let head = rows(&ground, &chain).matrix;
-                let model = base.clone().replace_embeddings(moved.matrix, Some(head))?;
-                cells.push(format!("{:.4}", held_out.evaluate(&model)?.evaluation.bits_per_byte));
-            }
+            cells.push(bits(&made.matrix, head.as_ref().map(|h| &h.matrix))?);
+            cells.push(mean_head);
             println!("| {name} | {} | {seconds:.1} |", cells.join(" | "));
         }
     }

@@ -161,6 +161,9 @@ pub struct Merge {
     /// The PEFT adapter
     #[arg(long, value_name = "DIR")]
     adapter: PathBuf,
+    /// How weights are stored [default: as the base's]
+    #[arg(long, value_name = "TYPE", value_parser = DTYPES)]
+    dtype: Option<String>,
     /// Where the merged model goes: a folder that does not exist yet, or is empty
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -169,7 +172,8 @@ pub struct Merge {
 impl Merge {
     /// Merges and says where the model is.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let request = pipeline::MergeRequest { model: self.model, adapter: self.adapter, out: self.out };
+        let dtype = dtype(self.dtype);
+        let request = pipeline::MergeRequest { model: self.model, adapter: self.adapter, dtype, out: self.out };
         pipeline::merge(&request)?;
         session.print(
             || serde_json::json!({ "merged": request.out }),
@@ -187,6 +191,9 @@ pub struct Export {
     /// The side that is taken out
     #[arg(long, value_name = "NAME", value_parser = ["original", "candidate"])]
     side: String,
+    /// How weights are stored [default: as the structural model's]
+    #[arg(long, value_name = "TYPE", value_parser = DTYPES)]
+    dtype: Option<String>,
     /// Where the plain model goes: a folder that does not exist yet, or is empty
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -196,13 +203,21 @@ impl Export {
     /// Exports and says where the model is.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         let side = if self.side == "candidate" { Side::Candidate } else { Side::Source };
-        let request = pipeline::ExportRequest { model: self.model, side, out: self.out };
+        let request = pipeline::ExportRequest { model: self.model, side, dtype: dtype(self.dtype), out: self.out };
         pipeline::export_side(&request)?;
         session.print(
             || serde_json::json!({ "exported": request.out, "side": self.side }),
             || format!("The {} side as a plain model is in {}.", self.side, request.out.display()),
         )
     }
+}
+
+/// Names of the types that weights are stored as.
+const DTYPES: [&str; 3] = ["f32", "bf16", "f16"];
+
+/// A name that the parser let through.
+fn dtype(name: Option<String>) -> Option<pipeline::Dtype> {
+    name.and_then(|name| name.parse().ok())
 }
 
 /// Names of the views of a structural model.

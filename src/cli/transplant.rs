@@ -1,4 +1,4 @@
-//! `hibrit transplant`: a model's embeddings moved to another tokenizer, nothing trained.
+//! `hibrit transplant`: a model's embeddings moved to another tokenizer, nothing trained (but by `distill`).
 
 use super::inputs::ReadingArgs;
 use super::{Failure, Session};
@@ -46,7 +46,7 @@ pub struct Transplant {
     /// wechsel: words that translate each other, a line `known<TAB>new` each
     #[arg(long, value_name = "FILE")]
     dictionary: Option<PathBuf>,
-    /// wechsel: parallel text, a file in the known language and one in the new, line by line
+    /// wechsel, trans: parallel text, a file in the known language and one in the new, line by line
     #[arg(long, value_names = ["KNOWN", "NEW"], num_args = 2)]
     parallel: Vec<PathBuf>,
     /// omp, align, clp, focus: a model that uses the candidate tokenizer already; its embeddings take the corpus' place

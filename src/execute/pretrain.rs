@@ -154,21 +154,18 @@ pub fn save_base(
     let name = |id: Option<u32>| {
         let added = tokenizer.get("added_tokens")?.as_array()?;
         let token = added.iter().find(|t| t.get("id").and_then(serde_json::Value::as_u64) == id.map(u64::from))?;
-        token.get("content").cloned()
+        Some(token.get("content")?.as_str()?.to_owned())
     };
     let ids = specials(coder);
     let generation = json!({
         "_from_model_config": true, "bos_token_id": ids.bos, "eos_token_id": ids.eos, "pad_token_id": ids.pad,
         "do_sample": false,
     });
-    let tokenizer_config = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": model.config().size.positions,
-        "bos_token": name(ids.bos), "eos_token": name(ids.eos), "pad_token": name(ids.pad),
-        "clean_up_tokenization_spaces": false,
-    });
+    let named = [("bos_token", name(ids.bos)), ("eos_token", name(ids.eos)), ("pad_token", name(ids.pad))];
+    let tokenizer_config = super::tokenizer::config(model.config().size.positions, named);
     let write = |file: &str, text: &str| write_atomically(&folder.join(file), |out| out.write_all(text.as_bytes()));
     write("generation_config.json", &format!("{generation:#}\n"))?;
-    write("tokenizer_config.json", &format!("{tokenizer_config:#}\n"))?;
+    write("tokenizer_config.json", &tokenizer_config)?;
     write("tokenizer.json", tokenizer_json)
 }
 

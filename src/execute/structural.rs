@@ -59,7 +59,7 @@ pub fn save(
     let Some(rows) = model.second_rows() else {
         return Err(ExecuteError::Mismatch("the model has no second vocabulary to save".into()));
     };
-    write_complete(folder, model, base, original, false)?;
+    write_complete(folder, model, base, original, false, Dtype::F32)?;
     let mut tensors = Vec::new();
     model.each_parameter(&mut |name, _, held| {
         if let Some(own) = name.strip_prefix(SECOND) {

@@ -39,6 +39,7 @@ pub use tables::{
     write_schemas,
 };
 
+pub use crate::execute::model::Dtype;
 pub use crate::execute::structural::View;
 pub use transplant::{Padding, TransplantRequest, Transplanted, Which, default_method, methods, transplant};
 

@@ -6,7 +6,7 @@ use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::outcome::{Evaluation, Side};
 use crate::domain::vocabulary::{Role, TokenKind, Vocabulary};
 use crate::execute::generate::{self, Choice};
-use crate::execute::model::{Decoder, ModelFolder};
+use crate::execute::model::{Decoder, Dtype, ModelFolder};
 use crate::execute::strategy::{TokenizerFiles, Tokens, write_complete};
 use crate::execute::structural::{self, View, Views};
 use crate::execute::tokenizer::{self, BpeConfig, BpeKind, Coder};
@@ -239,6 +239,8 @@ pub struct MergeRequest {
     pub model: PathBuf,
     /// The adapter.
     pub adapter: PathBuf,
+    /// How weights are stored; as the base's where absent.
+    pub dtype: Option<Dtype>,
     /// A free folder.
     pub out: PathBuf,
 }
@@ -247,7 +249,8 @@ pub struct MergeRequest {
 pub fn merge(request: &MergeRequest) -> Result<(), PipelineError> {
     must_be_free(&request.out)?;
     let model = load(&request.model, Some(&request.adapter), "cpu")?;
-    write_plain(&request.out, &model.decoder.merged(), &model.folder, &model.tokenizer, false)
+    let dtype = request.dtype.unwrap_or(model.folder.dtype());
+    write_plain(&request.out, &model.decoder.merged(), &model.folder, (&model.tokenizer, false), dtype)
 }
 
 /// A side of a structural model to be taken out.
@@ -257,6 +260,8 @@ pub struct ExportRequest {
     pub model: PathBuf,
     /// Which side.
     pub side: Side,
+    /// How weights are stored; as the structural model's where absent.
+    pub dtype: Option<Dtype>,
     /// A free folder.
     pub out: PathBuf,
 }
@@ -266,20 +271,22 @@ pub fn export_side(request: &ExportRequest) -> Result<(), PipelineError> {
     must_be_free(&request.out)?;
     let model = load(&request.model, None, "cpu")?;
     let plain = model.decoder.clone().plain(request.side)?;
-    write_plain(&request.out, &plain, &model.folder, model.side(request.side), request.side == Side::Candidate)
+    let dtype = request.dtype.unwrap_or(model.folder.dtype());
+    let tokens = (model.side(request.side), request.side == Side::Candidate);
+    write_plain(&request.out, &plain, &model.folder, tokens, dtype)
 }
 
 fn write_plain(
     out: &Path,
     model: &Decoder,
     base: &ModelFolder,
-    tokenizer: &TokenizerFile,
-    moved: bool,
+    (tokenizer, moved): (&TokenizerFile, bool),
+    dtype: Dtype,
 ) -> Result<(), PipelineError> {
     let coder = Coder::of(tokenizer.tokenizer.clone(), &tokenizer.vocabulary)?;
     let files = TokenizerFiles::beside(&tokenizer.path);
     let tokens = Tokens { coder: &coder, vocabulary: &tokenizer.vocabulary, files: &files };
-    beside(out, |folder| Ok(write_complete(folder, model, base, &tokens, moved)?))
+    beside(out, |folder| Ok(write_complete(folder, model, base, &tokens, moved, dtype)?))
 }
 
 /// Lets a folder be made beside its place, then renames it: it is there whole or not at all.

@@ -88,7 +88,8 @@ fn with_embeddings(
     parallel: Option<[&Corpus; 2]>,
     observer: &mut dyn Observer,
 ) -> Result<Analysis, PipelineError> {
-    let row = |id: u32| model?.embedding_row(id as usize).ok();
+    let table = model.and_then(|m| m.tables().0);
+    let row = |id: u32| table?.row(id as usize);
     let size = model.map(|m| &m.config().size);
     let embeddings = size.map(|s| Embeddings { rows: s.rows, width: s.hidden, row: &row });
     Ok(analyze::analyze(inputs, &Besides { embeddings, parallel }, observer)?)

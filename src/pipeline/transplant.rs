@@ -72,7 +72,7 @@ pub struct TransplantRequest {
     pub source_corpus: Vec<PathBuf>,
     /// Words that translate each other, for `wechsel`: a file of lines `known<TAB>new`.
     pub dictionary: Option<PathBuf>,
-    /// Parallel text, for `wechsel`: a file in the known language and one in the new, line by line.
+    /// Parallel text, for `wechsel` and `trans`: a file in the known language and one in the new, line by line.
     pub parallel: Option<(PathBuf, PathBuf)>,
     /// A model that uses the candidate tokenizer already, whose embeddings serve as the helper space.
     pub donor: Option<PathBuf>,
@@ -141,16 +141,23 @@ pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> R
     let source_tokens: Vec<u32> = tokenizer.vocabulary.iter().map(|(id, _)| id).collect();
     let candidate_tokens: Vec<u32> = candidate.vocabulary.iter().map(|(id, _)| id).collect();
     let device = device::choose("cpu")?;
-    let pairs = word_pairs(request)?;
+    let teacher = match [method, output_method].contains(&Named::Distill) {
+        true => Some(folder.load(&device.device)?),
+        false => None,
+    };
+    let parallel = parallel(request)?;
+    let pairs = word_pairs(request, &parallel)?;
     let texts = Texts {
         source: &source_coder,
         candidate: &candidate_coder,
         documents: &documents,
         source_documents: &source_documents,
         pairs: &pairs,
+        parallel: &parallel,
         source_tokens: &source_tokens,
         candidate_tokens: &candidate_tokens,
         donor: donor.as_ref().and_then(|d| d.tables().0).map(Table::Stored),
+        teacher: teacher.as_ref(),
         terms: request.terms,
         dimensions: request.dimensions,
     };
@@ -186,7 +193,9 @@ struct Job<'a> {
 /// A matrix that is made block by block, and what is known of its rows so far.
 struct Making<'a> {
     ground: Ground<'a>,
-    chain: Vec<Box<dyn embed::Initialiser>>,
+    chain: Vec<Box<dyn embed::Initialiser + 'a>>,
+    /// Rows that are there already.
+    held: Option<Moved>,
     norm: Option<f32>,
     by_row: Vec<&'static str>,
     lengths: BTreeMap<&'static str, f64>,
@@ -195,7 +204,14 @@ struct Making<'a> {
 impl Making<'_> {
     fn block(&mut self, first: usize, block: &mut [f32]) {
         let cols = self.ground.source().cols().max(1);
-        let by = embed::fill(&self.ground, &self.chain, first, block);
+        let by = match &self.held {
+            Some(held) => {
+                let rows = first..first + block.len() / cols;
+                block.copy_from_slice(&held.matrix.data()[rows.start * cols..rows.end * cols]);
+                held.by_row[rows].to_vec()
+            }
+            None => embed::fill(&self.ground, &self.chain, first, block),
+        };
         for (row, by) in block.chunks_mut(cols).zip(&by) {
             let own = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
             let length = match self.norm {
@@ -237,8 +253,11 @@ impl<'a> Job<'a> {
     }
 
     /// Both matrices, made in memory.
-    fn held(&self, method: Named) -> Result<(Moved, Option<Moved>), PipelineError> {
-        let (input, output) = self.folder.embeddings()?;
+    fn held(&self, methods: (Named, Named)) -> Result<(Moved, Option<Moved>), PipelineError> {
+        let (input, mut output) = self.folder.embeddings()?;
+        if self.request.untie && output.is_none() {
+            output = Some(input.clone());
+        }
         let request = Request {
             input: &input,
             output: output.as_ref(),
@@ -247,14 +266,14 @@ impl<'a> Job<'a> {
             norms: Norms::Kept,
             seed: self.request.seed,
         };
-        Ok(embed::transplant(&request, method, Some(self.texts))?)
+        Ok(embed::transplant_apart(&request, methods, Some(self.texts))?)
     }
 
     fn making(&self, table: Table<'a>, side: Side, method: Named) -> Result<Making<'a>, PipelineError> {
         let ground = Ground::new(table, self.tokens, self.mapping, side, self.request.seed)?;
         let chain = chain_of(method, self.mapping, &table, (Some(self.texts), self.request.seed))?;
         let norm = self.matched(side).then(|| mean_norm(&table, self.tokens));
-        Ok(Making { ground, chain, norm, by_row: Vec::new(), lengths: BTreeMap::new() })
+        Ok(Making { ground, chain, held: None, norm, by_row: Vec::new(), lengths: BTreeMap::new() })
     }
 
     /// The folder, written while its rows are made.
@@ -267,6 +286,14 @@ impl<'a> Job<'a> {
         let side = if head.is_none() { Side::Tied } else { Side::Input };
         let mut input = self.making(table, side, method)?;
         let mut output = head.map(|head| self.making(head, Side::Output, output_method)).transpose()?;
+        if self.texts.teacher.is_some() {
+            // Rows that are trained are trained together.
+            let (first, second) = self.held((method, output_method))?;
+            input.held = Some(first);
+            if let Some(output) = &mut output {
+                output.held = second;
+            }
+        }
         let tokens = self.mapping.origins.len();
         let old = self.tokens.iter().max().map_or(0, |id| *id as usize + 1);
         let padding = match self.request.padding {
@@ -332,7 +359,7 @@ impl<'a> Job<'a> {
         (original, coder): (&TokenizerFile, &Coder),
         decoder: &Decoder,
     ) -> Result<Transplanted, PipelineError> {
-        let (input, output) = self.held(method)?;
+        let (input, output) = self.held((method, method))?;
         let rows = |m: &Moved| MovedTable {
             method: method.to_string(),
             rows: m.provenance.clone(),
@@ -385,12 +412,27 @@ fn lengths(matrix: &Matrix, by_row: &[&'static str]) -> BTreeMap<&'static str, f
     sums.into_iter().map(|(by, (sum, n))| (by, sum / n.max(1) as f64)).collect()
 }
 
-/// Words that translate each other: from a dictionary, or found in parallel text.
-fn word_pairs(request: &TransplantRequest) -> Result<Vec<(String, String)>, PipelineError> {
-    let lines = |path: &Path| -> Result<Vec<String>, PipelineError> {
-        let fail = |source| PipelineError::File { verb: "read", path: path.into(), source };
-        Ok(std::fs::read_to_string(path).map_err(fail)?.lines().map(str::to_owned).collect())
-    };
+fn lines(path: &Path) -> Result<Vec<String>, PipelineError> {
+    let fail = |source| PipelineError::File { verb: "read", path: path.into(), source };
+    Ok(std::fs::read_to_string(path).map_err(fail)?.lines().map(str::to_owned).collect())
+}
+
+/// Lines that translate each other.
+fn parallel(request: &TransplantRequest) -> Result<Vec<(String, String)>, PipelineError> {
+    let Some((known, new)) = &request.parallel else { return Ok(vec![]) };
+    let (known, new) = (lines(known)?, lines(new)?);
+    if known.len() != new.len() {
+        let what = format!("parallel text of {} and {} lines does not go line by line", known.len(), new.len());
+        return Err(ExecuteError::Data(what).into());
+    }
+    Ok(known.into_iter().zip(new).collect())
+}
+
+/// Words that translate each other: from a dictionary, and found in parallel text.
+fn word_pairs(
+    request: &TransplantRequest,
+    parallel: &[(String, String)],
+) -> Result<Vec<(String, String)>, PipelineError> {
     let mut pairs = match &request.dictionary {
         None => vec![],
         Some(path) => {
@@ -398,13 +440,6 @@ fn word_pairs(request: &TransplantRequest) -> Result<Vec<(String, String)>, Pipe
             lines(path)?.iter().filter_map(pair).collect()
         }
     };
-    if let Some((known, new)) = &request.parallel {
-        let (known, new) = (lines(known)?, lines(new)?);
-        if known.len() != new.len() {
-            let what = format!("parallel text of {} and {} lines does not go line by line", known.len(), new.len());
-            return Err(ExecuteError::Data(what).into());
-        }
-        pairs.extend(dictionary(&known.into_iter().zip(new).collect::<Vec<_>>()));
-    }
+    pairs.extend(dictionary(parallel));
     Ok(pairs)
 }

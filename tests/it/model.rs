@@ -244,3 +244,41 @@ fn an_adapter_of_another_base_is_refused_before_anything_is_written() {
     p.json(&arguments);
     assert!(p.path("merged/tokenizer.json").is_file());
 }
+
+#[test]
+fn a_merged_model_is_stored_as_its_base_is_unless_another_type_is_asked_for() {
+    let p = Program::new();
+    let (model, ..) = setting(&p, true);
+    let config = json!({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]});
+    p.file("adapter/adapter_config.json", config.to_string());
+    let factor = |part: &str, shape: [usize; 2], number: f32| {
+        let name = format!("base_model.model.model.layers.0.self_attn.q_proj.{part}.weight");
+        (name, shape.to_vec(), vec![number; shape[0] * shape[1]])
+    };
+    let adapter = |number| stored(&vec![factor("lora_A", [2, HIDDEN], number), factor("lora_B", [8, 2], 0.1)]);
+    p.file("adapter/adapter_model.safetensors", adapter(0.1));
+    let merge = |model: &str, out: &str, more: &[&str]| {
+        p.json(&[&["merge", "--model", model, "--adapter", "adapter", "--out", out], more].concat());
+        let all = std::fs::read(p.path(out).join("model.safetensors")).expect("weights");
+        let length = u64::from_le_bytes(all[..8].try_into().expect("8 bytes")) as usize;
+        let header: Value = serde_json::from_slice(&all[8..8 + length]).expect("a header");
+        let config: Value =
+            serde_json::from_str(&std::fs::read_to_string(p.path(out).join("config.json")).expect("written"))
+                .expect("JSON");
+        let dtype = config.get("dtype").or(config.get("torch_dtype")).expect("a type").clone();
+        (header["model.layers.0.self_attn.q_proj.weight"]["dtype"].clone(), dtype)
+    };
+    assert_eq!(merge(&model, "whole", &[]), (json!("F32"), json!("float32")));
+    assert_eq!(merge(&model, "half", &["--dtype", "bf16"]), (json!("BF16"), json!("bfloat16")));
+    assert_eq!(merge("half", "again", &[]), (json!("BF16"), json!("bfloat16")));
+    assert_eq!(merge("half", "back", &["--dtype", "f16"]), (json!("F16"), json!("float16")));
+    p.file("adapter/adapter_model.safetensors", adapter(1e6));
+    let arguments = ["merge", "--model", &model, "--adapter", "adapter", "--dtype", "f16", "--out", "no"];
+    let answer = p.run(&arguments);
+    assert!(
+        answer.code != 0 && answer.stderr.contains("q_proj") && answer.stderr.contains("half"),
+        "{}",
+        answer.stderr
+    );
+    assert!(!p.path("no").exists());
+}

@@ -13,8 +13,8 @@ use crate::execute::tokenizer::Coder;
 
 /// Answers for tokens the text uses.
 pub struct Align {
-    candidate: Space,
-    source: Space,
+    candidate: Space<'static>,
+    source: Space<'static>,
     /// Old tokens that have a vector.
     known: Vec<u32>,
 }
@@ -60,9 +60,14 @@ impl Align {
     ///
     /// # Errors
     /// Where the vocabularies share nothing.
-    pub fn with_donor(donor: &Space, base: &Space, mapping: &Mapping, rows: usize) -> Result<Self, ExecuteError> {
+    pub fn with_donor(
+        donor: &Space<'_>,
+        base: &Space<'_>,
+        mapping: &Mapping,
+        rows: usize,
+    ) -> Result<Self, ExecuteError> {
         let shared = mapping.origins.iter().enumerate().filter_map(|(id, origin)| match origin {
-            Origin::Exact(old) if donor.get(id as u32).is_some() && base.get(*old).is_some() => Some((id as u32, *old)),
+            Origin::Exact(old) if donor.has(id as u32) && base.has(*old) => Some((id as u32, *old)),
             _ => None,
         });
         // Low ids are frequent tokens in every common kind of tokenizer.
@@ -73,8 +78,8 @@ impl Align {
         Ok(Self::between(donor.relative_to(&new), base.relative_to(&old), rows))
     }
 
-    fn between(candidate: Space, source: Space, rows: usize) -> Self {
-        let known = (0..rows as u32).filter(|id| source.get(*id).is_some()).collect();
+    fn between(candidate: Space<'static>, source: Space<'static>, rows: usize) -> Self {
+        let known = (0..rows as u32).filter(|id| source.has(*id)).collect();
         Self { candidate, source, known }
     }
 }
@@ -86,7 +91,7 @@ impl Initialiser for Align {
 
     fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.candidate.get(id) else { return false };
-        let nearness = |old: &u32| self.source.get(*old).map_or(f32::NEG_INFINITY, |v| dot(v, vector));
+        let nearness = |old: &u32| self.source.get(*old).map_or(f32::NEG_INFINITY, |v| dot(&v, &vector));
         let known = self.known.iter().filter(|old| (**old as usize) < ground.source().rows());
         let best = known.map(|old| (nearness(old), *old)).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
         let Some((near, old)) = best.filter(|(near, _)| *near > 0.0) else { return false };

@@ -1,7 +1,7 @@
 //! Tokens that both vocabularies share and that a helper space knows: what a new token can be expressed by.
 
 use super::space::{Space, dot};
-use super::table::Table;
+use super::table::{BLOCK, Table};
 use crate::domain::vocabulary::{Mapping, Origin};
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ const UNTRAINED: f32 = 0.05;
 impl Anchors {
     /// Shared tokens with a vector in the candidate's `space`. Rows of `source` that were never trained, and rows that
     /// another anchor has already, are left out: they say nothing and make least squares singular.
-    pub fn new(space: &Space, mapping: &Mapping, source: &Table<'_>) -> Self {
+    pub fn new(space: &Space<'_>, mapping: &Mapping, source: &Table<'_>) -> Self {
         let shared: Vec<(u32, u32)> = mapping
             .origins
             .iter()
@@ -31,22 +31,28 @@ impl Anchors {
                 Origin::Exact(old) if (*old as usize) < source.rows() => Some((id as u32, *old)),
                 _ => None,
             })
-            .filter(|(id, _)| space.get(*id).is_some())
+            .filter(|(id, _)| space.has(*id))
             .collect();
         let norms = source.norms(&shared.iter().map(|(_, old)| *old).collect::<Vec<u32>>());
         let mean = norms.iter().sum::<f32>() / norms.len().max(1) as f32;
         let mut seen: HashSet<u32> = HashSet::new();
-        let mut anchors = Self { rows: vec![], vectors: vec![], lengths: vec![], dimensions: space.dimensions() };
+        let dimensions = space.dimensions();
+        let vectors = Vec::with_capacity(shared.len() * dimensions);
+        let mut anchors = Self { rows: vec![], vectors, lengths: vec![], dimensions };
         for ((id, old), norm) in shared.into_iter().zip(norms) {
             if norm > UNTRAINED * mean
                 && seen.insert(old)
                 && let Some(vector) = space.get(id)
             {
                 anchors.rows.push(old);
-                anchors.vectors.extend_from_slice(vector);
+                anchors.vectors.extend_from_slice(&vector);
                 anchors.lengths.push(space.length(id));
             }
+            if anchors.rows.len().is_multiple_of(BLOCK) {
+                space.release();
+            }
         }
+        space.release();
         anchors
     }
 

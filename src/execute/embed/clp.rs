@@ -8,26 +8,27 @@ use crate::domain::vocabulary::Origin;
 use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
-pub struct Clp {
+pub struct Clp<'a> {
     /// The candidate's helper space.
-    pub space: Arc<Space>,
+    pub space: Arc<Space<'a>>,
     /// What new tokens are mixed from.
     pub anchors: Arc<Anchors>,
 }
 
-impl Initialiser for Clp {
+impl Initialiser for Clp<'_> {
     fn name(&self) -> &'static str {
         "clp"
     }
 
     fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.space.get(id) else { return false };
-        let cosines = self.anchors.cosines(vector);
+        let cosines = self.anchors.cosines(&vector);
         let total: f32 = cosines.iter().filter(|c| **c > 0.0).sum();
         if total <= 0.0 {
             return false;
         }
         let weights = cosines.iter().enumerate().filter(|(_, c)| **c > 0.0);
+        self.space.release();
         combine(ground.source(), weights.map(|(i, c)| (self.anchors.row(i), c / total)), row);
         true
     }

@@ -9,21 +9,22 @@ use crate::domain::vocabulary::Origin;
 use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
-pub struct Focus {
+pub struct Focus<'a> {
     /// The candidate's helper space.
-    pub space: Arc<Space>,
+    pub space: Arc<Space<'a>>,
     /// What new tokens are mixed from.
     pub anchors: Arc<Anchors>,
 }
 
-impl Initialiser for Focus {
+impl Initialiser for Focus<'_> {
     fn name(&self) -> &'static str {
         "focus"
     }
 
     fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.space.get(id).filter(|_| !self.anchors.is_empty()) else { return false };
-        let weights = sparsemax(&self.anchors.cosines(vector));
+        let weights = sparsemax(&self.anchors.cosines(&vector));
+        self.space.release();
         combine(ground.source(), weights.into_iter().map(|(i, w)| (self.anchors.row(i), w)), row);
         true
     }

@@ -3,11 +3,13 @@
 //! in as a [`Mapping`].
 //!
 //! A method is a chain of [`Initialiser`]s: for every row the first link that has an answer gives it. Input and
-//! output matrices are moved separately; where they are tied there is one matrix, moved once.
+//! output matrices are moved separately; where they are tied there is one matrix, moved once. `distill` alone goes on
+//! from there: it trains the rows that are not copies, and needs the model.
 
 mod align;
 mod anchors;
 mod clp;
+mod distill;
 mod focus;
 mod mean;
 mod omp;
@@ -16,12 +18,14 @@ mod random;
 mod space;
 mod subtoken;
 mod table;
+mod trans;
 mod transplant;
 mod wechsel;
 
 pub use align::Align;
 pub use anchors::Anchors;
 pub use clp::Clp;
+pub use distill::Distilling;
 pub use focus::Focus;
 pub use mean::Mean;
 pub use omp::Omp;
@@ -30,7 +34,11 @@ pub use random::Random;
 pub use space::{Space, SpaceConfig};
 pub use subtoken::{Subtoken, Weighting};
 pub use table::Table;
-pub use transplant::{Learnt, Named, Norms, OMP_TERMS, Request, Texts, chain_of, is_copy, mean_norm, transplant};
+pub use trans::Trans;
+pub use transplant::{
+    Learnt, Named, Norms, OMP_TERMS, Request, Texts, chain_of, is_copy, mean_norm, transplant, transplant_apart,
+    with_norm,
+};
 pub use wechsel::{Wechsel, dictionary};
 
 use crate::domain::vocabulary::{Mapping, Origin};

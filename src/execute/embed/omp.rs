@@ -12,9 +12,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
-pub struct Omp {
+pub struct Omp<'a> {
     /// The candidate's helper space.
-    space: Arc<Space>,
+    space: Arc<Space<'a>>,
     /// What new tokens are written in.
     anchors: Arc<Anchors>,
     /// How many anchors a token is written in, at most.
@@ -32,9 +32,9 @@ const NOISE: f32 = 1e-3;
 const ROOM: usize = 1 << 28;
 const FEW: usize = 8;
 
-impl Omp {
+impl<'a> Omp<'a> {
     /// Prepares the pursuit.
-    pub fn new(space: Arc<Space>, anchors: Arc<Anchors>, terms: usize) -> Self {
+    pub fn new(space: Arc<Space<'a>>, anchors: Arc<Anchors>, terms: usize) -> Self {
         let n = anchors.len();
         let worth = terms > FEW && n.checked_mul(n).is_some_and(|all| all <= ROOM);
         let products = worth.then(|| {
@@ -62,24 +62,26 @@ impl Omp {
     }
 }
 
-impl Initialiser for Omp {
+impl Initialiser for Omp<'_> {
     fn name(&self) -> &'static str {
         "omp"
     }
 
     fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.space.get(id).filter(|_| !self.anchors.is_empty()) else { return false };
-        self.write(ground, id, &self.anchors.cosines(vector), row)
+        self.write(ground, id, &self.anchors.cosines(&vector), row)
     }
 
     /// The products of many vectors with all anchors are one product of matrices: the anchors are read once for all.
     fn fill_all(&self, ground: &Ground<'_>, open: &mut [Open<'_>]) {
         let (n, d) = (self.anchors.len(), self.anchors.dimensions());
-        let known: Vec<usize> = (0..open.len()).filter(|i| self.space.get(open[*i].id).is_some()).collect();
+        let known: Vec<usize> = (0..open.len()).filter(|i| self.space.has(open[*i].id)).collect();
         if n == 0 || known.is_empty() {
             return;
         }
-        let vectors: Vec<f32> = known.iter().filter_map(|i| self.space.get(open[*i].id)).flatten().copied().collect();
+        let mut vectors: Vec<f32> = Vec::with_capacity(known.len() * d);
+        known.iter().filter_map(|i| self.space.get(open[*i].id)).for_each(|v| vectors.extend_from_slice(&v));
+        self.space.release();
         let mut products = vec![0f32; known.len() * n];
         matmul(
             MatMut::from_row_major_slice_mut(&mut products, known.len(), n),

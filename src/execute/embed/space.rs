@@ -4,7 +4,7 @@
 //! Positive pointwise mutual information of tokens with their neighbours, factorised (Levy and Goldberg 2014: what
 //! skip-gram with negative sampling does, without its chance), the factors by a randomised range finder (Halko 2011).
 
-use super::table::Table;
+use super::table::{BLOCK, Table};
 use crate::execute::ExecuteError;
 use crate::execute::model::Matrix;
 use crate::execute::tokenizer::Coder;
@@ -12,6 +12,7 @@ use faer::{Mat, MatRef};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// How a space is learnt.
@@ -35,20 +36,29 @@ impl Default for SpaceConfig {
     }
 }
 
-/// Vectors of unit length by token id; a token without one has zeros.
+/// Vectors of unit length by token id.
 #[derive(Debug, Clone)]
-pub struct Space {
-    vectors: Matrix,
+pub struct Space<'a> {
+    vectors: Vectors<'a>,
     counts: Vec<u64>,
     /// How long the vectors were before; empty where the length says nothing.
     lengths: Vec<f32>,
+}
+
+/// Where they are.
+#[derive(Debug, Clone)]
+enum Vectors<'a> {
+    /// In memory, of unit length; a token without one has zeros.
+    Held(Matrix),
+    /// Rows of a donor, read and made unit vectors when they are asked for; a token without one has a length of 0.
+    Donor(Table<'a>),
 }
 
 /// Directions beyond those asked for, and rounds of refinement, in the range finder.
 const OVERSAMPLING: usize = 16;
 const ROUNDS: usize = 4;
 
-impl Space {
+impl<'a> Space<'a> {
     /// Learns from documents.
     ///
     /// # Errors
@@ -69,7 +79,7 @@ impl Space {
             return Err(ExecuteError::Data("the text is too small to learn a helper space from".into()));
         }
         let vectors = factors(&rows, frequent.len(), dimensions, config.seed)?;
-        Ok(Self { vectors, counts, lengths: vec![] })
+        Ok(Self { vectors: Vectors::Held(vectors), counts, lengths: vec![] })
     }
 
     /// Vectors over given contexts instead of factors: comparable between tokenizers if the contexts are. `contexts`
@@ -91,14 +101,15 @@ impl Space {
             row.iter().for_each(|(c, x)| vectors.row_mut(i)[*c as usize] = *x);
             unit(vectors.row_mut(i));
         }
-        Ok(Self { vectors, counts, lengths: vec![] })
+        Ok(Self { vectors: Vectors::Held(vectors), counts, lengths: vec![] })
     }
 
-    /// The embeddings of a donor: a model that uses this tokenizer already. `tokens` are the ids that are tokens.
+    /// The embeddings of a donor: a model that uses this tokenizer already. `tokens` are the ids that are tokens. They stay
+    /// where they are.
     ///
     /// # Errors
     /// [`ExecuteError::Mismatch`] where a token has no row.
-    pub fn of_donor(donor: &Table<'_>, tokens: &[u32]) -> Result<Self, ExecuteError> {
+    pub fn of_donor(donor: Table<'a>, tokens: &[u32]) -> Result<Self, ExecuteError> {
         let rows = tokens.iter().max().map_or(0, |id| *id as usize + 1);
         if rows > donor.rows() {
             return Err(ExecuteError::Mismatch(format!(
@@ -106,33 +117,36 @@ impl Space {
                 donor.rows()
             )));
         }
-        let mut vectors = Matrix::zeros(rows, donor.cols());
         let mut lengths = vec![0f32; rows];
-        for block in tokens.chunks(2048) {
-            for &id in block {
-                let row = vectors.row_mut(id as usize);
-                donor.copy(id, row);
-                lengths[id as usize] = dot(row, row).sqrt();
-                unit(row);
-            }
-            donor.release();
-        }
-        Ok(Self { vectors, counts: vec![], lengths })
+        tokens.iter().zip(donor.norms(tokens)).for_each(|(id, norm)| lengths[*id as usize] = norm);
+        Ok(Self { vectors: Vectors::Donor(donor), counts: vec![], lengths })
     }
 
     /// Nearness to given tokens as a vector: comparable between spaces if the tokens are the same (Moschella 2023).
-    pub fn relative_to(&self, pivots: &[u32]) -> Self {
-        let rows = self.vectors.rows();
-        let mut vectors = Matrix::zeros(rows, pivots.len());
-        vectors.data_mut().par_chunks_mut(pivots.len().max(1)).enumerate().for_each(|(id, row)| {
-            if let Some(own) = self.get(id as u32) {
-                for (x, pivot) in row.iter_mut().zip(pivots) {
-                    *x = self.get(*pivot).map_or(0.0, |p| dot(own, p));
+    pub fn relative_to(&self, pivots: &[u32]) -> Space<'static> {
+        let width = pivots.len().max(1);
+        let pivots: Vec<Option<Cow<'_, [f32]>>> = pivots.iter().map(|id| self.get(*id)).collect();
+        let mut vectors = Matrix::zeros(self.rows(), pivots.len());
+        for (block, rows) in vectors.data_mut().chunks_mut(width * BLOCK).enumerate() {
+            rows.par_chunks_mut(width).enumerate().for_each(|(i, row)| {
+                if let Some(own) = self.get((block * BLOCK + i) as u32) {
+                    for (x, pivot) in row.iter_mut().zip(&pivots) {
+                        *x = pivot.as_ref().map_or(0.0, |p| dot(&own, p));
+                    }
+                    unit(row);
                 }
-                unit(row);
-            }
-        });
-        Self { vectors, counts: vec![], lengths: vec![] }
+            });
+            self.release();
+        }
+        Space { vectors: Vectors::Held(vectors), counts: vec![], lengths: vec![] }
+    }
+
+    /// One more than the highest id.
+    fn rows(&self) -> usize {
+        match &self.vectors {
+            Vectors::Held(vectors) => vectors.rows(),
+            Vectors::Donor(_) => self.lengths.len(),
+        }
     }
 
     /// How long a token's vector was before it was made a unit vector; 1 where that says nothing.
@@ -142,13 +156,38 @@ impl Space {
 
     /// Length of a vector.
     pub fn dimensions(&self) -> usize {
-        self.vectors.cols()
+        match &self.vectors {
+            Vectors::Held(vectors) => vectors.cols(),
+            Vectors::Donor(donor) => donor.cols(),
+        }
+    }
+
+    /// Whether a token has a vector.
+    pub fn has(&self, id: u32) -> bool {
+        match &self.vectors {
+            Vectors::Held(v) => (id as usize) < v.rows() && v.row(id as usize).iter().any(|x| *x != 0.0),
+            Vectors::Donor(_) => self.lengths.get(id as usize).is_some_and(|length| *length > 0.0),
+        }
     }
 
     /// A token's vector, if it has one.
-    pub fn get(&self, id: u32) -> Option<&[f32]> {
-        let known = (id as usize) < self.vectors.rows();
-        known.then(|| self.vectors.row(id as usize)).filter(|v| v.iter().any(|x| *x != 0.0))
+    pub fn get(&self, id: u32) -> Option<Cow<'_, [f32]>> {
+        self.has(id).then(|| match &self.vectors {
+            Vectors::Held(vectors) => Cow::Borrowed(vectors.row(id as usize)),
+            Vectors::Donor(donor) => {
+                let mut row = vec![0f32; donor.cols()];
+                donor.copy(id, &mut row);
+                unit(&mut row);
+                Cow::Owned(row)
+            }
+        })
+    }
+
+    /// Lets the system have back the pages of a donor's file that were read.
+    pub fn release(&self) {
+        if let Vectors::Donor(donor) = &self.vectors {
+            donor.release();
+        }
     }
 
     /// How often each token occurs in the text.
@@ -318,12 +357,15 @@ pub(super) mod tests {
         let (coder, text) = setting();
         let config = SpaceConfig { dimensions: 12, ..SpaceConfig::default() };
         let space = Space::learn(&coder, &text, &config).unwrap();
-        let near = |a: &str, b: &str| dot(space.get(id(&coder, a)).unwrap(), space.get(id(&coder, b)).unwrap());
+        let near = |a: &str, b: &str| dot(&space.get(id(&coder, a)).unwrap(), &space.get(id(&coder, b)).unwrap());
         assert!(near("cat", "dog") > near("cat", "saw") + 0.3, "{} {}", near("cat", "dog"), near("cat", "saw"));
         assert!(near("saw", "axe") > near("saw", "food") + 0.3);
         let again = Space::learn(&coder, &text, &config).unwrap();
-        assert_eq!(space.vectors, again.vectors, "the same seed gives the same space");
-        let norm = dot(space.get(id(&coder, "cat")).unwrap(), space.get(id(&coder, "cat")).unwrap());
+        let all = |space: &Space<'_>| {
+            (0..space.rows() as u32).map(|id| space.get(id).map(Cow::into_owned)).collect::<Vec<_>>()
+        };
+        assert_eq!(all(&space), all(&again), "the same seed gives the same space");
+        let norm = near("cat", "cat");
         assert!((norm - 1.0).abs() < 1e-5);
     }
 

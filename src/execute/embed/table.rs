@@ -20,7 +20,7 @@ impl<'a> From<&'a Matrix> for Table<'a> {
 }
 
 /// Rows that are read between two moments at which the file's pages are given back.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 
 impl Table<'_> {
     /// Number of rows.

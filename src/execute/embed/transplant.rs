@@ -4,6 +4,7 @@
 use super::align::Align;
 use super::anchors::Anchors;
 use super::clp::Clp;
+use super::distill::{Distilling, distill};
 use super::focus::Focus;
 use super::omp::Omp;
 use super::overlap::{Exact, Specials};
@@ -11,11 +12,12 @@ use super::random::Random;
 use super::space::{Space, SpaceConfig, dot};
 use super::subtoken::{Subtoken, Weighting};
 use super::table::Table;
+use super::trans::Trans;
 use super::wechsel::Wechsel;
 use super::{Ground, Initialiser, Method, Moved, Side, rows};
 use crate::domain::vocabulary::Mapping;
 use crate::execute::ExecuteError;
-use crate::execute::model::Matrix;
+use crate::execute::model::{Decoder, Matrix};
 use crate::execute::tokenizer::Coder;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub enum Learnt {
     Align,
     /// Mixed from near old tokens across two languages.
     Wechsel,
+    /// Mixed from the old tokens that translate it in parallel text.
+    Trans,
 }
 
 /// Anchors a token is written in by `omp`. The paper takes 64 in the space of a donor model; in a space of 100
@@ -50,14 +54,18 @@ pub enum Named {
     Plain(Method),
     /// Needs text.
     Learnt(Learnt),
+    /// Begins as `subtoken`; then rows that are no copies are trained until the model, reading new tokens, is in the states
+    /// that the old ones put it in. Needs text and the model.
+    Distill,
 }
 
-const LEARNT: [(&str, Learnt); 5] = [
+const LEARNT: [(&str, Learnt); 6] = [
     ("focus", Learnt::Focus),
     ("clp", Learnt::Clp),
     ("omp", Learnt::Omp),
     ("align", Learnt::Align),
     ("wechsel", Learnt::Wechsel),
+    ("trans", Learnt::Trans),
 ];
 
 impl Named {
@@ -65,7 +73,7 @@ impl Named {
     pub fn all() -> impl Iterator<Item = (&'static str, Named)> {
         let learnt = LEARNT.into_iter().map(|(name, m)| (name, Named::Learnt(m)));
         let plain = Method::all().map(|(name, m)| (name, Named::Plain(m)));
-        plain.chain(learnt)
+        plain.chain(learnt).chain([("distill", Named::Distill)])
     }
 }
 
@@ -124,6 +132,8 @@ pub struct Texts<'a> {
     pub source_documents: &'a [String],
     /// `wechsel`: words that translate each other, (known language, new language).
     pub pairs: &'a [(String, String)],
+    /// `trans`: lines that translate each other, (known language, new language).
+    pub parallel: &'a [(String, String)],
     /// Ids that are tokens of the old tokenizer.
     pub source_tokens: &'a [u32],
     /// Ids that are tokens of the new one.
@@ -131,26 +141,41 @@ pub struct Texts<'a> {
     /// Input embeddings of a model that uses the new tokenizer already: then they are the helper space, and no text is
     /// needed.
     pub donor: Option<Table<'a>>,
+    /// `distill`: the model as it was.
+    pub teacher: Option<&'a Decoder>,
     /// `omp`: anchors a token is written in, at most.
     pub terms: Option<usize>,
     /// Dimensions of a helper space learnt from text.
     pub dimensions: Option<usize>,
 }
 
-/// Moves both matrices, in memory.
+/// Moves both matrices, in memory, by one method.
 ///
 /// # Errors
-/// [`ExecuteError::Data`] where a learnt method lacks its texts, or they are too small; as [`Ground::new`]; where a
-/// tokenizer fails.
+/// As [`transplant_apart`].
 pub fn transplant(
     request: &Request<'_>,
     method: Named,
     texts: Option<&Texts<'_>>,
 ) -> Result<(Moved, Option<Moved>), ExecuteError> {
-    let chain = chain_of(method, request.mapping, &request.input.into(), (texts, request.seed))?;
-    let one = |matrix: &Matrix, side: Side| -> Result<Moved, ExecuteError> {
+    transplant_apart(request, (method, method), texts)
+}
+
+/// Moves both matrices, in memory: the input embeddings by the first method, the output matrix by the second. A tied model
+/// has one matrix, moved by the first.
+///
+/// # Errors
+/// [`ExecuteError::Data`] where a learnt method lacks its texts, or they are too small; as [`Ground::new`]; where a
+/// tokenizer fails.
+pub fn transplant_apart(
+    request: &Request<'_>,
+    (method, output_method): (Named, Named),
+    texts: Option<&Texts<'_>>,
+) -> Result<(Moved, Option<Moved>), ExecuteError> {
+    let links = |method| chain_of(method, request.mapping, &request.input.into(), (texts, request.seed));
+    let one = |matrix: &Matrix, side: Side, chain: &[Box<dyn Initialiser + '_>]| -> Result<Moved, ExecuteError> {
         let ground = Ground::new(matrix, request.tokens, request.mapping, side, request.seed)?;
-        let mut moved = rows(&ground, &chain);
+        let mut moved = rows(&ground, chain);
         if request.norms == Norms::Matched {
             let mean = mean_norm(&matrix.into(), request.tokens);
             with_norm(&mut moved.matrix, &moved.by_row, mean);
@@ -158,8 +183,27 @@ pub fn transplant(
         Ok(moved)
     };
     let side = if request.output.is_none() { Side::Tied } else { Side::Input };
-    let input = one(request.input, side)?;
-    let output = request.output.map(|m| one(m, Side::Output)).transpose()?;
+    let chain = links(method)?;
+    let mut input = one(request.input, side, &chain)?;
+    let mut output = match request.output {
+        None => None,
+        Some(m) if output_method == method => Some(one(m, Side::Output, &chain)?),
+        Some(m) => Some(one(m, Side::Output, &links(output_method)?)?),
+    };
+    if [method, output_method].contains(&Named::Distill) {
+        let lacking = || lacks(Named::Distill, "the model, or a corpus,");
+        let (texts, teacher) = texts.and_then(|t| Some((t, t.teacher?))).ok_or_else(lacking)?;
+        if method != Named::Distill {
+            let what = "distill fits what the model reads: it cannot make the output matrix alone";
+            return Err(ExecuteError::Data(what.into()));
+        }
+        let how = Distilling { seed: request.seed, ..Distilling::default() };
+        let heads = match (&mut output, output_method) {
+            (Some(output), Named::Distill) => (Some(output), None),
+            (output, _) => (None, output.as_ref().map(|o| &o.matrix)),
+        };
+        distill(teacher, &mut input, heads, texts, &how)?;
+    }
     Ok((input, output))
 }
 
@@ -172,25 +216,30 @@ fn lacks(method: Named, what: &str) -> ExecuteError {
 ///
 /// # Errors
 /// As [`transplant`].
-pub fn chain_of(
+pub fn chain_of<'a>(
     method: Named,
     mapping: &Mapping,
     source: &Table<'_>,
-    (texts, seed): (Option<&Texts<'_>>, u64),
-) -> Result<Vec<Box<dyn Initialiser>>, ExecuteError> {
+    (texts, seed): (Option<&Texts<'a>>, u64),
+) -> Result<Vec<Box<dyn Initialiser + 'a>>, ExecuteError> {
     let learnt = match method {
         Named::Plain(plain) => return Ok(plain.chain()),
+        Named::Distill => return Ok(Method::Subtoken.chain()),
         Named::Learnt(learnt) => learnt,
     };
+    if learnt == Learnt::Trans {
+        let texts = texts.filter(|t| !t.parallel.is_empty()).ok_or_else(|| lacks(method, "parallel text"))?;
+        return Ok(chain(Trans::learn(texts.source, texts.candidate, texts.parallel)?));
+    }
     let donor = texts.and_then(|t| t.donor.as_ref());
     let texts = texts.filter(|t| !t.documents.is_empty() || t.donor.is_some());
     let texts = texts.ok_or_else(|| lacks(method, "a corpus (or a donor)"))?;
     let config = SpaceConfig { seed, dimensions: texts.dimensions.unwrap_or(100), ..SpaceConfig::default() };
-    let donor = donor.map(|d| Space::of_donor(d, texts.candidate_tokens)).transpose()?;
+    let donor = donor.map(|d| Space::of_donor(*d, texts.candidate_tokens)).transpose()?;
     if learnt == Learnt::Align {
         let align = match &donor {
             Some(donor) => {
-                let base = Space::of_donor(source, texts.source_tokens)?;
+                let base = Space::of_donor(*source, texts.source_tokens)?;
                 Align::with_donor(donor, &base, mapping, texts.source.rows())?
             }
             None => Align::learn(texts.source, texts.candidate, mapping, texts.documents, &config)?,
@@ -216,14 +265,14 @@ pub fn chain_of(
     Ok(match learnt {
         Learnt::Focus => chain(Focus { space, anchors }),
         Learnt::Clp => chain(Clp { space, anchors }),
-        Learnt::Omp | Learnt::Align | Learnt::Wechsel => {
+        Learnt::Omp | Learnt::Align | Learnt::Wechsel | Learnt::Trans => {
             chain(Omp::new(space, anchors, texts.terms.unwrap_or(default_terms)))
         }
     })
 }
 
 /// Shared tokens copied, specials by role, then the method, then pieces, then chance.
-fn chain(method: impl Initialiser + 'static) -> Vec<Box<dyn Initialiser>> {
+fn chain<'a>(method: impl Initialiser + 'a) -> Vec<Box<dyn Initialiser + 'a>> {
     let pieces = Subtoken(Weighting::Equal);
     vec![Box::new(Exact), Box::new(Specials), Box::new(method), Box::new(pieces), Box::new(Random)]
 }
@@ -283,15 +332,18 @@ mod tests {
             Request { input: &input, output: None, tokens: &tokens, mapping: &mapping, norms: Norms::Kept, seed: 1 };
         let pairs: Vec<(String, String)> =
             ["cat", "dog", "saw", "axe", "eats", "took", "food"].map(|w| (w.to_string(), w.to_string())).to_vec();
+        let parallel: Vec<(String, String)> = documents.iter().map(|d| (d.clone(), d.clone())).collect();
         let texts = Texts {
             source: &coder,
             candidate: &coder,
             documents: &documents,
             source_documents: &documents,
             pairs: &pairs,
+            parallel: &parallel,
             source_tokens: &tokens,
             candidate_tokens: &tokens,
             donor: None,
+            teacher: None,
             terms: None,
             dimensions: None,
         };
@@ -301,11 +353,39 @@ mod tests {
             assert_eq!(moved.provenance.get(name), Some(&1), "{:?}", moved.provenance);
             let row = moved.matrix.row(id("fox") as usize);
             let kind = |words: [&str; 3]| words.iter().map(|w| row[id(w) as usize].max(0.0)).sum::<f32>();
-            // `align` and `wechsel` know the old "fox" and may find it: it counts as an animal.
+            // `align`, `wechsel` and `trans` know the old "fox" and may find it: it counts as an animal.
             let own = row[id("fox") as usize];
             let (animals, tools) = (kind(["cat", "dog", "cow"]) + own, kind(["saw", "axe", "pen"]));
             assert!(animals > 1.5 * tools, "{name}: {animals} {tools}");
         }
+        // The same from a donor's embeddings instead of text: the base says who a row is, and beside it where it stands.
+        let config = SpaceConfig { dimensions: 12, ..SpaceConfig::default() };
+        let space = Space::learn(&coder, &documents, &config).unwrap();
+        let (mut donor, mut base) = (Matrix::zeros(rows, 12), Matrix::zeros(rows, rows + 12));
+        for i in 0..rows {
+            base.row_mut(i)[i] = 1.0;
+            if let Some(vector) = space.get(i as u32) {
+                donor.row_mut(i).iter_mut().zip(&*vector).for_each(|(x, v)| *x = 3.0 * v);
+                base.row_mut(i)[rows..].copy_from_slice(donor.row(i));
+            }
+        }
+        let request = Request { input: &base, ..request };
+        let texts = Texts { documents: &[], donor: Some(Table::Held(&donor)), ..texts };
+        for name in ["focus", "clp", "omp", "align"] {
+            let moved = transplant(&request, name.parse().unwrap(), Some(&texts)).unwrap().0;
+            assert_eq!(moved.provenance.get(name), Some(&1), "{:?}", moved.provenance);
+            assert!(moved.matrix.data().iter().all(|x| x.is_finite()));
+            let row = moved.matrix.row(id("fox") as usize);
+            // Where it stands by what it is made of is where the donor has it.
+            let near = |word: &str| dot(&row[rows..], donor.row(id(word) as usize));
+            let of = |words: [&str; 3]| words.iter().map(|w| near(w)).sum::<f32>();
+            let (animals, tools) = (of(["cat", "dog", "cow"]), of(["saw", "axe", "pen"]));
+            assert!(animals > 1.2 * tools.max(0.0), "{name}: {animals} {tools}");
+        }
+        let small = Matrix::zeros(3, 12);
+        let texts = Texts { donor: Some(Table::Held(&small)), ..texts };
+        let error = transplant(&request, Named::Learnt(Learnt::Omp), Some(&texts)).unwrap_err();
+        assert!(error.to_string().contains("another tokenizer"), "{error}");
         let error = transplant(&request, Named::Learnt(Learnt::Focus), None).unwrap_err();
         assert!(error.to_string().contains("corpus"), "{error}");
     }

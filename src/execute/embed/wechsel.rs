@@ -13,9 +13,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
-pub struct Wechsel {
-    source: Space,
-    candidate: Arc<Space>,
+pub struct Wechsel<'a> {
+    source: Space<'static>,
+    candidate: Arc<Space<'a>>,
     /// `[candidate dimensions, source dimensions]`, row-major: the turn.
     turn: Vec<f32>,
     /// Old tokens that have a vector.
@@ -26,14 +26,14 @@ pub struct Wechsel {
 const NEIGHBOURS: usize = 10;
 const TEMPERATURE: f32 = 0.1;
 
-impl Wechsel {
+impl<'a> Wechsel<'a> {
     /// Learns the turn from pairs of words, (old language, new language).
     ///
     /// # Errors
     /// Where a tokenizer fails, or no pair has vectors on both sides.
     pub fn learn(
-        (source, source_coder): (Space, &Coder),
-        (candidate, candidate_coder): (Arc<Space>, &Coder),
+        (source, source_coder): (Space<'static>, &Coder),
+        (candidate, candidate_coder): (Arc<Space<'a>>, &Coder),
         pairs: &[(String, String)],
     ) -> Result<Self, ExecuteError> {
         let (from, to) = (candidate.dimensions(), source.dimensions());
@@ -58,12 +58,12 @@ impl Wechsel {
         let svd = product.thin_svd().map_err(|e| failed(format!("{e:?}")))?;
         let turn: Mat<f32> = svd.U() * svd.V().transpose();
         let turn = (0..from).flat_map(|i| (0..to).map(|j| turn[(i, j)]).collect::<Vec<_>>()).collect();
-        let known = (0..source_coder.rows() as u32).filter(|id| source.get(*id).is_some()).collect();
+        let known = (0..source_coder.rows() as u32).filter(|id| source.has(*id)).collect();
         Ok(Self { source, candidate, turn, known })
     }
 }
 
-impl Initialiser for Wechsel {
+impl Initialiser for Wechsel<'_> {
     fn name(&self) -> &'static str {
         "wechsel"
     }
@@ -71,12 +71,12 @@ impl Initialiser for Wechsel {
     fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.candidate.get(id) else { return false };
         let mut turned = vec![0f32; self.source.dimensions()];
-        for (part, x) in self.turn.chunks(turned.len()).zip(vector) {
+        for (part, x) in self.turn.chunks(turned.len()).zip(vector.iter()) {
             turned.iter_mut().zip(part).for_each(|(t, p)| *t += x * p);
         }
         let known = self.known.iter().filter(|old| (**old as usize) < ground.source().rows());
         let mut near: Vec<(f32, u32)> =
-            known.filter_map(|old| Some((dot(self.source.get(*old)?, &turned), *old))).collect();
+            known.filter_map(|old| Some((dot(&self.source.get(*old)?, &turned), *old))).collect();
         let by = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         if near.len() > NEIGHBOURS {
             near.select_nth_unstable_by(NEIGHBOURS, by);
@@ -92,12 +92,12 @@ impl Initialiser for Wechsel {
 }
 
 /// A word's vector: the mean of its tokens', as it stands after a space; `None` where none is known.
-fn word(space: &Space, coder: &Coder, word: &str) -> Result<Option<Vec<f32>>, ExecuteError> {
+fn word(space: &Space<'_>, coder: &Coder, word: &str) -> Result<Option<Vec<f32>>, ExecuteError> {
     let ids = coder.encode_one(&format!(" {word}"))?.ids;
-    let known: Vec<&[f32]> = ids.iter().filter_map(|id| space.get(*id)).collect();
+    let known: Vec<std::borrow::Cow<'_, [f32]>> = ids.iter().filter_map(|id| space.get(*id)).collect();
     let mut sum = vec![0f32; space.dimensions()];
     for vector in &known {
-        sum.iter_mut().zip(*vector).for_each(|(s, x)| *s += x / known.len() as f32);
+        sum.iter_mut().zip(vector.iter()).for_each(|(s, x)| *s += x / known.len() as f32);
     }
     Ok((!known.is_empty()).then_some(sum))
 }

@@ -205,7 +205,7 @@ impl Decoder {
     }
 
     /// The matrix that makes logits, `[rows, hidden]`, off the tape.
-    pub(super) fn output_matrix(&self) -> Tensor<2> {
+    pub(crate) fn output_matrix(&self) -> Tensor<2> {
         self.head.as_ref().unwrap_or(&self.embeddings).val().inner()
     }
 

@@ -4,6 +4,7 @@
 use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::matrix::Matrix;
+use super::save::Dtype;
 use super::source::Stored;
 use super::weights::{StoredMatrix, Weights};
 use crate::domain::profile::ModelSummary;
@@ -54,6 +55,11 @@ impl ModelFolder {
         &self.weights
     }
 
+    /// How its embeddings are stored.
+    pub fn dtype(&self) -> Dtype {
+        self.weights.storage(EMBEDDINGS).map_or(Dtype::F32, Dtype::from)
+    }
+
     /// What a decision needs to know of it.
     pub fn summary(&self) -> ModelSummary {
         ModelSummary {
@@ -83,15 +89,6 @@ impl ModelFolder {
                 .ok_or_else(|| ExecuteError::Mismatch(format!("{name} is not {} x {}", size.rows, size.hidden)))
         };
         Ok((read(EMBEDDINGS)?, if size.tied { None } else { Some(read(HEAD)?) }))
-    }
-
-    /// One row of the input embeddings, without reading the others.
-    ///
-    /// # Errors
-    /// [`ExecuteError::Tensor`] where there is no such row or a number is not finite.
-    pub fn embedding_row(&self, id: usize) -> Result<Vec<f32>, ExecuteError> {
-        let width = self.config.size.hidden;
-        self.weights.read_range(EMBEDDINGS, id * width..(id + 1) * width)
     }
 
     /// The input embeddings and, where it is a matrix of its own, the output matrix, to be read row by row.

@@ -5,6 +5,7 @@ use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::parameters::{Group, Held};
 use super::structural::SECOND;
+use super::weights::Storage;
 use crate::execute::ExecuteError;
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
@@ -20,8 +21,18 @@ pub enum Dtype {
     F32,
     /// The upper 16 bits, rounded to even.
     Bf16,
-    /// IEEE half precision, rounded to even; numbers beyond ±65,504 become infinite.
+    /// IEEE half precision, rounded to even; numbers beyond ±65,504 are refused.
     F16,
+}
+
+impl From<Storage> for Dtype {
+    fn from(storage: Storage) -> Self {
+        match storage {
+            Storage::F32 => Self::F32,
+            Storage::BF16 => Self::Bf16,
+            Storage::F16 => Self::F16,
+        }
+    }
 }
 
 impl Dtype {
@@ -42,7 +53,7 @@ impl Dtype {
     }
 
     /// In a config.json.
-    fn torch(self) -> &'static str {
+    pub(super) fn torch(self) -> &'static str {
         match self {
             Self::F32 => "float32",
             Self::Bf16 => "bfloat16",
@@ -118,7 +129,7 @@ pub(crate) fn write_tensors(path: &Path, tensors: &[(String, Outgoing<'_>)], dty
     let written = write_atomically(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
-        for (_, tensor) in tensors {
+        for (name, tensor) in tensors {
             let numbers = match (tensor.numbers)() {
                 Ok(numbers) => numbers,
                 Err(e) => {
@@ -135,6 +146,14 @@ pub(crate) fn write_tensors(path: &Path, tensors: &[(String, Outgoing<'_>)], dty
                     }
                     Dtype::F16 => {
                         let half: Vec<f16> = block.iter().map(|x| f16::from_f32(*x)).collect();
+                        if half.iter().any(|x| !x.is_finite()) {
+                            fault = Some(ExecuteError::Tensor {
+                                path: path.into(),
+                                tensor: name.clone(),
+                                what: "holds a number that is too large for 16 bits of IEEE half precision".into(),
+                            });
+                            return Err(std::io::Error::other("a number does not fit"));
+                        }
                         file.write_all(&half.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())?;
                     }
                 }

@@ -163,6 +163,32 @@ impl Decoder {
         Ok(Step { nats, tokens: batch.targets.iter().filter(|t| **t != IGNORE).count(), grads, rows })
     }
 
+    /// The normed residual stream `[batch * length, hidden]`, and how a gradient of it becomes that of the embedded input,
+    /// of the same shape; nothing else gets a gradient.
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden`].
+    pub(crate) fn hidden_with_gradient(
+        &self,
+        ids: &[u32],
+        shape: [usize; 2],
+    ) -> Result<(Tensor<2>, impl FnOnce(Tensor<2>) -> Tensor<2>), ExecuteError> {
+        self.check_ids(ids, shape)?;
+        let rope = RopeTable::new(&self.config, 0, shape[1], &self.device());
+        let pass = Pass { rope: &rope, tape: true, dropout: None };
+        let input = self.embed(ids, shape).autodiff().require_grad();
+        let x = self.layers.iter().fold(input.clone(), |x, layer| layer.forward(x, &pass));
+        let hidden = self.norm.forward(x, &pass);
+        let [b, s, d] = hidden.dims();
+        let states = hidden.clone().inner().reshape([b * s, d]);
+        let backward = move |gradient: Tensor<2>| {
+            let mut tape = (hidden * gradient.reshape([b, s, d]).autodiff()).sum().backward();
+            let dx = input.grad_remove(&mut tape);
+            dx.unwrap_or_else(|| input.inner().zeros_like()).reshape([b * s, d])
+        };
+        Ok((states, backward))
+    }
+
     /// Nats of every target, unweighted, 0 where ignored: for evaluation. No gradients.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use super::config::ModelConfig;
 use super::folder::{EMBEDDINGS, HEAD, ModelFolder, expected};
-use super::save::write_atomically;
+use super::save::{Dtype, write_atomically};
 use super::weights::{Storage, Weights};
 use crate::execute::ExecuteError;
 use half::{bf16, f16};
@@ -84,21 +84,13 @@ pub fn write_with_tables(
         Some(fault) => return Err(fault),
         None => written?,
     }
-    let text = config.with_dtype(torch(storage(EMBEDDINGS))).to_json();
+    let text = config.with_dtype(Dtype::from(storage(EMBEDDINGS)).torch()).to_json();
     write_atomically(&out.join("config.json"), |file| file.write_all(text.as_bytes()))
 }
 
 enum Trouble {
     Disk(std::io::Error),
     Other(ExecuteError),
-}
-
-fn torch(storage: Storage) -> &'static str {
-    match storage {
-        Storage::F32 => "float32",
-        Storage::BF16 => "bfloat16",
-        Storage::F16 => "float16",
-    }
 }
 
 fn not_finite(weights: &Weights, name: &str) -> Trouble {

@@ -244,6 +244,13 @@ impl StoredMatrix<'_> {
         self.cols
     }
 
+    /// A row; `None` where there is none, or a number of it is not finite.
+    pub fn row(&self, row: usize) -> Option<Vec<f32>> {
+        let mut numbers = vec![0f32; self.cols];
+        (row < self.rows).then(|| self.each(row, &mut numbers, |x, e| *x = e))?;
+        numbers.iter().all(|x| x.is_finite()).then_some(numbers)
+    }
+
     /// Passes the numbers of a row along those of `to`. Panics when there is no such row, as slices do.
     pub fn each(&self, row: usize, to: &mut [f32], take: impl Fn(&mut f32, f32)) {
         let size = self.storage.bytes() * self.cols;

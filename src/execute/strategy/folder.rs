@@ -11,6 +11,7 @@ use crate::execute::ExecuteError;
 use crate::execute::adapter;
 use crate::execute::model::{Decoder, Dtype, ModelConfig, ModelFolder, Specials, save_model, write_atomically};
 use crate::execute::structural;
+use crate::execute::tokenizer;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +70,14 @@ pub(super) fn write_grown_adapter(model: &Decoder, name: &str, work: &Work<'_>) 
 
 /// The base with its grown vocabulary, before training: what the branch's adapter is put on.
 pub(super) fn write_grown_base(model: &Decoder, name: &str, work: &Work<'_>) -> Result<(), ExecuteError> {
-    write_complete(&branch_folder(name, work).join("base"), model, work.base, work.tokens(Vocab::Grown)?, false)
+    write_complete(
+        &branch_folder(name, work).join("base"),
+        model,
+        work.base,
+        work.tokens(Vocab::Grown)?,
+        false,
+        Dtype::F32,
+    )
 }
 
 /// The branch's model, complete; its folder relative to the run's.
@@ -80,13 +88,13 @@ pub(super) fn write_model(model: &Decoder, on: Vocab, name: &str, work: &Work<'_
     match on {
         Vocab::Both => structural::save(&folder, model, work.base, &work.source, &work.candidate)?,
         Vocab::Source | Vocab::Candidate | Vocab::Grown => {
-            write_complete(&folder, model, work.base, work.tokens(on)?, on == Vocab::Candidate)?;
+            write_complete(&folder, model, work.base, work.tokens(on)?, on == Vocab::Candidate, Dtype::F32)?;
         }
     }
     Ok(relative.to_string_lossy().into_owned())
 }
 
-/// A complete Hugging Face folder: weights in 32 bits, configuration, generation settings, tokenizer. `moved` says that
+/// A complete Hugging Face folder: weights stored as `dtype`, configuration, generation settings, tokenizer. `moved` says that
 /// the tokenizer is not the base's: special tokens are then named anew.
 ///
 /// # Errors
@@ -97,12 +105,13 @@ pub fn write_complete(
     base: &ModelFolder,
     tokens: &Tokens<'_>,
     moved: bool,
+    dtype: Dtype,
 ) -> Result<(), ExecuteError> {
     let config = match moved {
         false => base.config().clone(),
         true => with_specials(base.config().clone(), tokens.vocabulary),
     };
-    save_model(folder, model, &config, Dtype::F32)?;
+    save_model(folder, model, &config, dtype)?;
     write_companions(folder, base, tokens, moved, &config)
 }
 
@@ -129,20 +138,12 @@ pub fn write_companions(
     Ok(())
 }
 
-/// The least that other tools need to open a tokenizer.json: its class and its special tokens by role.
+/// A tokenizer_config.json for a vocabulary's special tokens by role.
 fn tokenizer_config(vocabulary: &Vocabulary, positions: usize) -> String {
     let roles =
         [("bos_token", Role::Bos), ("eos_token", Role::Eos), ("pad_token", Role::Pad), ("unk_token", Role::Unk)];
-    let mut config = serde_json::json!({
-        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": positions,
-        "clean_up_tokenization_spaces": false,
-    });
-    for (name, role) in roles {
-        if let Some(token) = vocabulary.role(&role).and_then(|id| vocabulary.get(id)) {
-            config[name] = token.raw.clone().into();
-        }
-    }
-    format!("{config:#}\n")
+    let of = |role| vocabulary.role(&role).and_then(|id| vocabulary.get(id)).map(|token| token.raw.clone());
+    tokenizer::config(positions, roles.map(|(name, role)| (name, of(role))))
 }
 
 /// The configuration with the special tokens of a vocabulary.
