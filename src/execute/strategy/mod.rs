@@ -16,7 +16,6 @@ mod keep;
 mod mapping;
 mod parallel;
 mod race;
-mod recall;
 mod sequential;
 mod stage;
 mod structural;
@@ -27,7 +26,7 @@ use super::evaluate::HeldOut;
 use super::model::{Decoder, ModelFolder};
 use super::tokenizer::Coder;
 use super::train::data::equal_bytes_length;
-use crate::domain::directive::{Directive, Measurement, Referee, Reviewer};
+use crate::domain::directive::{Directive, Referee, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::injection::Injection;
 use crate::domain::outcome::{Branch, Evaluation, Incident, Side, Status};
@@ -122,8 +121,8 @@ pub struct Work<'a> {
     pub referee: &'a mut (dyn FnMut() -> Box<dyn Referee> + 'a),
     /// Who watches.
     pub observer: &'a mut dyn Observer,
-    /// Steps that were measured before the run was interrupted, by branch: they tell its reviewer what it knew.
-    pub recorded: &'a BTreeMap<String, Vec<Measurement>>,
+    /// Seconds that earlier processes spent on a branch, by its name.
+    pub earlier: &'a BTreeMap<String, f64>,
     /// Wall time there is.
     pub budget: Option<Budget>,
     /// Trouble to make on purpose.

@@ -4,7 +4,6 @@
 //! without it goes on from its youngest checkpoint (`branches/NAME/checkpoints`), or begins anew.
 
 use super::mapping::transplanted;
-use super::recall::Recalling;
 use super::{Commission, Start, Vocab, Work, folder, held_out, sequence_length};
 use crate::domain::directive::Reviewer;
 use crate::domain::outcome::{Branch, Status};
@@ -166,7 +165,6 @@ pub(super) fn ready(
     };
     let length = sequence_length(work, plan.on, config.sequence)?;
     let data = Packed::text(work.tokens(plan.on)?.coder, work.train, length, work.seed)?;
-    let recorded = work.recorded.get(plan.name).map_or(&[][..], Vec::as_slice);
     let mut training = train::Plan::new(config.clone(), work.seed);
     let every = (training.steps(data.len(), data.bytes()) / CHECKPOINTS).max(1);
     training.checkpoints = Some(Checkpoints { folder: place(work, plan).join("checkpoints"), every, resume: true });
@@ -183,11 +181,7 @@ pub(super) fn ready(
         trouble: &work.trouble,
     };
     let reviewer = (work.reviewers)(&commission);
-    let granted = seconds.or_else(|| work.budget.as_ref().and_then(|b| b.grant(&[plan.stage]).first().copied()));
-    // Time is told from the stage's own beginning, before a restart if there was one.
-    let earlier = recorded.last().map_or(0.0, |m| m.elapsed);
-    training.seconds = granted.map(|s| s + earlier);
-    let reviewer = Box::new(Recalling::new(reviewer, recorded));
+    training.seconds = seconds.or_else(|| work.budget.as_ref().and_then(|b| b.grant(&[plan.stage]).first().copied()));
     Ok(Ready { model, data, held_out, plan: training, reviewer })
 }
 
@@ -211,8 +205,8 @@ pub(super) fn end(
             None
         }
     };
-    let before: f64 = work.recorded.get(plan.name).and_then(|r| r.last()).map_or(0.0, |m| m.elapsed);
-    branch.seconds = before + clock.elapsed().as_secs_f64();
+    let earlier = work.earlier.get(plan.name).copied().unwrap_or(0.0);
+    branch.seconds = earlier + clock.elapsed().as_secs_f64();
     work.observer.branch(None);
     if branch.status == Status::Interrupted {
         return Ok(None);
