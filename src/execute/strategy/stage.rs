@@ -89,10 +89,9 @@ pub(super) fn config(work: &Work<'_>, plan: &Plan) -> Result<StageConfig, Execut
 
 /// A branch of which nothing is known yet; it is announced.
 pub(super) fn begin(work: &mut Work<'_>, plan: &Plan) -> Branch {
-    let tokenizer = plan.on.side();
     work.observer.branch(Some(plan.name));
     let on = match plan.on {
-        Vocab::Source | Vocab::Candidate => format!("the {tokenizer} tokenizer"),
+        Vocab::Source | Vocab::Candidate => format!("the {} tokenizer", plan.on),
         Vocab::Grown => "the original tokenizer, grown".to_string(),
         Vocab::Both => "both tokenizers".to_string(),
     };
@@ -100,7 +99,7 @@ pub(super) fn begin(work: &mut Work<'_>, plan: &Plan) -> Branch {
     Branch {
         name: plan.name.into(),
         strategy: plan.strategy,
-        tokenizer,
+        tokenizer: plan.on,
         status: Status::Failed,
         before: None,
         after: None,
@@ -175,7 +174,6 @@ pub(super) fn ready(
     training.injected = work.injected.iter().filter(|i| here(&i.branch)).cloned().collect();
     let commission = Commission {
         branch: plan.name,
-        tokenizer: plan.on.side(),
         switch_to: work.switch_to,
         incumbent: work.before.as_ref().map(|e| e.bits_per_byte.get()),
         trouble: &work.trouble,

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 const VERSION: u32 = 3;
 
 /// How many checkpoints are kept.
-const KEPT: usize = 2;
+pub const CHECKPOINTS: usize = 2;
 
 /// Where a run stands, but for its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ pub(super) fn save(
     let all = found(folder)?;
     let young = |path: &PathBuf| *path > place;
     // After a rewind there may be checkpoints of a future that will not come.
-    for path in all.iter().filter(|p| young(p)).chain(all.iter().filter(|p| !young(p)).rev().skip(KEPT)) {
+    for path in all.iter().filter(|p| young(p)).chain(all.iter().filter(|p| !young(p)).rev().skip(CHECKPOINTS)) {
         fs::remove_dir_all(path).map_err(ExecuteError::writing(path))?;
     }
     Ok(())

@@ -109,8 +109,9 @@ pub(super) fn is_whole(checkpoint: &Path, spilled: &Spilled) -> bool {
     std::fs::metadata(checkpoint.join(spilled.file())).is_ok_and(|file| file.len() == spilled.bytes)
 }
 
-/// Snapshots beyond these are forgotten, the oldest first.
-const MOST: usize = 4;
+/// Snapshots beyond these are forgotten, the oldest first: enough for a hundred steps back from anywhere, with one every
+/// fifty.
+pub const SNAPSHOTS: usize = 3;
 
 impl Snapshots {
     /// None yet; those above `small` bytes go to disk.
@@ -193,7 +194,7 @@ impl Snapshots {
 
     fn add(&mut self, kept: Kept) {
         self.kept.push_back(kept);
-        while self.kept.len() > MOST {
+        while self.kept.len() > SNAPSHOTS {
             self.kept.pop_front().into_iter().for_each(Kept::forget);
         }
     }
@@ -245,10 +246,11 @@ mod tests {
 
     #[test]
     fn a_rewind_goes_back_at_least_as_far_as_asked_or_to_the_oldest() {
-        assert_eq!(step_back(&[0, 50, 100, 150], 170, 100), Some(50));
+        assert_eq!(step_back(&[50, 100, 150], 170, 100), Some(50));
         assert_eq!(step_back(&[0, 50, 100], 120, 20), Some(100));
         assert_eq!(step_back(&[50, 100], 120, 500), Some(50));
-        assert_eq!(step_back(&[0, 50, 100, 150, 200], 201, 500), Some(50), "the oldest was forgotten");
+        assert_eq!(step_back(&[0, 50, 100, 150, 200], 201, 500), Some(100), "the oldest were forgotten");
+        assert_eq!(step_back(&[0, 50, 100, 150, 200], 249, 100), Some(100));
         assert_eq!(step_back(&[], 120, 500), None);
     }
 
@@ -297,7 +299,7 @@ mod tests {
         drop(run);
         let mut resumed = Snapshots::below(place.path());
         resumed.link_from(&checkpoint, &taken).unwrap();
-        for step in [4, 3, 2, 1] {
+        for step in [4, 3, 2] {
             let snapshot = resumed.back(4, 4 - step, &trained).unwrap().unwrap();
             assert_eq!((snapshot.step, snapshot.updates), (step, 10 * step));
         }
