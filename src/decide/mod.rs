@@ -8,6 +8,7 @@ pub mod curve;
 mod error;
 mod explain;
 mod flip;
+mod memory;
 pub mod race;
 mod replay;
 pub mod review;

@@ -6,13 +6,14 @@
 //! rewinds and lowers the learning rate, the next switches strategy, the last falls back (spec section 6).
 
 use super::course::forecast;
+use super::memory::Memory;
 use super::race::switch_pays;
 use super::rules::{Review, RuleBook};
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::outcome::CurvePoint;
 use crate::domain::strategy::Strategy;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use serde_json::Value;
 
 /// What the reviewer has to know about the run.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -44,17 +45,7 @@ pub struct ReviewState {
 pub struct RuleReviewer {
     rules: Review,
     plan: ReviewPlan,
-    state: ReviewState,
-    losses: Window,
-    norms: Window,
-    trend: Trend,
-    skipped: VecDeque<u64>,
-    /// A directive that goes with the one before: a rewind is followed by a lower learning rate.
-    next: Option<Directive>,
-    /// Bytes seen and training bits per byte of every step.
-    course: Vec<(f64, f64)>,
-    /// The last step.
-    last: Option<Measurement>,
+    seen: Memory,
 }
 
 impl RuleReviewer {
@@ -65,26 +56,14 @@ impl RuleReviewer {
 
     /// For a run with a plan; `state` from before a restart, or the default.
     pub fn with(rules: &Review, plan: ReviewPlan, state: ReviewState) -> Self {
-        let window = rules.spike.window;
-        Self {
-            rules: rules.clone(),
-            plan,
-            state,
-            losses: Window::new(window),
-            norms: Window::new(window),
-            trend: Trend::default(),
-            skipped: VecDeque::new(),
-            next: None,
-            course: Vec::new(),
-            last: None,
-        }
+        Self { rules: rules.clone(), plan, seen: Memory::new(state, rules.spike.window) }
     }
 
     /// Why the branch will not get to what can be had without it, if so.
     fn hopeless(&self, held_out: f64) -> Option<String> {
-        let (incumbent, m) = (self.plan.incumbent?, self.last.as_ref()?);
+        let (incumbent, m) = (self.plan.incumbent?, self.seen.last.as_ref()?);
         let end = m.bytes_seen as f64 * m.steps_planned as f64 / m.step.max(1) as f64;
-        let forecast = forecast(&self.rules.curve, &self.course, held_out, end, self.plan.seed)?;
+        let forecast = forecast(&self.rules.curve, &self.seen.course, held_out, end, self.plan.seed)?;
         let expected = forecast.expected();
         // What was spent on this branch is the price of the next one: it has so much less to learn from.
         let spent = m.step as f64 / m.steps_planned.max(1) as f64;
@@ -103,7 +82,7 @@ impl RuleReviewer {
 
     /// What must survive a restart.
     pub fn state(&self) -> ReviewState {
-        self.state
+        self.seen.state
     }
 
     /// Why this step must not be applied, if so.
@@ -112,14 +91,14 @@ impl RuleReviewer {
             return Some(format!("non-finite: loss {}, gradient norm {}", m.loss, m.gradient_norm));
         }
         let explosion = &self.rules.explosion;
-        let limit = explosion.norm.max(explosion.ratio * self.norms.mean());
-        if self.norms.len() >= explosion.after && m.gradient_norm > limit {
+        let limit = explosion.norm.max(explosion.ratio * self.seen.norms.mean());
+        if self.seen.norms.len() >= explosion.after && m.gradient_norm > limit {
             return Some(format!("explosion: gradient norm {:.3} is above {limit:.3}", m.gradient_norm));
         }
         let spike = &self.rules.spike;
-        if self.losses.len() >= spike.after {
+        if self.seen.losses.len() >= spike.after {
             for (what, value, window) in
-                [("loss", m.loss, &self.losses), ("gradient norm", m.gradient_norm, &self.norms)]
+                [("loss", m.loss, &self.seen.losses), ("gradient norm", m.gradient_norm, &self.seen.norms)]
             {
                 let limit = window.mean() + spike.sigmas * window.deviation();
                 if value > limit {
@@ -137,69 +116,61 @@ impl RuleReviewer {
     fn divergence(&mut self, m: &Measurement) -> Option<String> {
         let rules = &self.rules.divergence;
         let patience = if self.plan.watched { rules.patience.div_ceil(2) } else { rules.patience };
-        let warm = self.losses.len() >= self.rules.spike.after;
-        let smooth = self.trend.add(m.loss, rules.ema, warm);
+        let warm = self.seen.losses.len() >= self.rules.spike.after;
+        let smooth = self.seen.trend.add(m.loss, rules.ema, warm);
         if !warm {
             return None;
         }
-        let best = self.trend.best;
+        let best = self.seen.trend.best?;
         if best > 0.0 && smooth > rules.factor * best {
             return Some(format!(
                 "divergence: smoothed loss {smooth:.4} is above {} x its best {best:.4}",
                 rules.factor
             ));
         }
-        let limit = best + rules.sigmas * self.trend.noise;
-        self.trend.above = if smooth > limit { self.trend.above + 1 } else { 0 };
-        (self.trend.above >= patience).then(|| {
+        let limit = best + rules.sigmas * self.seen.trend.noise;
+        self.seen.trend.above = if smooth > limit { self.seen.trend.above + 1 } else { 0 };
+        (self.seen.trend.above >= patience).then(|| {
             format!("divergence: smoothed loss {smooth:.4} has been above {limit:.4} (best + {} sigma) for {patience} steps", rules.sigmas)
         })
     }
 
     /// The next rung of the ladder.
     fn incident(&mut self, step: u64, because: String) -> Directive {
-        self.state.incidents += 1;
-        self.forget();
+        self.seen.state.incidents += 1;
+        self.seen.forget();
         let ladder = &self.rules.incident;
-        let nth = self.state.incidents;
+        let nth = self.seen.state.incidents;
         if nth >= ladder.fall_back_at {
             return Directive::FallBack { because: format!("incident {nth}: {because}") };
         }
         if nth >= ladder.switch_at {
-            return match self.plan.switch_to.filter(|_| self.state.switches < ladder.most_switches) {
+            return match self.plan.switch_to.filter(|_| self.seen.state.switches < ladder.most_switches) {
                 Some(to) => {
-                    self.state.switches += 1;
+                    self.seen.state.switches += 1;
                     Directive::Switch { to, because: format!("incident {nth}: {because}") }
                 }
                 None => Directive::FallBack { because: format!("incident {nth}, and nowhere to switch to: {because}") },
             };
         }
         let factor = ladder.learning_rate_factor;
-        self.next = Some(Directive::Adjust { factor, because: format!("after the incident at step {step}") });
+        self.seen.next = Some(Directive::Adjust { factor, because: format!("after the incident at step {step}") });
         Directive::Rewind { steps: ladder.rewind_steps, because }
-    }
-
-    /// After a rewind or a switch the past is another one.
-    fn forget(&mut self) {
-        let window = self.rules.spike.window;
-        (self.losses, self.norms) = (Window::new(window), Window::new(window));
-        self.trend = Trend::default();
-        self.skipped.clear();
     }
 }
 
 impl Reviewer for RuleReviewer {
     fn evaluated(&mut self, at: &CurvePoint, _: &[(f64, u64)]) -> f64 {
-        let under_way = self.last.is_some_and(|m| at.step > 0 && at.step < m.steps_planned);
+        let under_way = self.seen.last.is_some_and(|m| at.step > 0 && at.step < m.steps_planned);
         if under_way
-            && self.next.is_none()
+            && self.seen.next.is_none()
             && let Some(held_out) = at.eval_bits_per_byte
             && let Some(because) = self.hopeless(held_out)
         {
-            let to = self.plan.switch_to.filter(|_| self.state.switches < self.rules.incident.most_switches);
-            self.next = Some(match to {
+            let to = self.plan.switch_to.filter(|_| self.seen.state.switches < self.rules.incident.most_switches);
+            self.seen.next = Some(match to {
                 Some(to) => {
-                    self.state.switches += 1;
+                    self.seen.state.switches += 1;
                     Directive::Switch { to, because }
                 }
                 None => Directive::FallBack { because },
@@ -209,11 +180,12 @@ impl Reviewer for RuleReviewer {
     }
 
     fn review(&mut self, m: &Measurement) -> Directive {
-        if m.bits_per_byte.is_finite() {
-            self.course.push((m.bytes_seen as f64, m.bits_per_byte));
-        }
-        self.last = Some(*m);
-        if let Some(directive) = self.next.take() {
+        self.seen.saw(m);
+        // What cannot be applied at a step without numbers waits for the next one.
+        if m.loss.is_finite()
+            && m.gradient_norm.is_finite()
+            && let Some(directive) = self.seen.next.take()
+        {
             return directive;
         }
         if let Some(budget) = self.plan.budget
@@ -223,87 +195,35 @@ impl Reviewer for RuleReviewer {
         }
         if let Some(because) = self.fault(m) {
             let window = self.rules.divergence.skip_window;
-            self.skipped.push_back(m.step);
-            self.skipped.retain(|s| s + window > m.step);
+            self.seen.skipped.push_back(m.step);
+            self.seen.skipped.retain(|s| s + window > m.step);
             let allowed =
                 if self.plan.watched { self.rules.divergence.skips.div_ceil(2) } else { self.rules.divergence.skips };
-            if self.skipped.len() > allowed {
+            if self.seen.skipped.len() > allowed {
                 let many = format!(
                     "{} steps of the last {window} had to be skipped, the last for {because}",
-                    self.skipped.len()
+                    self.seen.skipped.len()
                 );
                 return self.incident(m.step, many);
             }
             return Directive::SkipBatch { because };
         }
         let trouble = self.divergence(m);
-        self.losses.add(m.loss);
-        self.norms.add(m.gradient_norm);
+        self.seen.losses.add(m.loss);
+        self.seen.norms.add(m.gradient_norm);
         match trouble {
             Some(because) => self.incident(m.step, because),
             None => Directive::Continue,
         }
     }
-}
 
-/// The last values.
-#[derive(Debug, Clone)]
-struct Window {
-    values: VecDeque<f64>,
-    most: usize,
-}
+    fn remember(&self) -> Value {
+        serde_json::to_value(&self.seen).unwrap_or_default()
+    }
 
-impl Window {
-    fn new(most: usize) -> Self {
-        Self { values: VecDeque::with_capacity(most), most }
-    }
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-    fn add(&mut self, value: f64) {
-        if self.values.len() == self.most {
-            self.values.pop_front();
-        }
-        self.values.push_back(value);
-    }
-    fn mean(&self) -> f64 {
-        if self.values.is_empty() { 0.0 } else { self.values.iter().sum::<f64>() / self.values.len() as f64 }
-    }
-    fn deviation(&self) -> f64 {
-        let (mean, n) = (self.mean(), self.values.len().max(1) as f64);
-        (self.values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
-    }
-}
-
-/// The smoothed loss, its best, and the scatter of single losses around it.
-#[derive(Debug, Clone)]
-struct Trend {
-    smooth: Option<f64>,
-    best: f64,
-    /// Standard deviation of a step's loss around the smoothed one, at the time of the best.
-    noise: f64,
-    variance: f64,
-    above: u64,
-}
-
-impl Default for Trend {
-    fn default() -> Self {
-        Self { smooth: None, best: f64::INFINITY, noise: 0.0, variance: 0.0, above: 0 }
-    }
-}
-
-impl Trend {
-    /// Takes a loss in; the best is only kept once the window is warm, so that no lucky first step becomes it. The
-    /// noise is that of the best's time: a loss that runs away must not widen its own limit.
-    fn add(&mut self, loss: f64, weight: f64, warm: bool) -> f64 {
-        let before = self.smooth.unwrap_or(loss);
-        let smooth = weight * before + (1.0 - weight) * loss;
-        self.variance = weight * self.variance + (1.0 - weight) * (loss - before).powi(2);
-        self.smooth = Some(smooth);
-        if warm && smooth < self.best {
-            (self.best, self.noise) = (smooth, self.variance.sqrt());
-        }
-        smooth
+    fn recall(&mut self, memory: &Value) -> Result<f64, String> {
+        self.seen = Memory::deserialize(memory).map_err(|e| format!("the reviewer's memory is damaged: {e}"))?;
+        Ok(0.0)
     }
 }
 

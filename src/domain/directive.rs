@@ -4,6 +4,7 @@
 use super::outcome::{CurvePoint, Side};
 use super::strategy::Strategy;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One optimiser step, as measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -62,6 +63,22 @@ pub trait Reviewer: Send {
     fn evaluated(&mut self, at: &CurvePoint, documents: &[(f64, u64)]) -> f64 {
         let _ = (at, documents);
         0.0
+    }
+
+    /// Everything it must be told after a restart to stand where it stands now; kept with the checkpoint. What it
+    /// means is its own business.
+    fn remember(&self) -> Value {
+        Value::Null
+    }
+
+    /// Told after a restart what it had said then. Gives the seconds that the run stood still meanwhile, as
+    /// [`Reviewer::evaluated`] does.
+    ///
+    /// # Errors
+    /// What is wrong with the memory, in words.
+    fn recall(&mut self, memory: &Value) -> Result<f64, String> {
+        let _ = memory;
+        Ok(0.0)
     }
 }
 

@@ -4,7 +4,7 @@ use super::decision::{Action, Alternative, Decision, ScorerNote};
 use super::metric::{
     BitsPerByte, BytesPerToken, Coverage, EquivalentLoss, Fertility, Pair, Share, Similarity, TokenRatio,
 };
-use super::outcome::{Branch, Evaluation, Outcome, Side, Status};
+use super::outcome::{Branch, Evaluation, Outcome, Status, Vocab};
 use super::profile::{Basis, CorpusSummary, CoverageMetrics, ModelSummary, Profile, SimilarityScore, TokenizerSummary};
 use super::resources::{Priority, Resources};
 use super::run::{Request, Run};
@@ -90,7 +90,7 @@ pub fn branch(strategy: Strategy, bits_per_byte: f64) -> Branch {
     Branch {
         name: strategy.to_string(),
         strategy,
-        tokenizer: if strategy == Strategy::Keep { Side::Source } else { Side::Candidate },
+        tokenizer: if strategy == Strategy::Keep { Vocab::Source } else { Vocab::Candidate },
         status: Status::Done,
         before: Some(evaluation(bits_per_byte + 1.0)),
         after: Some(evaluation(bits_per_byte)),

@@ -1,5 +1,5 @@
 //! Trouble that is made on purpose, so that what is done about trouble can be tried: `explosion@12`, `nan@7-9`,
-//! `oom@3`, `crash@5`, `slow:5`, each with a branch in front where only that one is meant (`b/crash@5`). How trouble is
+//! `oom@3`, `crash@5`, `slow:5` (or from step 20 on, `slow:5@20`), each with a branch in front where only that one is meant (`b/crash@5`). How trouble is
 //! made is the trainer's business.
 
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl Injection {
 
 /// How an injection is written.
 const FORM: &str =
-    "[BRANCH/]explosion@STEP, nan@STEP, oom@STEP or crash@STEP (STEP may be a range such as 7-9), or slow:TIMES";
+    "[BRANCH/]explosion@STEP, nan@STEP, oom@STEP or crash@STEP (STEP may be a range such as 7-9), or slow:TIMES[@STEP]";
 
 impl std::str::FromStr for Injection {
     type Err = String;
@@ -54,9 +54,10 @@ impl std::str::FromStr for Injection {
             None => (None, text),
         };
         if let Some(times) = rest.strip_prefix("slow:") {
-            let times: f64 = times.parse().map_err(|_| wrong())?;
-            let sound = times.is_finite() && times >= 1.0;
-            let slow = Self { trouble: Trouble::Slow(times), from: 1, to: u64::MAX, branch };
+            let (times, from) = times.split_once('@').unwrap_or((times, "1"));
+            let (times, from): (f64, u64) = (times.parse().map_err(|_| wrong())?, from.parse().map_err(|_| wrong())?);
+            let sound = times.is_finite() && times >= 1.0 && from >= 1;
+            let slow = Self { trouble: Trouble::Slow(times), from, to: u64::MAX, branch };
             return sound.then_some(slow).ok_or_else(wrong);
         }
         let (name, steps) = rest.split_once('@').ok_or_else(wrong)?;
@@ -86,7 +87,9 @@ mod tests {
         assert_eq!((nan.trouble, nan.from, nan.to, nan.branch.as_deref()), (Trouble::Nan, 7, 9, Some("b")));
         assert!(nan.is_due(8) && !nan.is_due(10));
         assert_eq!("slow:5".parse::<Injection>().unwrap().trouble, Trouble::Slow(5.0));
-        for wrong in ["", "nan", "nan@0", "nan@9-7", "slow:0.5", "slow:NaN", "flood@3", "nan@-1"] {
+        let late: Injection = "slow:5@20".parse().unwrap();
+        assert!(late.is_due(20) && late.is_due(1_000_000) && !late.is_due(19));
+        for wrong in ["", "nan", "nan@0", "nan@9-7", "slow:0.5", "slow:NaN", "slow:5@0", "flood@3", "nan@-1"] {
             assert!(wrong.parse::<Injection>().is_err(), "{wrong}");
         }
     }

@@ -106,8 +106,8 @@ pub struct Branch {
     pub name: String,
     /// The strategy it stands for.
     pub strategy: Strategy,
-    /// Whether the original or the candidate tokenizer is in use at its end.
-    pub tokenizer: Side,
+    /// The vocabulary in use at its end.
+    pub tokenizer: Vocab,
     /// How it ended.
     pub status: Status,
     /// Before training (after a transplant, where there was one).
@@ -141,6 +141,32 @@ pub enum Side {
     Source,
     /// The candidate tokenizer.
     Candidate,
+}
+
+/// The vocabulary that a stage trains on. Files written before there were four hold one of the first two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Vocab {
+    /// The original's.
+    Source,
+    /// The candidate's.
+    Candidate,
+    /// The original's with new tokens behind the old ones.
+    Grown,
+    /// The candidate's beside the original's.
+    Both,
+}
+
+impl Vocab {
+    /// Whose side a branch on it is on in a race, and whose tokens its text is cut into: a grown original is another
+    /// tokenizer than the original.
+    pub fn side(self) -> Side {
+        match self {
+            Vocab::Source => Side::Source,
+            Vocab::Candidate | Vocab::Grown | Vocab::Both => Side::Candidate,
+        }
+    }
 }
 
 /// How a run ended.

@@ -6,6 +6,7 @@
 
 use super::ExecuteError;
 use super::model::ModelConfig;
+use super::train::{CHECKPOINTS, SNAPSHOTS};
 use crate::domain::resources::Cost;
 use crate::domain::strategy::StageConfig;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -80,6 +81,24 @@ pub fn measure(device: &Device, name: &str) -> Result<Speed, ExecuteError> {
     Ok(Speed(best))
 }
 
+/// Numbers that a stage trains: the adapters', and those of embeddings and head with so many rows.
+fn trained(config: &ModelConfig, stage: &StageConfig, rows: u64) -> (u64, u64) {
+    let s = &config.size;
+    let [hidden, ffn, layers] = [s.hidden as u64, s.intermediate as u64, s.layers as u64];
+    let (query, key) = ((s.heads * s.head_dim) as u64, (s.kv_heads * s.head_dim) as u64);
+    let adapters = layers * stage.rank as u64 * (2 * (hidden + query) + 2 * (hidden + key) + 3 * (hidden + ffn));
+    let matrices = if s.tied { 1 } else { 2 };
+    (adapters, if stage.train_embeddings { matrices * rows * hidden } else { 0 })
+}
+
+/// Bytes that a stage on a vocabulary of so many rows keeps on the disk while it trains, at most: what is trained with
+/// its two moments, in every checkpoint and in every snapshot that one of them, or the run, could be rewound to.
+pub fn kept(config: &ModelConfig, stage: &StageConfig, rows: u64) -> u64 {
+    let (adapters, embeddings) = trained(config, stage, rows);
+    let states = CHECKPOINTS + SNAPSHOTS * (CHECKPOINTS + 1);
+    12 * (adapters + embeddings) * states as u64
+}
+
 /// What one stage costs.
 pub fn stage(config: &ModelConfig, stage: &StageConfig, load: &Load, speed: Speed) -> Cost {
     let s = &config.size;
@@ -87,14 +106,12 @@ pub fn stage(config: &ModelConfig, stage: &StageConfig, load: &Load, speed: Spee
     let (query, key) = ((s.heads * s.head_dim) as u64, (s.kv_heads * s.head_dim) as u64);
     let linear = layers * (2 * hidden * query + 2 * hidden * key + 3 * hidden * ffn);
     let head = load.rows * hidden;
-    let rank = stage.rank as u64;
-    let adapters = layers * rank * (2 * (hidden + query) + 2 * (hidden + key) + 3 * (hidden + ffn));
+    let (adapters, trained_rows) = trained(config, stage, load.rows);
     let attention = layers * 4 * load.sequence * query;
 
     let forward = 2 * (linear + head + adapters) + attention;
     let mut step = 2 * forward + 2 * adapters + attention;
     let matrices = if s.tied { 1 } else { 2 };
-    let trained_rows = if stage.train_embeddings { matrices * head } else { 0 };
     if stage.train_embeddings {
         step += 2 * head;
     }

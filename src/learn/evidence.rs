@@ -5,7 +5,7 @@
 //! held-out text, the same base, the same training text, so that what is hard about a case drops out. `keep` itself
 //! saves 0 by definition.
 
-use crate::domain::outcome::{Branch, Outcome, Side, Status};
+use crate::domain::outcome::{Branch, Outcome, Status, Vocab};
 use crate::domain::run::Run;
 use crate::domain::scorer::{Situation, learnable};
 use crate::domain::strategy::Strategy;
@@ -324,10 +324,10 @@ fn keeps(runs: &[(&Run, &Outcome)]) -> HashMap<Case, f64> {
 fn standing_for(outcome: &Outcome, strategy: Strategy) -> Option<&Branch> {
     let mut own = outcome.branches.iter().filter(|b| b.strategy == strategy);
     let won = own.clone().find(|b| outcome.winner.as_deref() == Some(b.name.as_str()));
-    let racer = |side| outcome.branches.iter().find(|b| b.strategy == Strategy::Parallel && b.tokenizer == side);
+    let racer = |on| outcome.branches.iter().find(|b| b.strategy == Strategy::Parallel && b.tokenizer == on);
     won.or_else(|| own.next_back()).or_else(|| match strategy {
-        Strategy::Keep => racer(Side::Source),
-        Strategy::Direct => racer(Side::Candidate),
+        Strategy::Keep => racer(Vocab::Source),
+        Strategy::Direct => racer(Vocab::Candidate),
         Strategy::Sequential
         | Strategy::Parallel
         | Strategy::Structural

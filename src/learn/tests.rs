@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::event::Silent;
 use crate::domain::example;
-use crate::domain::outcome::{Branch, Side, Status};
+use crate::domain::outcome::{Branch, Status, Vocab};
 use crate::domain::run::{Feedback, Run};
 use crate::domain::scorer::{FEATURES, Situation};
 use crate::domain::strategy::Strategy;
@@ -93,7 +93,7 @@ fn a_race_gives_a_row_for_itself_and_for_what_raced() {
         tokenizer,
         ..example::branch(Strategy::Direct, bits)
     };
-    let mut run = with_branches("a", vec![racer("a", Side::Source, 3.0), racer("b", Side::Candidate, 3.4)]);
+    let mut run = with_branches("a", vec![racer("a", Vocab::Source, 3.0), racer("b", Vocab::Candidate, 3.4)]);
     let outcome = run.outcome.as_mut().unwrap();
     (outcome.strategy, outcome.winner) = (Strategy::Parallel, Some("a".into()));
     let evidence = evidence(&[run]);

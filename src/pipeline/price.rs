@@ -3,7 +3,7 @@
 
 use super::{PipelineError, Settings, now};
 use crate::domain::event::{Event, Observer};
-use crate::domain::outcome::Side;
+use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Calibration, Cost, Costs};
 use crate::domain::strategy::{StageConfig, Strategy};
@@ -32,23 +32,38 @@ pub(super) struct Plan<'a> {
     pub speed: Speed,
 }
 
-/// What one stage on one of the tokenizers would cost; nothing where there is no such stage, or no text was measured.
-pub(super) fn stage(plan: &Plan, name: &str, side: Side) -> Option<Cost> {
+impl Plan<'_> {
+    /// Rows of the embedding matrix on this vocabulary; a grown one counts as the original it came from.
+    fn rows(&self, on: Vocab) -> u64 {
+        match on {
+            Vocab::Source | Vocab::Grown => self.config.size.rows as u64,
+            Vocab::Candidate | Vocab::Both => self.profile.candidate.rows,
+        }
+    }
+
+    /// Bytes that a stage keeps on the disk while it trains; nothing where there is no such stage.
+    pub(super) fn kept(&self, name: &str, on: Vocab) -> Option<u64> {
+        Some(cost::kept(self.config, self.stages.get(name)?, self.rows(on)))
+    }
+}
+
+/// What one stage on one of the vocabularies would cost, a grown one as the original it came from; nothing where there is no such stage, or no text was measured.
+pub(super) fn stage(plan: &Plan, name: &str, on: Vocab) -> Option<Cost> {
     let corpus = plan.profile.corpus.as_ref()?;
     let ratio = plan.profile.token_ratio.map_or(1.0, |r| r.get());
     let source_tokens = (corpus.tokens.source as f64 * plan.train_bytes as f64 / corpus.bytes.max(1) as f64) as u64;
     let stage = plan.stages.get(name)?;
-    let load = match side {
-        Side::Source => cost::Load {
+    let load = match on {
+        Vocab::Source | Vocab::Grown => cost::Load {
             train_tokens: source_tokens,
             eval_tokens: plan.eval_tokens[0],
-            rows: plan.config.size.rows as u64,
+            rows: plan.rows(on),
             sequence: stage.sequence as u64,
         },
-        Side::Candidate => cost::Load {
+        Vocab::Candidate | Vocab::Both => cost::Load {
             train_tokens: (source_tokens as f64 * ratio) as u64,
             eval_tokens: plan.eval_tokens[1],
-            rows: plan.profile.candidate.rows,
+            rows: plan.rows(on),
             sequence: (stage.sequence as f64 * ratio) as u64,
         },
     };

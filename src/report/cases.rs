@@ -9,7 +9,7 @@ use crate::domain::directive::Directive;
 use crate::domain::metric::{
     BitsPerByte, BytesPerToken, Coverage, EquivalentLoss, Fertility, Pair, Share, Similarity, TokenRatio,
 };
-use crate::domain::outcome::{Branch, CurvePoint, Evaluation, Incident, Level, Outcome, Side, Status};
+use crate::domain::outcome::{Branch, CurvePoint, Evaluation, Incident, Level, Outcome, Status, Vocab};
 use crate::domain::profile::{
     Basis, BasisScore, CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, SimilarityScore,
     TokenizerSummary,
@@ -261,8 +261,8 @@ fn curve(from: f64, to: f64) -> Vec<CurvePoint> {
         .collect()
 }
 
-fn branch(name: &str, strategy: Strategy, tokenizer: Side, from: f64, to: f64) -> Branch {
-    let (tokens, unknown) = if tokenizer == Side::Source { (320_000, 0.0) } else { (195_000, 0.0002) };
+fn branch(name: &str, strategy: Strategy, tokenizer: Vocab, from: f64, to: f64) -> Branch {
+    let (tokens, unknown) = if tokenizer == Vocab::Source { (320_000, 0.0) } else { (195_000, 0.0002) };
     Branch {
         name: name.into(),
         strategy,
@@ -313,7 +313,7 @@ pub(super) fn direct_run() -> Run {
     let mut decision = decision();
     decision.strategy = Strategy::Direct;
     decision.because = "Nearly all of the text is covered.".into();
-    let mut direct = branch("direct", Strategy::Direct, Side::Candidate, 3.912, 1.087);
+    let mut direct = branch("direct", Strategy::Direct, Vocab::Candidate, 3.912, 1.087);
     let spike = Incident {
         step: 1_204,
         kind: "spike".into(),
@@ -321,7 +321,7 @@ pub(super) fn direct_run() -> Run {
         directive: Directive::Rewind { steps: 100, because: "six sigma above the mean".into() },
     };
     direct.incidents.push(spike.clone());
-    let keep = branch("keep", Strategy::Keep, Side::Source, 2.418, 1.149);
+    let keep = branch("keep", Strategy::Keep, Vocab::Source, 2.418, 1.149);
     let outcome = Outcome {
         strategy: Strategy::Direct,
         status: Status::Done,
@@ -349,7 +349,7 @@ pub(super) fn direct_run() -> Run {
 
 /// Nothing usable came out.
 pub(super) fn failed_run() -> Run {
-    let mut direct = branch("direct", Strategy::Direct, Side::Candidate, 3.912, 3.912);
+    let mut direct = branch("direct", Strategy::Direct, Vocab::Candidate, 3.912, 3.912);
     direct.status = Status::Failed;
     direct.after = None;
     direct.curve.truncate(1);

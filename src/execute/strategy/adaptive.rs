@@ -4,7 +4,7 @@
 
 use super::{Road, Start, Work, given_up, road};
 use crate::domain::directive::Directive;
-use crate::domain::outcome::{Branch, Side};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 use crate::execute::model::ModelFolder;
@@ -17,7 +17,7 @@ impl Road for Adaptive {
         Strategy::Adaptive
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
         &[]
     }
 
@@ -56,7 +56,7 @@ fn learnt(work: &mut Work<'_>, branches: &[Branch]) -> Result<Start, ExecuteErro
     let base = work.before.as_ref().map_or(f64::INFINITY, |e| e.bits_per_byte.get());
     let gained = |b: &&Branch| b.after.as_ref().is_some_and(|e| e.bits_per_byte.get() < base);
     let level = |b: &Branch| b.after.as_ref().map_or(f64::INFINITY, |e| e.bits_per_byte.get());
-    let own = branches.iter().filter(|b| b.tokenizer == Side::Source).filter(gained);
+    let own = branches.iter().filter(|b| b.tokenizer == Vocab::Source).filter(gained);
     let Some(best) = own.min_by(|a, b| level(a).total_cmp(&level(b))) else { return Ok(Start::default()) };
     let Some(folder) = &best.folder else { return Ok(Start::default()) };
     work.note(format!("What {} learnt carries over", best.name));

@@ -2,8 +2,8 @@
 //! beside the adapters.
 
 use super::stage::{Plan, stage};
-use super::{Road, Start, Vocab, Work};
-use crate::domain::outcome::{Branch, Side};
+use super::{Road, Start, Work};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 
@@ -15,8 +15,8 @@ impl Road for Direct {
         Strategy::Direct
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
-        &[("direct", Side::Candidate)]
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
+        &[("direct", Vocab::Candidate)]
     }
 
     fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {

@@ -2,8 +2,8 @@
 //! at the base, whatever there was before.
 
 use super::stage::{Plan, stage};
-use super::{Road, Start, Vocab, Work};
-use crate::domain::outcome::{Branch, Side};
+use super::{Road, Start, Work};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 
@@ -15,8 +15,8 @@ impl Road for Emergency {
         Strategy::Emergency
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
-        &[("emergency", Side::Source)]
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
+        &[("emergency", Vocab::Source)]
     }
 
     fn carry_out(&self, work: &mut Work<'_>, _: Start) -> Result<Vec<Branch>, ExecuteError> {

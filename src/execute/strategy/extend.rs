@@ -2,8 +2,8 @@
 //! pieces and trained beside the adapters. How the vocabulary is grown is the tokenizer's business.
 
 use super::stage::{Plan, stage};
-use super::{Road, Start, Vocab, Work};
-use crate::domain::outcome::{Branch, Side};
+use super::{Road, Start, Work};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 
@@ -15,8 +15,8 @@ impl Road for Extend {
         Strategy::Extend
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
-        &[("extend", Side::Source)]
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
+        &[("extend", Vocab::Grown)]
     }
 
     fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {

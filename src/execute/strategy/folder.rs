@@ -2,10 +2,9 @@
 //! branches on the original tokenizer), and the winner's at the top. The winner is read back from the disk and must
 //! reproduce its loss.
 
-use super::{Tokens, Vocab, Work, held_out};
+use super::{Tokens, Work, held_out};
 use crate::domain::event::Event;
-use crate::domain::outcome::{Branch, Side};
-use crate::domain::strategy::Strategy;
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::vocabulary::{Role, Vocabulary};
 use crate::execute::ExecuteError;
 use crate::execute::adapter;
@@ -192,17 +191,11 @@ pub fn export(branch: &mut Branch, work: &mut Work<'_>) -> Result<(), ExecuteErr
     let Some(after) = &branch.after else { return Ok(()) };
     work.observer.observe(&Event::Note { text: "Reading the exported model back".into() });
     let folder = ModelFolder::open(&work.out.join("model"))?;
-    let on = match (branch.strategy, branch.tokenizer) {
-        (Strategy::Extend, _) => Vocab::Grown,
-        (Strategy::Structural, _) => Vocab::Both,
-        (_, Side::Source) => Vocab::Source,
-        (_, Side::Candidate) => Vocab::Candidate,
-    };
     let mut model = folder.load(work.device)?;
-    if on == Vocab::Both {
+    if branch.tokenizer == Vocab::Both {
         model = structural::attach(folder.path(), model)?;
     }
-    let again = held_out(work, on)?.evaluate(&model)?.evaluation;
+    let again = held_out(work, branch.tokenizer)?.evaluate(&model)?.evaluation;
     let difference = (again.bits_per_byte.get() - after.bits_per_byte.get()).abs();
     if difference > SAME {
         return Err(ExecuteError::Mismatch(format!(

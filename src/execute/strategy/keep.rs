@@ -1,8 +1,8 @@
 //! `keep`: the original tokenizer, LoRA only, embeddings untouched.
 
 use super::stage::{Plan, stage};
-use super::{Road, Start, Vocab, Work};
-use crate::domain::outcome::{Branch, Side};
+use super::{Road, Start, Work};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 
@@ -14,8 +14,8 @@ impl Road for Keep {
         Strategy::Keep
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
-        &[("keep", Side::Source)]
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
+        &[("keep", Vocab::Source)]
     }
 
     fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {

@@ -16,7 +16,6 @@ mod keep;
 mod mapping;
 mod parallel;
 mod race;
-mod recall;
 mod sequential;
 mod stage;
 mod structural;
@@ -27,10 +26,10 @@ use super::evaluate::HeldOut;
 use super::model::{Decoder, ModelFolder};
 use super::tokenizer::Coder;
 use super::train::data::equal_bytes_length;
-use crate::domain::directive::{Directive, Measurement, Referee, Reviewer};
+use crate::domain::directive::{Directive, Referee, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::injection::Injection;
-use crate::domain::outcome::{Branch, Evaluation, Incident, Side, Status};
+use crate::domain::outcome::{Branch, Evaluation, Incident, Status, Vocab};
 use crate::domain::profile::Profile;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::{Mapping, Vocabulary};
@@ -47,8 +46,6 @@ pub use folder::{TokenizerFiles, export, with_specials, write_companions, write_
 pub struct Commission<'a> {
     /// The branch.
     pub branch: &'a str,
-    /// The tokenizer it uses.
-    pub tokenizer: Side,
     /// Where to go when it is given up.
     pub switch_to: Option<Strategy>,
     /// Bits per byte that can be had without it: a branch that will not get there is not worth its time.
@@ -122,8 +119,8 @@ pub struct Work<'a> {
     pub referee: &'a mut (dyn FnMut() -> Box<dyn Referee> + 'a),
     /// Who watches.
     pub observer: &'a mut dyn Observer,
-    /// Steps that were measured before the run was interrupted, by branch: they tell its reviewer what it knew.
-    pub recorded: &'a BTreeMap<String, Vec<Measurement>>,
+    /// Seconds that earlier processes spent on a branch, by its name.
+    pub earlier: &'a BTreeMap<String, f64>,
     /// Wall time there is.
     pub budget: Option<Budget>,
     /// Trouble to make on purpose.
@@ -178,26 +175,6 @@ fn no_growth() -> ExecuteError {
     ExecuteError::Mismatch("there is no grown tokenizer: the original's merges could not be continued".into())
 }
 
-/// The vocabulary a stage trains on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Vocab {
-    Source,
-    Candidate,
-    Grown,
-    /// The candidate's beside the original's.
-    Both,
-}
-
-impl Vocab {
-    /// Whose tokenizer it is in an outcome: a grown original is another tokenizer than the original.
-    fn side(self) -> Side {
-        match self {
-            Vocab::Source => Side::Source,
-            Vocab::Candidate | Vocab::Grown | Vocab::Both => Side::Candidate,
-        }
-    }
-}
-
 /// Where a road begins: the base, or a model that an earlier road left on the original tokenizer.
 #[derive(Default)]
 pub struct Start {
@@ -209,8 +186,8 @@ pub struct Start {
 pub trait Road: Sync {
     /// Which strategy it is.
     fn strategy(&self) -> Strategy;
-    /// The stages it may train: name of the configuration, and the tokenizer in use.
-    fn stages(&self) -> &'static [(&'static str, Side)];
+    /// The stages it may train: name of the configuration, and the vocabulary in use.
+    fn stages(&self) -> &'static [(&'static str, Vocab)];
     /// Trains, and says how each branch ended.
     ///
     /// # Errors

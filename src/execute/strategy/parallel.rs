@@ -4,9 +4,9 @@
 
 use super::race::{Course, Racer, Turns};
 use super::stage::{Plan, Ready, begin, config, done, end, ready};
-use super::{Road, Start, Vocab, Work};
+use super::{Road, Start, Work};
 use crate::domain::event::{Event, Observer};
-use crate::domain::outcome::{Branch, Side};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 use crate::execute::train::{self, Company, Fitted};
@@ -24,8 +24,8 @@ impl Road for Parallel {
         Strategy::Parallel
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
-        &[("parallel.a", Side::Source), ("parallel.b", Side::Candidate)]
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
+        &[("parallel.a", Vocab::Source), ("parallel.b", Vocab::Candidate)]
     }
 
     fn carry_out(&self, work: &mut Work<'_>, _: Start) -> Result<Vec<Branch>, ExecuteError> {

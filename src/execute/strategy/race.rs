@@ -6,6 +6,7 @@ use crate::domain::outcome::{CurvePoint, Side};
 use crate::execute::ExecuteError;
 use crate::execute::model::write_atomically;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -71,11 +72,11 @@ pub(super) struct Turns {
 struct State {
     referee: Box<dyn Referee>,
     course: Course,
-    /// Who has the device, where only one may.
-    moving: Option<Side>,
+    /// Who has the device, where only one may: the safe branch begins.
+    moving: Side,
     gone: [bool; 2],
-    /// The branch that is given up, and why.
-    given_up: Option<(Side, String)>,
+    /// The last look that each has come to.
+    at: [Option<usize>; 2],
 }
 
 fn place(side: Side) -> usize {
@@ -96,15 +97,18 @@ impl State {
     fn gone(&self, side: Side) -> bool {
         self.gone.get(place(side)).copied().unwrap_or(true)
     }
+
+    /// Whether the branch has come to look `index`, or past it.
+    fn has_come(&self, side: Side, index: usize) -> bool {
+        self.at.get(place(side)).copied().flatten() >= Some(index)
+    }
 }
 
 impl Turns {
-    /// A race; where the referee spoke before a restart, it is heard again.
+    /// A race from its beginning, or from where its course has come to.
     pub(super) fn new(referee: Box<dyn Referee>, course: Course, alternate: bool) -> Self {
         let shares = referee.looks();
-        let spoken = course.looks.iter().rev().find_map(|m| m.said.clone());
-        let given_up = spoken.and_then(|(side, because)| Some((side?, because)));
-        let state = State { referee, course, moving: None, gone: [false; 2], given_up };
+        let state = State { referee, course, moving: Side::Source, gone: [false; 2], at: [None; 2] };
         Self { state: Mutex::new(state), moved: Condvar::new(), shares, alternate }
     }
 
@@ -118,14 +122,10 @@ impl Turns {
 
     /// Waits for the device.
     pub(super) fn enter(&self, side: Side) {
-        if !self.alternate {
-            return;
-        }
         let mut state = self.lock();
-        while state.moving.is_some_and(|s| s != side) && !state.gone(other(side)) {
+        while self.alternate && state.moving != side && !state.gone(other(side)) {
             state = self.wait(state);
         }
-        state.moving = Some(side);
     }
 
     /// The branch has ended, however it did; nobody waits for it any more.
@@ -134,44 +134,58 @@ impl Turns {
         if let Some(gone) = state.gone.get_mut(place(side)) {
             *gone = true;
         }
-        if state.moving == Some(side) {
-            state.moving = Some(other(side));
+        if state.moving == side {
+            state.moving = other(side);
         }
         drop(state);
         self.moved.notify_all();
     }
 
-    fn given_up(&self, side: Side) -> Option<String> {
-        self.lock().given_up.as_ref().filter(|(s, _)| *s == side).map(|(_, because)| because.clone())
+    /// Why the branch was given up at look `index` or before. What later looks said, before a restart, is not for a
+    /// branch that has yet to come there.
+    fn given_up(&self, side: Side, index: usize) -> Option<String> {
+        let state = self.lock();
+        let said = state.course.looks.iter().take(index + 1).filter_map(|met| met.said.as_ref());
+        said.into_iter().find(|(lost, _)| *lost == Some(side)).map(|(_, because)| because.clone())
     }
 
-    /// A branch is at look `index`: it waits until the other is there too or is gone. Seconds it stood still.
+    /// A branch has come to look `index` and waits for its rival. Seconds it stood still.
     fn meet(&self, side: Side, index: usize, reached: Reached) -> f64 {
-        let began = Instant::now();
         let mut state = self.lock();
         while state.course.looks.len() <= index {
             state.course.looks.push(Met::default());
         }
         if let Some(met) = state.course.looks.get_mut(index) {
-            match side {
-                Side::Source => met.safe = Some(reached),
-                Side::Candidate => met.candidate = Some(reached),
-            }
+            let seen = match side {
+                Side::Source => &mut met.safe,
+                Side::Candidate => &mut met.candidate,
+            };
+            seen.get_or_insert(reached);
         }
         self.look(&mut state, index);
         state.course.save();
-        let both = |s: &State| s.course.looks.get(index).is_some_and(|m| m.safe.is_some() && m.candidate.is_some());
-        if both(&state) {
-            // The other waits here, or went on after a restart; this one goes on with the device.
-            drop(state);
-            self.moved.notify_all();
+        drop(state);
+        self.stand(side, index)
+    }
+
+    /// A branch that has come to look `index` waits until its rival has too, or is gone. Seconds it stood still.
+    fn stand(&self, side: Side, index: usize) -> f64 {
+        let began = Instant::now();
+        let rival = other(side);
+        let mut state = self.lock();
+        if let Some(at) = state.at.get_mut(place(side)) {
+            *at = Some(index);
+        }
+        self.moved.notify_all();
+        if state.has_come(rival, index) {
+            // The rival waits here, or was here before a restart; this one goes on with the device.
             return 0.0;
         }
         if self.alternate {
-            state.moving = Some(other(side));
-            self.moved.notify_all();
+            state.moving = rival;
         }
-        while !state.gone(other(side)) && (!both(&state) || (self.alternate && state.moving != Some(side))) {
+        let held_up = |s: &State| !s.has_come(rival, index) || (self.alternate && s.moving != side);
+        while !state.gone(rival) && held_up(&state) {
             state = self.wait(state);
         }
         began.elapsed().as_secs_f64()
@@ -194,9 +208,6 @@ impl Turns {
             candidate: pace(&candidate),
         };
         let verdict = state.referee.look(&standing);
-        if let Some(side) = verdict.give_up {
-            state.given_up = Some((side, verdict.because.clone()));
-        }
         if let Some(met) = state.course.looks.get_mut(index) {
             met.said = Some((verdict.give_up, verdict.because));
         }
@@ -210,47 +221,71 @@ pub(super) struct Racer {
     side: Side,
     /// Share of the plan that warms up.
     warmup: f64,
+    own: Own,
+}
+
+/// What a racer knows of its own branch.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Own {
     course: Vec<(f64, f64)>,
     planned: u64,
     /// Bytes it will have seen at the end.
     end: f64,
+    /// The last look it has come to.
+    at: Option<usize>,
 }
 
 impl Racer {
     pub(super) fn new(inner: Box<dyn Reviewer>, turns: Arc<Turns>, side: Side, warmup: f64) -> Self {
-        Self { inner, turns, side, warmup, course: Vec::new(), planned: 0, end: 0.0 }
+        Self { inner, turns, side, warmup, own: Own::default() }
     }
 }
 
 impl Reviewer for Racer {
     fn review(&mut self, m: &Measurement) -> Directive {
-        if let Some(because) = self.turns.given_up(self.side) {
+        if let Some(because) = self.own.at.and_then(|index| self.turns.given_up(self.side, index)) {
             return Directive::StopEarly { because: format!("the race: {because}") };
         }
-        self.planned = m.steps_planned;
-        self.course.push((m.bytes_seen as f64, m.bits_per_byte));
-        self.end = m.bytes_seen as f64 * m.steps_planned as f64 / m.step.max(1) as f64;
+        self.own.planned = m.steps_planned;
+        if m.bits_per_byte.is_finite() {
+            self.own.course.push((m.bytes_seen as f64, m.bits_per_byte));
+        }
+        self.own.end = m.bytes_seen as f64 * m.steps_planned as f64 / m.step.max(1) as f64;
         self.inner.review(m)
     }
 
     fn evaluated(&mut self, at: &CurvePoint, documents: &[(f64, u64)]) -> f64 {
         self.inner.evaluated(at, documents);
-        if self.planned == 0 || at.step == 0 || at.step >= self.planned {
+        if self.own.planned == 0 || at.step == 0 || at.step >= self.own.planned {
             return 0.0;
         }
-        let share = at.step as f64 / self.planned as f64;
-        // The look this evaluation was made for: the last that is due.
-        let Some(index) = self.turns.shares.iter().rposition(|s| *s <= share) else { return 0.0 };
+        let share = at.step as f64 / self.own.planned as f64;
+        // The look this evaluation was made for: the last that is due. An evaluation at the end of a branch that was cut
+        // short is for none.
+        let due = self.turns.shares.iter().rposition(|s| *s <= share).filter(|index| self.own.at < Some(*index));
+        let Some(index) = due else { return 0.0 };
+        self.own.at = Some(index);
         let bits = |(nats, bytes): &(f64, u64)| nats / (std::f64::consts::LN_2 * (*bytes).max(1) as f64);
         let reached = Reached {
             documents: documents.iter().map(bits).collect(),
             held_out: at.eval_bits_per_byte.unwrap_or(f64::MAX),
-            course: self.course.clone(),
-            end: self.end,
+            course: self.own.course.clone(),
+            end: self.own.end,
             warmed_up: share >= self.warmup,
             share,
         };
         self.turns.meet(self.side, index, reached)
+    }
+
+    fn remember(&self) -> Value {
+        json!({ "own": &self.own, "inner": self.inner.remember() })
+    }
+
+    fn recall(&mut self, memory: &Value) -> Result<f64, String> {
+        self.own = Own::deserialize(&memory["own"]).map_err(|e| format!("the racer's memory is damaged: {e}"))?;
+        let stood = self.inner.recall(&memory["inner"])?;
+        // A branch that was stopped while it waited for its rival waits on.
+        Ok(stood + self.own.at.map_or(0.0, |index| self.turns.stand(self.side, index)))
     }
 }
 
@@ -258,9 +293,10 @@ impl Reviewer for Racer {
 mod tests {
     use super::*;
     use crate::domain::directive::Verdict;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Gives the candidate up at the second look.
-    struct Second(Arc<Mutex<Vec<(usize, usize, usize)>>>);
+    /// Gives a side up at the second look, and remembers how far both had come at each.
+    struct Second(Side, Arc<Mutex<Vec<(usize, usize, usize)>>>);
 
     impl Referee for Second {
         fn looks(&self) -> Vec<f64> {
@@ -268,9 +304,8 @@ mod tests {
         }
 
         fn look(&mut self, s: &Standing) -> Verdict {
-            self.0.lock().unwrap().push((s.looks_taken, s.safe.course.len(), s.candidate.course.len()));
-            let give_up = (s.looks_taken == 1).then_some(Side::Candidate);
-            Verdict { give_up, because: "the second look".into() }
+            self.1.lock().unwrap().push((s.looks_taken, s.safe.course.len(), s.candidate.course.len()));
+            Verdict { give_up: (s.looks_taken == 1).then_some(self.0), because: "the second look".into() }
         }
     }
 
@@ -282,17 +317,57 @@ mod tests {
         }
     }
 
-    /// A branch of 8 steps that evaluates after steps 2, 4 and 6, as the trainer does.
-    fn branch(turns: &Arc<Turns>, side: Side, moving: &Mutex<Vec<Side>>) -> u64 {
+    /// Steps that a branch plans: the candidate's takes three to the safe branch's two.
+    fn planned(side: Side) -> u64 {
+        if side == Side::Source { 8 } else { 12 }
+    }
+
+    /// Where a branch stands: its step, and what its reviewer remembers.
+    type Saved = Option<(u64, Value)>;
+
+    /// What happens to a race: the side and the step at which the process is told to stop (or killed).
+    #[derive(Debug, Clone, Copy)]
+    struct Fate {
+        side: Side,
+        step: u64,
+        /// Nothing is saved on the way out.
+        killed: bool,
+    }
+
+    /// A branch as the trainer trains it: evaluates at the looks, saves every third step, and when told to stop. Gives
+    /// the step it ended at, if it did.
+    fn branch(
+        turns: &Arc<Turns>,
+        side: Side,
+        saved: &mut Saved,
+        fate: Option<Fate>,
+        stop: &AtomicBool,
+        moving: &Mutex<Vec<Side>>,
+    ) -> Option<u64> {
         let mut racer = Racer::new(Box::new(Calm), turns.clone(), side, 0.1);
         turns.enter(side);
-        let mut last = 0;
-        for step in 1..=8u64 {
+        let mut step = 0;
+        if let Some((at, memory)) = saved.as_ref() {
+            step = *at;
+            racer.recall(memory).unwrap();
+        }
+        let (all, mut looks) = (planned(side), turns.shares.clone());
+        looks.retain(|share| *share > step as f64 / all as f64);
+        let end = loop {
+            if step == all {
+                break Some(step);
+            }
+            if stop.load(Ordering::SeqCst) {
+                if fate.is_some_and(|f| !f.killed) {
+                    *saved = Some((step, racer.remember()));
+                }
+                break None;
+            }
             moving.lock().unwrap().push(side);
             let m = Measurement {
-                step,
-                steps_planned: 8,
-                bytes_seen: step * 100,
+                step: step + 1,
+                steps_planned: all,
+                bytes_seen: (step + 1) * 100,
                 tokens_seen: step,
                 loss: 1.0,
                 bits_per_byte: 1.0,
@@ -303,10 +378,15 @@ mod tests {
                 peak_memory: 0,
             };
             if matches!(racer.review(&m), Directive::StopEarly { .. }) {
-                break;
+                break Some(step);
             }
-            last = step;
-            if step % 2 == 0 && step < 8 {
+            step += 1;
+            if fate.is_some_and(|f| f.side == side && f.step == step) {
+                stop.store(true, Ordering::SeqCst);
+            }
+            let share = step as f64 / all as f64;
+            if step < all && looks.first().is_some_and(|look| share >= *look) {
+                looks.retain(|look| *look > share);
                 let at = CurvePoint {
                     step,
                     bytes_seen: step * 100,
@@ -316,51 +396,92 @@ mod tests {
                 };
                 racer.evaluated(&at, &[(1.0, 2)]);
             }
-        }
+            if step.is_multiple_of(3) && !stop.load(Ordering::SeqCst) {
+                *saved = Some((step, racer.remember()));
+            }
+        };
         turns.leave(side);
-        last
+        end
     }
 
-    /// What a race of two made-up branches gives to look at.
-    type Raced = (u64, u64, Vec<(usize, usize, usize)>, Vec<Side>);
+    /// What a race of two made-up branches came to: where each ended, and what was said at each look.
+    #[derive(Debug, PartialEq)]
+    struct Raced {
+        ends: [Option<u64>; 2],
+        said: Vec<Option<(Option<Side>, String)>>,
+    }
 
-    fn race(alternate: bool) -> Raced {
+    /// One process of a race; with the looks it took and who moved when.
+    fn process(
+        loser: Side,
+        alternate: bool,
+        course: Course,
+        saved: &mut [Saved; 2],
+        fate: Option<Fate>,
+    ) -> (Raced, Vec<(usize, usize, usize)>, Vec<Side>) {
         let seen = Arc::new(Mutex::new(vec![]));
-        let turns = Arc::new(Turns::new(Box::new(Second(seen.clone())), Course::default(), alternate));
-        let moving = Mutex::new(vec![]);
-        let (safe, candidate) = std::thread::scope(|threads| {
-            let a = threads.spawn(|| branch(&turns, Side::Source, &moving));
-            let b = threads.spawn(|| branch(&turns, Side::Candidate, &moving));
-            (a.join().unwrap(), b.join().unwrap())
+        let turns = Arc::new(Turns::new(Box::new(Second(loser, seen.clone())), course, alternate));
+        let (stop, moving) = (AtomicBool::new(false), Mutex::new(vec![]));
+        let [a, b] = saved;
+        let ends = std::thread::scope(|threads| {
+            let (turns, stop, moving) = (&turns, &stop, &moving);
+            let a = threads.spawn(move || branch(turns, Side::Source, a, fate, stop, moving));
+            let b = threads.spawn(move || branch(turns, Side::Candidate, b, fate, stop, moving));
+            [a.join().unwrap(), b.join().unwrap()]
         });
+        let said = turns.lock().course.looks.iter().map(|met| met.said.clone()).collect();
         let looks = seen.lock().unwrap().clone();
-        (safe, candidate, looks, moving.into_inner().unwrap())
+        (Raced { ends, said }, looks, moving.into_inner().unwrap())
     }
 
     #[test]
     fn branches_meet_at_every_look_and_the_one_given_up_stops_there() {
         for alternate in [true, false] {
-            let (safe, candidate, looks, _) = race(alternate);
-            assert_eq!((safe, candidate), (8, 4), "alternate {alternate}");
+            let (raced, looks, _) = process(Side::Candidate, alternate, Course::default(), &mut [None, None], None);
+            assert_eq!(raced.ends, [Some(8), Some(6)], "alternate {alternate}");
             // Both have come equally far at a look, whoever came first.
-            assert_eq!(looks[..2], [(0, 2, 2), (1, 4, 4)]);
+            assert_eq!(looks, [(0, 2, 3), (1, 4, 6)]);
         }
     }
 
     #[test]
-    fn on_one_device_branches_take_turns_from_look_to_look() {
-        let (_, _, _, moving) = race(true);
+    fn on_one_device_branches_take_turns_from_look_to_look_and_the_safe_one_begins() {
+        let (_, _, moving) = process(Side::Candidate, true, Course::default(), &mut [None, None], None);
         let turns: Vec<usize> = moving.chunk_by(|a, b| a == b).map(<[Side]>::len).collect();
-        // 2 steps of whoever comes first, then 2 + 2 of the other, and so on; the one given up stops at its next step.
-        let expected = if moving.first() == Some(&Side::Source) { [2, 4, 4] } else { [2, 4, 3] };
-        assert_eq!(turns[..3], expected, "{turns:?}");
+        // 2 steps of the safe branch, then 3 + 3 of the other, and so on; the one given up stops at its next step.
+        assert_eq!((moving[0], &turns[..3]), (Side::Source, &[2, 6, 4][..]), "{turns:?}");
     }
 
     #[test]
     fn a_branch_whose_rival_is_gone_goes_on_alone() {
-        let seen = Arc::new(Mutex::new(vec![]));
-        let turns = Arc::new(Turns::new(Box::new(Second(seen)), Course::default(), true));
-        turns.leave(Side::Candidate);
-        assert_eq!(branch(&turns, Side::Source, &Mutex::new(vec![])), 8);
+        for (gone, left) in [(Side::Candidate, Side::Source), (Side::Source, Side::Candidate)] {
+            let seen = Arc::new(Mutex::new(vec![]));
+            let turns = Arc::new(Turns::new(Box::new(Second(gone, seen)), Course::default(), true));
+            turns.leave(gone);
+            let end = branch(&turns, left, &mut None, None, &AtomicBool::new(false), &Mutex::new(vec![]));
+            assert_eq!(end, Some(planned(left)));
+        }
+    }
+
+    #[test]
+    fn a_race_that_was_stopped_or_killed_anywhere_ends_as_one_that_nobody_stopped() {
+        for (loser, alternate) in [Side::Source, Side::Candidate].into_iter().flat_map(|l| [(l, true), (l, false)]) {
+            let (whole, ..) = process(loser, alternate, Course::default(), &mut [None, None], None);
+            let fates = [Side::Source, Side::Candidate]
+                .into_iter()
+                .flat_map(|side| (1..planned(side)).map(move |step| (side, step)))
+                .flat_map(|(side, step)| [true, false].map(|killed| Fate { side, step, killed }));
+            for fate in fates {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("race.json");
+                let open = || Course::open(&path).unwrap();
+                let mut saved = [None, None];
+                let (first, ..) = process(loser, alternate, open(), &mut saved, Some(fate));
+                let (second, ..) = process(loser, alternate, open(), &mut saved, None);
+                let told = || format!("{fate:?}: {first:?}, then {second:?}");
+                // A branch that had ended already is trained to its end again, or was put away: the same.
+                assert_eq!(second, whole, "{}", told());
+            }
+        }
     }
 }

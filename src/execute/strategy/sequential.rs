@@ -3,8 +3,8 @@
 //! mapping is the second) leaves its folder, and none is done twice.
 
 use super::stage::{Plan, stage};
-use super::{Road, Start, Vocab, Work, given_up};
-use crate::domain::outcome::{Branch, Side};
+use super::{Road, Start, Work, given_up};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 
@@ -16,8 +16,8 @@ impl Road for Sequential {
         Strategy::Sequential
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
-        &[("sequential.foundation", Side::Source), ("sequential.adaptation", Side::Candidate)]
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
+        &[("sequential.foundation", Vocab::Source), ("sequential.adaptation", Vocab::Candidate)]
     }
 
     fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {

@@ -4,7 +4,6 @@
 //! without it goes on from its youngest checkpoint (`branches/NAME/checkpoints`), or begins anew.
 
 use super::mapping::transplanted;
-use super::recall::Recalling;
 use super::{Commission, Start, Vocab, Work, folder, held_out, sequence_length};
 use crate::domain::directive::Reviewer;
 use crate::domain::outcome::{Branch, Status};
@@ -90,10 +89,9 @@ pub(super) fn config(work: &Work<'_>, plan: &Plan) -> Result<StageConfig, Execut
 
 /// A branch of which nothing is known yet; it is announced.
 pub(super) fn begin(work: &mut Work<'_>, plan: &Plan) -> Branch {
-    let tokenizer = plan.on.side();
     work.observer.branch(Some(plan.name));
     let on = match plan.on {
-        Vocab::Source | Vocab::Candidate => format!("the {tokenizer} tokenizer"),
+        Vocab::Source | Vocab::Candidate => format!("the {} tokenizer", plan.on),
         Vocab::Grown => "the original tokenizer, grown".to_string(),
         Vocab::Both => "both tokenizers".to_string(),
     };
@@ -101,7 +99,7 @@ pub(super) fn begin(work: &mut Work<'_>, plan: &Plan) -> Branch {
     Branch {
         name: plan.name.into(),
         strategy: plan.strategy,
-        tokenizer,
+        tokenizer: plan.on,
         status: Status::Failed,
         before: None,
         after: None,
@@ -166,7 +164,6 @@ pub(super) fn ready(
     };
     let length = sequence_length(work, plan.on, config.sequence)?;
     let data = Packed::text(work.tokens(plan.on)?.coder, work.train, length, work.seed)?;
-    let recorded = work.recorded.get(plan.name).map_or(&[][..], Vec::as_slice);
     let mut training = train::Plan::new(config.clone(), work.seed);
     let every = (training.steps(data.len(), data.bytes()) / CHECKPOINTS).max(1);
     training.checkpoints = Some(Checkpoints { folder: place(work, plan).join("checkpoints"), every, resume: true });
@@ -177,17 +174,12 @@ pub(super) fn ready(
     training.injected = work.injected.iter().filter(|i| here(&i.branch)).cloned().collect();
     let commission = Commission {
         branch: plan.name,
-        tokenizer: plan.on.side(),
         switch_to: work.switch_to,
         incumbent: work.before.as_ref().map(|e| e.bits_per_byte.get()),
         trouble: &work.trouble,
     };
     let reviewer = (work.reviewers)(&commission);
-    let granted = seconds.or_else(|| work.budget.as_ref().and_then(|b| b.grant(&[plan.stage]).first().copied()));
-    // Time is told from the stage's own beginning, before a restart if there was one.
-    let earlier = recorded.last().map_or(0.0, |m| m.elapsed);
-    training.seconds = granted.map(|s| s + earlier);
-    let reviewer = Box::new(Recalling::new(reviewer, recorded));
+    training.seconds = seconds.or_else(|| work.budget.as_ref().and_then(|b| b.grant(&[plan.stage]).first().copied()));
     Ok(Ready { model, data, held_out, plan: training, reviewer })
 }
 
@@ -211,8 +203,8 @@ pub(super) fn end(
             None
         }
     };
-    let before: f64 = work.recorded.get(plan.name).and_then(|r| r.last()).map_or(0.0, |m| m.elapsed);
-    branch.seconds = before + clock.elapsed().as_secs_f64();
+    let earlier = work.earlier.get(plan.name).copied().unwrap_or(0.0);
+    branch.seconds = earlier + clock.elapsed().as_secs_f64();
     work.observer.branch(None);
     if branch.status == Status::Interrupted {
         return Ok(None);

@@ -3,8 +3,8 @@
 //! How the two vocabularies live in one model is the model's business.
 
 use super::stage::{Plan, stage};
-use super::{Road, Start, Vocab, Work};
-use crate::domain::outcome::{Branch, Side};
+use super::{Road, Start, Work};
+use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
 use crate::execute::ExecuteError;
 
@@ -16,8 +16,8 @@ impl Road for Structural {
         Strategy::Structural
     }
 
-    fn stages(&self) -> &'static [(&'static str, Side)] {
-        &[("structural", Side::Candidate)]
+    fn stages(&self) -> &'static [(&'static str, Vocab)] {
+        &[("structural", Vocab::Both)]
     }
 
     fn carry_out(&self, work: &mut Work<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {

@@ -101,13 +101,13 @@ pub fn fit(
     if run.step == 0 && run.position == 0 {
         run.before = run.evaluate(company)?;
     }
-    run.keep_snapshot()?;
+    run.keep_first_snapshot()?;
     let ending = loop {
         if run.step == steps {
             break Ending::Done;
         }
         if company.stop.load(Ordering::Relaxed) {
-            run.save()?;
+            run.save(company)?;
             break Ending::Interrupted;
         }
         if run.time_is_up() {

@@ -1,8 +1,10 @@
 //! How much of a batch a device is asked to hold at once, and what to try when it has no room. Which device, and how it
 //! says so, is not known here.
 
+use serde::{Deserialize, Serialize};
+
 /// How much the device is asked to hold at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Load {
     /// Sequences a micro-batch.
     pub(super) batch: usize,

@@ -21,7 +21,9 @@ pub mod schedule;
 pub mod state;
 mod tensors;
 
+pub use checkpoint::CHECKPOINTS;
 pub use data::Packed;
 pub use fit::{Company, Ending, Fitted, MAX_NORM, Trusting, fit};
 pub use plan::{Checkpoints, Plan};
 pub use schedule::Shape;
+pub use state::SNAPSHOTS;

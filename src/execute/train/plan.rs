@@ -17,7 +17,8 @@ pub struct Plan {
     pub seed: u64,
     /// Training text to see, UTF-8 bytes; `None`: the stage's epochs.
     pub bytes: Option<u64>,
-    /// Wall time to take, seconds; the schedule hurries so that it ends in time. `None`: no limit.
+    /// Wall time to take, seconds, from where a run begins or goes on; the schedule hurries so that it ends in time.
+    /// `None`: no limit.
     pub seconds: Option<f64>,
     /// Shares of the run, in 0..1, at which held-out text is evaluated, besides the start and the end.
     pub evaluate_at: Vec<f64>,

@@ -3,7 +3,7 @@
 
 use super::adamw::{AdamW, AdamWConfig, Trained};
 use super::books::Books;
-use super::checkpoint::{self, Progress};
+use super::checkpoint::{self, Found, Progress};
 use super::data::{Fed, Packed};
 use super::fit::{Company, Ending, Fitted, MAX_NORM};
 use super::gradient::Gradient;
@@ -87,7 +87,10 @@ impl<'a> Run<'a> {
             held_out,
             plan,
             order: Order::new(data.len(), plan.seed),
-            snapshots: Snapshots::new(SMALL),
+            snapshots: match &plan.checkpoints {
+                Some(place) => Snapshots::below(&place.folder),
+                None => Snapshots::new(SMALL),
+            },
             began: Instant::now(),
             steps_planned: plan.steps(data.len(), data.bytes()),
             step: 0,
@@ -112,11 +115,14 @@ impl<'a> Run<'a> {
         for text in passed_over {
             company.observer.observe(&Event::Note { text: format!("{text}; the one before it is used") });
         }
-        let Some((p, snapshot)) = found else { return Ok(()) };
+        let Some(Found { progress: p, snapshot, place, rewinds }) = found else { return Ok(()) };
         let model = self.take_model()?;
         self.model = Some(snapshot.put_back(model, &self.trained, &mut self.optimizer)?);
+        self.snapshots.link_from(&place, &rewinds).map_err(ExecuteError::reading(&place))?;
         (self.step, self.position, self.rate_factor, self.earlier) = (p.step, p.position, p.rate_factor, p.elapsed);
-        (self.books, self.looks, self.before) = (p.books, p.looks, p.before);
+        (self.books, self.looks, self.before, self.load) = (p.books, p.looks, p.before, p.load);
+        let damaged = |what| ExecuteError::Checkpoint { path: place, what };
+        self.idle = company.reviewer.recall(&p.reviewer).map_err(damaged)?;
         let text = format!("goes on from step {} of {}", self.step, self.steps_planned);
         company.observer.observe(&Event::Note { text });
         Ok(())
@@ -134,7 +140,7 @@ impl<'a> Run<'a> {
     }
 
     /// Saves the run, where a folder for that is given.
-    pub(super) fn save(&self) -> Result<(), ExecuteError> {
+    pub(super) fn save(&self, company: &Company<'_>) -> Result<(), ExecuteError> {
         let Some(place) = &self.plan.checkpoints else { return Ok(()) };
         let progress = Progress {
             fingerprint: self.fingerprint(),
@@ -146,8 +152,10 @@ impl<'a> Run<'a> {
             books: self.books.clone(),
             looks: self.looks.clone(),
             before: self.before.clone(),
+            load: self.load,
+            reviewer: company.reviewer.remember(),
         };
-        checkpoint::save(&place.folder, &progress, &self.live()?)
+        checkpoint::save(&place.folder, &progress, &self.live()?, &self.snapshots)
     }
 
     /// Saves the run where that is due. A disk that refuses costs the checkpoint, not the run.
@@ -156,7 +164,7 @@ impl<'a> Run<'a> {
         if !self.plan.checkpoints.as_ref().is_some_and(due) {
             return;
         }
-        if let Err(e) = self.save() {
+        if let Err(e) = self.save(company) {
             let text = format!("a checkpoint could not be saved, training goes on: {e}");
             company.observer.observe(&Event::Note { text });
         }
@@ -179,14 +187,19 @@ impl<'a> Run<'a> {
         self.earlier + self.began.elapsed().as_secs_f64() - self.idle
     }
 
+    /// When the time is up, in the run's own seconds.
+    fn limit(&self) -> Option<f64> {
+        self.plan.seconds.map(|granted| self.earlier + granted)
+    }
+
     pub(super) fn time_is_up(&self) -> bool {
-        self.plan.seconds.is_some_and(|limit| self.elapsed() >= limit)
+        self.limit().is_some_and(|limit| self.elapsed() >= limit)
     }
 
     /// Share of the run that will be over after this step: of the steps, or of the time where that runs out sooner.
     fn progress(&self) -> f64 {
         let by_steps = (self.step + 1) as f64 / self.steps_planned as f64;
-        let by_time = self.plan.seconds.map_or(0.0, |limit| self.elapsed() / limit);
+        let by_time = self.limit().map_or(0.0, |limit| self.elapsed() / limit);
         by_steps.max(by_time).min(1.0)
     }
 
@@ -304,7 +317,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    pub(super) fn keep_snapshot(&mut self) -> Result<(), ExecuteError> {
+    /// What can be rewound to before anything else is kept: where the run begins. One that goes on has it already.
+    pub(super) fn keep_first_snapshot(&mut self) -> Result<(), ExecuteError> {
+        if self.snapshots.is_empty() { self.keep_snapshot() } else { Ok(()) }
+    }
+
+    fn keep_snapshot(&mut self) -> Result<(), ExecuteError> {
         // Field by field: the snapshots are another part of this run than what they are taken of.
         let model = self.model.as_ref().ok_or_else(out_of_place)?;
         let live = Live { model, trained: &self.trained, optimizer: &self.optimizer };

@@ -3,7 +3,6 @@
 
 use super::super::{PipelineError, write_whole};
 use super::AutoRequest;
-use crate::domain::directive::Measurement;
 use crate::domain::event::Event;
 use crate::domain::resources::Costs;
 use crate::domain::run::{Request, Run};
@@ -101,15 +100,15 @@ pub(super) fn must_be_the_same(then: &Request, now: &Request, out: &Path) -> Res
     Err(PipelineError::NoRun { path: out.into(), why })
 }
 
-/// The steps that the journal holds, by branch.
-pub(super) fn recorded(out: &Path) -> Result<BTreeMap<String, Vec<Measurement>>, PipelineError> {
-    let mut steps: BTreeMap<String, Vec<Measurement>> = BTreeMap::new();
+/// Seconds that earlier processes trained each branch, by the last step that the journal holds of it.
+pub(super) fn trained(out: &Path) -> Result<BTreeMap<String, f64>, PipelineError> {
+    let mut seconds = BTreeMap::new();
     for entry in journal(out)?.entries {
         if let (Some(branch), Event::Step(m)) = (entry.branch, entry.event) {
-            steps.entry(branch).or_default().push(m);
+            seconds.insert(branch, m.elapsed);
         }
     }
-    Ok(steps)
+    Ok(seconds)
 }
 
 /// Wall seconds that earlier processes spent on the run: each one's journal counts from its own beginning.

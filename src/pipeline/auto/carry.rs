@@ -4,7 +4,7 @@ use super::super::PipelineError;
 use crate::decide::race::{self, Finish};
 use crate::decide::rules::RuleBook;
 use crate::domain::directive::Directive;
-use crate::domain::outcome::{Branch, Evaluation, Outcome, Side, Status};
+use crate::domain::outcome::{Branch, Evaluation, Outcome, Status, Vocab};
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::execute::strategy::{self, Start, Work, given_up};
 use std::collections::BTreeMap;
@@ -148,7 +148,7 @@ fn interrupted(chosen: Strategy, base: Evaluation, mut branches: Vec<Branch>, ya
 fn is_keep(branch: &Branch, stages: &BTreeMap<String, StageConfig>) -> bool {
     match branch.strategy {
         Strategy::Keep => true,
-        Strategy::Parallel => branch.tokenizer == Side::Source && stages.get("parallel.a") == stages.get("keep"),
+        Strategy::Parallel => branch.tokenizer == Vocab::Source && stages.get("parallel.a") == stages.get("keep"),
         _ => false,
     }
 }
@@ -163,7 +163,7 @@ fn finishes(branches: &[Branch]) -> Vec<Finish<'_>> {
         .iter()
         .map(|b| Finish {
             name: &b.name,
-            side: b.tokenizer,
+            side: b.tokenizer.side(),
             equivalent_loss: b.after.as_ref().map(|e| e.equivalent_loss),
             intermediate: b.name == "foundation" && !stayed(branches),
         })

@@ -6,7 +6,7 @@ use super::inputs::Prepared;
 use super::{AutoRequest, Ground, carry, course, inputs};
 use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
-use crate::domain::outcome::Side;
+use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Cost, Costs};
 use crate::domain::strategy::{StageConfig, Strategy};
@@ -57,12 +57,14 @@ pub(super) fn must_fit(request: &AutoRequest, chosen: Strategy, costs: &Costs) -
 pub struct StagePlan {
     /// Name of its configuration.
     pub stage: String,
-    /// The tokenizer in use.
-    pub tokenizer: Side,
+    /// The vocabulary in use.
+    pub tokenizer: Vocab,
     /// How it trains.
     pub config: StageConfig,
     /// Estimated seconds.
     pub seconds: f64,
+    /// Bytes on the disk while it trains, at most: checkpoints, and what they could be rewound to.
+    pub kept: u64,
 }
 
 /// What would be done, and what it would take.
@@ -108,15 +110,17 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     };
     let seconds = by_stage(&ground, &costs);
     let names = carry::stages_ahead(first, &course, request.with_keep);
-    let sides: BTreeMap<&str, Side> = strategy::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
+    let vocabularies: BTreeMap<&str, Vocab> = strategy::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
     let stages: Vec<StagePlan> = names
         .iter()
         .filter_map(|name| {
+            let on = *vocabularies.get(name.as_str())?;
             Some(StagePlan {
                 stage: name.clone(),
-                tokenizer: *sides.get(name.as_str())?,
+                tokenizer: on,
                 config: ground.inputs.stages.get(name)?.clone(),
                 seconds: seconds.get(name).copied().unwrap_or(f64::NAN),
+                kept: ground.pricing(cost::Speed(1.0)).kept(name, on)?,
             })
         })
         .collect();
@@ -129,8 +133,7 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         train_bytes: ground.train_bytes,
         seconds: stages.iter().map(|s| s.seconds).sum(),
         memory: parts.iter().map(|c| c.memory).max().unwrap_or(0),
-        // Two checkpoints of what is trained, which is at most the model with two moments.
-        disk: parts.iter().map(|c| c.disk).sum::<u64>() + 6 * parts.iter().map(|c| c.disk).max().unwrap_or(0),
+        disk: parts.iter().map(|c| c.disk).sum::<u64>() + stages.iter().map(|s| s.kept).max().unwrap_or(0),
         stages,
         budget: request.resources.budget,
         profile: ground.inputs.profile,

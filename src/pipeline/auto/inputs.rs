@@ -7,7 +7,7 @@ use crate::analyze::{self, ProfileInputs, TokenizerFile};
 use crate::corpus::Corpus;
 use crate::decide::rules::RuleBook;
 use crate::domain::event::{Event, Observer};
-use crate::domain::outcome::Side;
+use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::{Mapping, Origin};
@@ -135,7 +135,7 @@ pub(super) fn digest(documents: &[String]) -> String {
 
 /// Refuses a road that needs the candidate where the candidate cannot write the held-out text.
 pub(super) fn must_be_writable(rules: &RuleBook, ground: &Ground, chosen: Strategy) -> Result<(), PipelineError> {
-    let needs = strategy::road(chosen)?.stages().iter().any(|(_, side)| *side == Side::Candidate);
+    let needs = strategy::road(chosen)?.stages().iter().any(|(_, on)| matches!(on, Vocab::Candidate | Vocab::Both));
     if !needs {
         return Ok(());
     }

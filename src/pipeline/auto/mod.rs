@@ -20,7 +20,7 @@ use crate::decide::race::RuleReferee;
 use crate::decide::review::{ReviewPlan, ReviewState, RuleReviewer};
 use crate::decide::rules::RuleBook;
 use crate::domain::decision::{Action, Decision};
-use crate::domain::directive::{Directive, Measurement, Referee, Reviewer};
+use crate::domain::directive::{Directive, Referee, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::injection::Injection;
 use crate::domain::outcome::Status;
@@ -284,10 +284,10 @@ fn go(
     observer: &mut dyn Observer,
 ) -> Result<Run, PipelineError> {
     let Session { mut run, costs, began, power, spent } = session;
-    let recorded = begun::recorded(&request.out)?;
+    let earlier = begun::trained(&request.out)?;
     let mut journal = open_journal(request)?;
     let mut both = Both { first: observer, second: &mut journal };
-    let result = execute(rules, request, ground, &run, &recorded, &costs, (began, spent), &mut both);
+    let result = execute(rules, request, ground, &run, &earlier, &costs, (began, spent), &mut both);
     let kept = journal.finish();
     run.ended = Some(now());
     let (outcome, error) = match result {
@@ -320,7 +320,7 @@ fn execute(
     request: &AutoRequest,
     ground: &Ground,
     run: &Run,
-    recorded: &BTreeMap<String, Vec<Measurement>>,
+    earlier: &BTreeMap<String, f64>,
     costs: &Costs,
     (began, spent): (Instant, f64),
     observer: &mut dyn Observer,
@@ -402,7 +402,7 @@ fn execute(
         reviewers: &mut reviewers,
         referee: &mut referee,
         observer,
-        recorded,
+        earlier,
         budget,
         injected: &request.injected,
         course: &course,

@@ -3,7 +3,7 @@
 
 use super::{label, number, saving};
 use crate::domain::directive::Directive;
-use crate::domain::outcome::{Branch, CurvePoint, Evaluation, Incident, Level, Outcome, Side, Status};
+use crate::domain::outcome::{Branch, CurvePoint, Evaluation, Incident, Level, Outcome, Status, Vocab};
 use crate::domain::run::{Feedback, Run};
 use crate::domain::strategy::Strategy;
 use crate::report::numbers::{bytes, count, duration, fixed, percent, short, whole_percent};
@@ -163,8 +163,15 @@ fn decided(run: &Run, words: &Words) -> String {
 fn gained(run: &Run, outcome: &Outcome, words: &Words) -> Vec<Block> {
     let Some(winner) = winner(outcome) else { return Vec::new() };
     let lines = match winner.tokenizer {
-        Side::Candidate => super::profile::gain(&run.profile, words),
-        Side::Source => vec![say!(words, "gain-stays")],
+        Vocab::Candidate | Vocab::Both => super::profile::gain(&run.profile, words),
+        Vocab::Source => vec![say!(words, "gain-stays")],
+        Vocab::Grown => match (&outcome.base, &winner.after) {
+            (Some(base), Some(after)) => {
+                let (before, after) = (count(base.tokens, words.lang), count(after.tokens, words.lang));
+                vec![say!(words, "gain-grown", before = before, after = after)]
+            }
+            _ => Vec::new(),
+        },
     };
     vec![Block::Heading(say!(words, "gain")), Block::List(lines)]
 }
@@ -191,7 +198,7 @@ fn branches(outcome: &Outcome, words: &Words) -> Vec<Block> {
         };
         vec![
             Cell::toned(b.name.clone(), tone),
-            side(b.tokenizer, words).into(),
+            vocabulary(b.tokenizer, words).into(),
             Cell::toned(way(|e| e.bits_per_byte.get(), 3), tone),
             Cell::toned(way(|e| e.equivalent_loss.get(), 2), tone),
             Cell::toned(number(b.after.as_ref().map(|e| e.loss_per_token), 2, words), Tone::Muted),
@@ -205,7 +212,7 @@ fn branches(outcome: &Outcome, words: &Words) -> Vec<Block> {
         let raw = Cell::toned(number(Some(base.loss_per_token), 2, words), Tone::Muted);
         let mut cells = vec![
             Cell::toned(say!(words, "base"), Tone::Muted),
-            side(Side::Source, words).into(),
+            vocabulary(Vocab::Source, words).into(),
             number(Some(base.bits_per_byte.get()), 3, words).into(),
             number(Some(base.equivalent_loss.get()), 2, words).into(),
             raw,
@@ -239,10 +246,12 @@ fn branches(outcome: &Outcome, words: &Words) -> Vec<Block> {
     blocks
 }
 
-fn side(side: Side, words: &Words) -> String {
-    match side {
-        Side::Source => say!(words, "original"),
-        Side::Candidate => say!(words, "candidate"),
+fn vocabulary(vocab: Vocab, words: &Words) -> String {
+    match vocab {
+        Vocab::Source => say!(words, "original"),
+        Vocab::Candidate => say!(words, "candidate"),
+        Vocab::Grown => say!(words, "grown"),
+        Vocab::Both => say!(words, "both-vocabularies"),
     }
 }
 
