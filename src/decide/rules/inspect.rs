@@ -357,7 +357,7 @@ mod tests {
             ("levels.toml", "\"< 2.0\"", "\"< 1.5\""),
             ("levels.toml", "[2.0..3.0)", "[1.5..3.0)"),
             ("strategies.toml", "rank = 16", "rank = 8"),
-            ("features.toml", "medium = 0.30", "medium = 0.35"),
+            ("features.toml", "medium = 0.76", "medium = 0.78"),
         ]);
         let report = diff(&a, &b);
         assert_eq!(report.answers.len(), 1, "{}", report.text());
