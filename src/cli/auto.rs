@@ -32,6 +32,9 @@ pub struct Auto {
     /// Training text; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "resume")]
     train: Vec<PathBuf>,
+    /// How often each training text is seen an epoch, in the order of --train: 1 0.3 sees three documents in ten of the second
+    #[arg(long, value_name = "TIMES", num_args = 1.., conflicts_with = "resume")]
+    weights: Vec<f64>,
     /// Held-out text; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "resume")]
     eval: Vec<PathBuf>,
@@ -115,6 +118,7 @@ impl Auto {
             source: self.source.clone(),
             strategy,
             explore: self.explore,
+            weights: self.weights.clone(),
             with_keep: self.with_keep,
             train_bytes: self.train_bytes,
             eval_bytes: self.eval_bytes,
@@ -150,6 +154,7 @@ impl Auto {
             source: self.source.as_deref().map(name),
             candidate: self.candidate.as_deref().map(name).unwrap_or_default(),
             train: self.train.iter().map(|p| name(p)).collect(),
+            weights: self.weights.clone(),
             eval: self.eval.iter().map(|p| name(p)).collect(),
             strategy,
             with_keep: self.with_keep,

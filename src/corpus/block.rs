@@ -3,8 +3,11 @@
 
 use super::error::CorpusError;
 use super::files::{Format, Packing, TextFile};
+use super::jsonl::Held;
 use super::table::Table;
 use super::{CorpusOptions, files, jsonl};
+use crate::domain::lesson::Lesson;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
@@ -25,6 +28,8 @@ const LONGEST_DOCUMENT: usize = 4 << 20;
 pub struct Block {
     text: String,
     documents: Vec<Range<usize>>,
+    /// Turns of conversations, by where their documents begin in the text.
+    turns: BTreeMap<usize, serde_json::Value>,
     read: u64,
 }
 
@@ -32,6 +37,15 @@ impl Block {
     /// The documents, in order; none is blank.
     pub fn documents(&self) -> impl ExactSizeIterator<Item = &str> {
         self.documents.iter().map(|r| self.text.get(r.clone()).unwrap_or_default())
+    }
+
+    /// The same with the turns of those that are conversations.
+    pub(super) fn lessons(&self) -> impl Iterator<Item = Lesson> {
+        let lesson = |(range, text): (&Range<usize>, &str)| Lesson {
+            text: text.into(),
+            messages: self.turns.get(&range.start).cloned(),
+        };
+        self.documents.iter().zip(self.documents()).map(lesson)
     }
 
     /// All text so far.
@@ -244,10 +258,24 @@ impl<'a> OpenFile<'a> {
                 continue;
             }
             let path = || self.path().to_owned();
-            let text = jsonl::text(line, field)
+            let held = jsonl::held(line, field)
                 .map_err(|e| CorpusError::NotJson { path: path(), line: number, reason: e.to_string() })?
                 .ok_or_else(|| CorpusError::NoField { path: path(), line: number, field: field.to_owned() })?;
-            block.push(&text);
+            match held {
+                Held::Text(text) => block.push(&text),
+                // A conversation cannot be cut.
+                Held::Chat(words, _) if words.len() > LONGEST_DOCUMENT => {
+                    return Err(CorpusError::LongLine { path: path(), line: number, limit: LONGEST_DOCUMENT });
+                }
+                Held::Chat(words, turns) => {
+                    let at = block.text.len();
+                    block.push(&words);
+                    // A blank one is left out.
+                    if block.text.len() > at {
+                        block.turns.insert(at, turns);
+                    }
+                }
+            }
         }
         Ok(block)
     }
@@ -288,5 +316,5 @@ fn lines(text: String, at_start: bool) -> Block {
         }
         from = end + 1;
     }
-    Block { text, documents, read: 0 }
+    Block { text, documents, ..Block::default() }
 }

@@ -4,7 +4,7 @@
 //! | file | a document |
 //! | --- | --- |
 //! | `.txt` | a line that is not blank |
-//! | `.jsonl` | the text field of a line's object |
+//! | `.jsonl` | the text field of a line's object, or the conversation in its `messages` |
 //! | `.parquet` | a row of the text column |
 //!
 //! A document longer than four megabytes is cut at white space into several, so that memory stays bounded. Each may be compressed (`.gz`, `.zst`). A folder stands for the corpus files in and below it, a pattern
@@ -19,6 +19,7 @@ mod table;
 pub use block::{Block, Blocks};
 pub use error::CorpusError;
 
+use crate::domain::lesson::Lesson;
 use data_encoding::HEXLOWER;
 use files::TextFile;
 use sha2::{Digest, Sha256};
@@ -133,14 +134,26 @@ impl Corpus {
     /// # Errors
     /// As [`Corpus::for_each_document`].
     pub fn collect(&self, limit_bytes: Option<u64>) -> Result<Vec<String>, CorpusError> {
-        let mut documents = Vec::new();
+        Ok(self.lessons(limit_bytes)?.into_iter().map(|lesson| lesson.text).collect())
+    }
+
+    /// The same with the turns of those that are conversations.
+    ///
+    /// # Errors
+    /// As [`Corpus::for_each_document`].
+    pub fn lessons(&self, limit_bytes: Option<u64>) -> Result<Vec<Lesson>, CorpusError> {
+        let mut lessons = Vec::new();
         let mut bytes = 0;
-        self.for_each_document(|document| {
-            bytes += document.len() as u64;
-            documents.push(document.to_owned());
-            limit_bytes.is_none_or(|limit| bytes < limit)
-        })?;
-        Ok(documents)
+        for block in self.blocks() {
+            for lesson in block?.lessons() {
+                bytes += lesson.text.len() as u64;
+                lessons.push(lesson);
+                if limit_bytes.is_some_and(|limit| bytes >= limit) {
+                    return Ok(lessons);
+                }
+            }
+        }
+        Ok(lessons)
     }
 }
 

@@ -41,6 +41,30 @@ fn a_json_object_gives_the_text_of_its_field_with_escapes_undone() {
 }
 
 #[test]
+fn a_conversation_is_read_as_its_words_and_keeps_its_turns() {
+    let line = r#"{"id": 7, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#;
+    let blank = r#"{"messages": [{"role": "user", "content": " "}]}"#;
+    let both = r#"{"text": "d", "messages": [{"role": "user", "content": "e"}]}"#;
+    let all = format!("{blank}\n{{\"text\": \"c\"}}\n{line}\n{both}\n");
+    assert_eq!(documents("a.jsonl", all.as_bytes()).unwrap(), ["c", "a\nb", "d"]);
+    let (folder, _) = corpus_of("a.jsonl", all.as_bytes());
+    let corpus = Corpus::open(&[folder.path().to_owned()], &CorpusOptions::default()).unwrap();
+    let turns: Vec<usize> = corpus
+        .lessons(None)
+        .unwrap()
+        .iter()
+        .map(|l| l.messages.as_ref().and_then(|m| m.as_array()).map_or(0, Vec::len))
+        .collect();
+    assert_eq!(turns, [0, 2, 0]);
+    for wrong in [r#"{"messages": "a"}"#, r#"{"messages": [{"content": "a"}]}"#] {
+        let error = documents("a.jsonl", wrong.as_bytes()).unwrap_err();
+        assert!(matches!(error, CorpusError::NoField { line: 1, .. }), "{error}");
+    }
+    let long = format!(r#"{{"messages": [{{"role": "user", "content": "{}"}}]}}"#, "a ".repeat(3 << 20));
+    assert!(matches!(documents("a.jsonl", long.as_bytes()).unwrap_err(), CorpusError::LongLine { line: 1, .. }));
+}
+
+#[test]
 fn a_line_of_json_without_the_field_is_named_by_its_number() {
     let error = documents("a.jsonl", b"{\"text\": \"a\"}\n{\"body\": \"b\"}\n").unwrap_err();
     assert!(matches!(error, CorpusError::NoField { line: 2, .. }), "{error}");

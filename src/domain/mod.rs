@@ -10,6 +10,7 @@ pub mod event;
 pub mod example;
 pub mod fault;
 pub mod injection;
+pub mod lesson;
 pub mod metric;
 pub mod outcome;
 pub mod profile;

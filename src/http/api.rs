@@ -264,6 +264,9 @@ pub struct AutoTask {
     /// Training texts.
     #[schema(min_items = 1)]
     pub train: Vec<String>,
+    /// How often each training text is seen an epoch, in their order; once where it is left out.
+    #[serde(default)]
+    pub weights: Vec<f64>,
     /// Held-out texts.
     #[schema(min_items = 1)]
     pub eval: Vec<String>,
@@ -316,6 +319,7 @@ impl AutoTask {
         Ok(AutoRequest {
             source: self.source.as_deref().map(|n| catalog.resolve(What::Tokenizer, n)).transpose()?,
             strategy: self.strategy,
+            weights: self.weights.clone(),
             with_keep: self.with_keep,
             train_bytes: self.train_bytes,
             eval_bytes: self.eval_bytes.unwrap_or(plain.eval_bytes),

@@ -189,6 +189,12 @@ pub enum PipelineError {
     /// An override does not fit.
     #[error("`{name}` cannot be {value}: {reason}")]
     OverrideValue { name: String, value: String, reason: String },
+    /// Conversations that nothing can lay out.
+    #[error("the training text holds conversations, and neither {} nor the candidate has a chat template", .model.display())]
+    NoTemplate { model: PathBuf },
+    /// The weights of the training texts make no mixture.
+    #[error("the training texts cannot be mixed: {why}")]
+    Weights { why: String },
 }
 
 /// Expected refusals of queue and history, for whoever answers them in its own way.
@@ -232,8 +238,11 @@ impl Fault for PipelineError {
             | Self::Occupied { .. }
             | Self::NoTable { .. }
             | Self::Override { .. }
-            | Self::OverrideValue { .. } => Kind::Usage,
-            Self::TooFewRows { .. } | Self::NoHistory { .. } | Self::NoRun { .. } => Kind::Input,
+            | Self::OverrideValue { .. }
+            | Self::Weights { .. } => Kind::Usage,
+            Self::TooFewRows { .. } | Self::NoTemplate { .. } | Self::NoHistory { .. } | Self::NoRun { .. } => {
+                Kind::Input
+            }
             Self::Unwritable { .. } | Self::TooLittleTime { .. } => Kind::Infeasible,
             Self::Interrupted | Self::Saved { .. } => Kind::Interrupted,
             Self::Unfinished { .. } => Kind::Usage,
@@ -282,6 +291,8 @@ impl Fault for PipelineError {
             Self::Saved { .. } => Some("the same command with --resume goes on from there".into()),
             Self::Unfinished { .. } => Some("go on with --resume, or remove that folder to begin anew".into()),
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
+            Self::NoTemplate { .. } => Some("put a chat_template.jinja beside one of the tokenizers".into()),
+            Self::Weights { .. } => Some("give --weights one number from 0 to 1000 for each --train, not all 0".into()),
         }
     }
 }

@@ -374,3 +374,63 @@ fn there_is_nothing_to_go_on_with_in_a_folder_without_a_run_or_with_other_inputs
     p.file("eval.txt", "another text\nof other words\n");
     p.refuses(&["run", "keep", "--resume", "out"], 3, &["held-out text", "changed"]);
 }
+
+/// The sample's base with a chat template beside its tokenizer, and conversations; what the assistant says of them.
+fn conversations(p: &Program) -> (String, String, u64) {
+    let base = p.path("base");
+    std::fs::create_dir(&base).expect("a folder");
+    for file in std::fs::read_dir(sample().join("base")).expect("the base").flatten() {
+        std::fs::copy(file.path(), base.join(file.file_name())).expect("copied");
+    }
+    let text = std::fs::read_to_string(sample().join("target-train.txt")).expect("the sample's text");
+    let lines: Vec<&str> = text.lines().take(60).collect();
+    let (mut chats, mut said) = (String::new(), 0);
+    for pair in lines.chunks_exact(2) {
+        let turns = serde_json::json!([
+            {"role": "user", "content": pair[0]},
+            {"role": "assistant", "content": pair[1]},
+        ]);
+        said += pair[1].len() as u64 + "<|end|>\n".len() as u64;
+        chats.push_str(&format!("{}\n", serde_json::json!({"messages": turns})));
+    }
+    (base.display().to_string(), p.file("chats.jsonl", chats), said)
+}
+
+#[test]
+fn of_conversations_only_the_assistants_words_are_learnt_and_texts_are_mixed_by_weight() {
+    let p = Program::new();
+    let (base, chats, said) = conversations(&p);
+    let changed = |out: &str, train: &[&str]| {
+        let mut arguments = arguments("keep", out, &[]);
+        let place = |arguments: &[String], name: &str| arguments.iter().position(|a| a == name).expect("an option") + 1;
+        let at = place(&arguments, "--model");
+        arguments[at] = base.clone();
+        let at = place(&arguments, "--train");
+        arguments.splice(at..=at, train.iter().map(|t| t.to_string()));
+        arguments
+    };
+    let only = changed("only", &[&chats]);
+    p.refuses(&refs(&only), 3, &["conversations", "chat_template.jinja"]);
+    assert!(!p.path("only").exists());
+    let template = "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}\
+                    {% if add_generation_prompt %}<|assistant|>\n{% endif %}";
+    std::fs::write(p.path("base/chat_template.jinja"), template).expect("written");
+    let run = p.json(&refs(&only));
+    let seen = run.pointer("/outcome/branches/0/bytes_seen").and_then(Value::as_u64).expect("bytes");
+    assert!((said..=said + said / 20).contains(&seen), "{seen} of {said}");
+    assert!(number(&run, "/run/request/train_bytes") > 1.5 * said as f64, "the user's words are read too");
+
+    let text = sample().join("target-eval.txt").display().to_string();
+    let bytes = |weights: &[&str], out: &str| {
+        let arguments =
+            changed(out, &[&chats, &text, "--weights"].into_iter().chain(weights.iter().copied()).collect::<Vec<_>>());
+        number(&p.json(&refs(&arguments)), "/run/request/train_bytes")
+    };
+    let (chat, both) = (number(&run, "/run/request/train_bytes"), bytes(&["1", "1"], "both"));
+    let mixed = bytes(&["0.5", "2"], "mixed");
+    let wanted = (0.5 * chat + 2.0 * (both - chat)).min(40_000.0);
+    assert!((mixed / wanted - 1.0).abs() < 0.05, "{mixed} for {wanted}");
+    let wrong = changed("wrong", &[&chats, &text, "--weights", "1"]);
+    p.refuses(&refs(&wrong), 2, &["1 weights for 2 training texts", "--weights"]);
+    assert!(!p.path("wrong").exists());
+}

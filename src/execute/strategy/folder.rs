@@ -11,6 +11,7 @@ use crate::execute::adapter;
 use crate::execute::model::{Decoder, Dtype, ModelConfig, ModelFolder, Specials, save_model, write_atomically};
 use crate::execute::structural;
 use crate::execute::tokenizer;
+use crate::execute::train::chat::ChatTemplate;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,14 @@ impl TokenizerFiles {
             write_atomically(&folder.join(name), |to| to.write_all(&contents))?;
         }
         Ok(())
+    }
+
+    /// The chat template that lies beside the tokenizer, if one does.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is no template.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>, ExecuteError> {
+        self.0.first().and_then(|(_, path)| path.parent()).map_or(Ok(None), ChatTemplate::from_folder)
     }
 
     fn has(&self, wanted: &str) -> bool {

@@ -29,6 +29,7 @@ use super::train::data::equal_bytes_length;
 use crate::domain::directive::{Directive, Referee, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::injection::Injection;
+use crate::domain::lesson::Lesson;
 use crate::domain::outcome::{Branch, Evaluation, Incident, Status, Vocab};
 use crate::domain::profile::Profile;
 use crate::domain::strategy::{StageConfig, Strategy};
@@ -93,8 +94,8 @@ pub struct Work<'a> {
     pub method: Option<Method>,
     /// What is known of the two tokenizers.
     pub profile: &'a Profile,
-    /// Training documents.
-    pub train: &'a [String],
+    /// Training documents and conversations.
+    pub train: &'a [Lesson],
     /// Held-out documents.
     pub eval: &'a [String],
     /// Tokens the original tokenizer needs for the held-out documents.

@@ -11,6 +11,8 @@ use crate::domain::strategy::{StageConfig, Strategy};
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::HeldOut;
 use crate::execute::model::{Decoder, LoraConfig, ModelFolder, write_atomically};
+use crate::execute::train::chat;
+use crate::execute::train::data::Document;
 use crate::execute::train::{self, Checkpoints, Company, Ending, Fitted, Packed};
 use std::fs;
 use std::path::PathBuf;
@@ -163,7 +165,7 @@ pub(super) fn ready(
         Vocab::Source | Vocab::Candidate | Vocab::Grown => model.train_embeddings(config.train_embeddings),
     };
     let length = sequence_length(work, plan.on, config.sequence)?;
-    let data = Packed::text(work.tokens(plan.on)?.coder, work.train, length, work.seed)?;
+    let data = packed(work, plan.on, length)?;
     let mut training = train::Plan::new(config.clone(), work.seed);
     let every = (training.steps(data.len(), data.bytes()) / CHECKPOINTS).max(1);
     training.checkpoints = Some(Checkpoints { folder: place(work, plan).join("checkpoints"), every, resume: true });
@@ -181,6 +183,29 @@ pub(super) fn ready(
     let reviewer = (work.reviewers)(&commission);
     training.seconds = seconds.or_else(|| work.budget.as_ref().and_then(|b| b.grant(&[plan.stage]).first().copied()));
     Ok(Ready { model, data, held_out, plan: training, reviewer })
+}
+
+/// The training text in a vocabulary's tokens. Conversations are laid out by the chat template beside that tokenizer, or by
+/// another's where there is none.
+fn packed(work: &Work<'_>, on: Vocab, length: usize) -> Result<Packed, ExecuteError> {
+    let coder = work.tokens(on)?.coder;
+    let texts: Vec<&str> =
+        work.train.iter().filter(|l| l.messages.is_none()).map(|lesson| lesson.text.as_str()).collect();
+    let chats: Vec<&serde_json::Value> = work.train.iter().filter_map(|lesson| lesson.messages.as_ref()).collect();
+    let text = |encoded| Document { encoded, learnt: None };
+    let mut documents: Vec<Document> = coder.encode(&texts)?.into_iter().map(text).collect();
+    if !chats.is_empty() {
+        let mut template = None;
+        for on in [on, Vocab::Source, Vocab::Candidate] {
+            if template.is_none() {
+                template = work.tokens(on)?.files.chat_template()?;
+            }
+        }
+        let none = "the training text holds conversations, and neither the base nor the candidate has a chat template";
+        let template = template.ok_or_else(|| ExecuteError::Data(none.into()))?;
+        documents.extend(chat::documents(&coder.clone().reading_specials(), &template, &chats)?);
+    }
+    Packed::documents(coder, documents, length, work.seed)
 }
 
 /// Fills the branch in and puts its model away; gives the model.

@@ -23,6 +23,7 @@ pub struct Encoded {
 }
 
 /// A tokenizer, ready to encode.
+#[derive(Clone)]
 pub struct Coder {
     tokenizer: Tokenizer,
     token_bytes: Vec<Box<[u8]>>,

@@ -166,9 +166,9 @@ impl ChatTemplate {
 pub fn documents(
     coder: &Coder,
     template: &ChatTemplate,
-    conversations: &[serde_json::Value],
+    conversations: &[&serde_json::Value],
 ) -> Result<Vec<Document>, ExecuteError> {
-    let one = |(i, messages): (usize, &serde_json::Value)| {
+    let one = |(i, messages): (usize, &&serde_json::Value)| {
         let laid_out = template.lay_out(messages).map_err(|e| match e {
             ExecuteError::Data(what) => ExecuteError::Data(format!("conversation {}: {what}", i + 1)),
             other => other,
@@ -349,7 +349,7 @@ mod tests {
         for case in cases {
             let laid_out = marked.lay_out(&case["messages"]).unwrap();
             assert_eq!(laid_out.text, case["marked"].as_str().unwrap());
-            let documents = documents(&coder, &marked, &[case["messages"].clone()]).unwrap();
+            let documents = documents(&coder, &marked, &[&case["messages"]]).unwrap();
             let ids: Vec<Json> = documents[0].encoded.ids.iter().map(|i| json!(i)).collect();
             assert_eq!(Json::from(ids), case["ids"]);
             let mask: Vec<Json> = documents[0].learnt.as_ref().unwrap().iter().map(|l| json!(u8::from(*l))).collect();
@@ -377,7 +377,7 @@ mod tests {
         let (marked, coder) = (template(&reference, "marked"), coder(&reference));
         let messages = &reference["cases"][0]["messages"];
         let said: u64 = marked.lay_out(messages).unwrap().said.iter().map(|s| s.len() as u64).sum();
-        let documents = documents(&coder, &marked, std::slice::from_ref(messages)).unwrap();
+        let documents = documents(&coder, &marked, &[messages]).unwrap();
         let packed = Packed::documents(&coder, documents, 512, 0).unwrap();
         assert_eq!(packed.batch(&[0]).bytes, said);
     }
@@ -403,7 +403,7 @@ mod tests {
         let template = ChatTemplate::new(text, &BTreeMap::new()).unwrap();
         let turn = |role: &str| json!({"role": role, "content": "x"});
         let messages = json!([turn("user"), turn("assistant"), turn("user"), turn("assistant")]);
-        let error = documents(&coder(&reference()), &template, &[messages]).err().unwrap();
+        let error = documents(&coder(&reference()), &template, &[&messages]).err().unwrap();
         assert!(error.to_string().contains("conversation 1"), "{error}");
     }
 

@@ -204,21 +204,21 @@ impl Stream {
 
 /// Several texts as one: a text of weight 1 is seen once an epoch, one of weight 0.3 in part (three documents in ten,
 /// drawn by seed), one of weight 2.5 twice and a half. Weights that are not above 0 leave a text out.
-pub fn mix<'a, S: AsRef<str>>(texts: &[(f64, &'a [S])], seed: u64) -> Vec<&'a str> {
+pub fn mix<D: Clone>(texts: &[(f64, &[D])], seed: u64) -> Vec<D> {
     let mut mixed = Vec::new();
     for (index, (weight, documents)) in texts.iter().enumerate() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(index as u64);
         let whole = weight.max(0.0).floor();
         for _ in 0..whole as u64 {
-            mixed.extend(documents.iter().map(AsRef::as_ref));
+            mixed.extend_from_slice(documents);
         }
         let part = ((weight.max(0.0) - whole) * documents.len() as f64).round() as usize;
         let mut order: Vec<usize> = (0..documents.len()).collect();
         order.shuffle(&mut rng);
         order.truncate(part);
         order.sort_unstable();
-        mixed.extend(order.iter().filter_map(|i| documents.get(*i)).map(AsRef::as_ref));
+        mixed.extend(order.iter().filter_map(|i| documents.get(*i)).cloned());
     }
     mixed
 }
@@ -299,7 +299,7 @@ mod tests {
     fn texts_are_mixed_by_their_weights() {
         let (a, b, c) = (vec!["a"; 10], ["b", "B", "b", "b", "b", "b", "b", "b", "b", "b"], ["c"; 4]);
         let mixed = mix(&[(2.5, &a[..]), (0.3, &b[..]), (0.0, &c[..])], 1);
-        let count = |x: &str| mixed.iter().filter(|d| d.eq_ignore_ascii_case(x)).count();
+        let count = |x: &str| mixed.iter().filter(|d: &&&str| d.eq_ignore_ascii_case(x)).count();
         assert_eq!((count("a"), count("b"), count("c")), (25, 3, 0));
         assert_eq!(mixed, mix(&[(2.5, &a[..]), (0.3, &b[..]), (0.0, &c[..])], 1));
     }

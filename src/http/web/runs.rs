@@ -217,6 +217,7 @@ async fn start(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> R
         source: fields.one("source").map(str::to_string),
         candidate: needed("candidate")?,
         train: fields.all("train"),
+        weights: Vec::new(),
         eval: fields.all("eval"),
         strategy,
         with_keep: fields.one("with_keep").is_some(),

@@ -7,13 +7,15 @@ use crate::analyze::{self, ProfileInputs, TokenizerFile};
 use crate::corpus::Corpus;
 use crate::decide::rules::RuleBook;
 use crate::domain::event::{Event, Observer};
+use crate::domain::lesson::Lesson;
 use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::{Mapping, Origin};
 use crate::execute::model::ModelFolder;
-use crate::execute::strategy;
+use crate::execute::strategy::{self, TokenizerFiles};
 use crate::execute::tokenizer::{Coder, Growth, grow_bpe};
+use crate::execute::train::data::mix;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
@@ -61,7 +63,7 @@ pub(super) struct Prepared {
     pub(super) base: ModelFolder,
     pub(super) source: TokenizerFile,
     pub(super) candidate: TokenizerFile,
-    pub(super) train: Vec<String>,
+    pub(super) train: Vec<Lesson>,
     pub(super) eval: Vec<String>,
     pub(super) profile: Profile,
     pub(super) stages: BTreeMap<String, StageConfig>,
@@ -86,7 +88,13 @@ pub(super) fn prepare(
         });
     }
     let corpus = Corpus::open(&request.train, &request.reading)?;
-    let train = corpus.collect(request.train_bytes)?;
+    let train = lessons(&corpus, request)?;
+    if train.iter().any(|lesson| lesson.messages.is_some()) {
+        let templates = [&source, &candidate].map(|side| TokenizerFiles::beside(&side.path).chat_template());
+        if !templates.into_iter().collect::<Result<Vec<_>, _>>()?.iter().any(Option::is_some) {
+            return Err(PipelineError::NoTemplate { model: request.model.clone() });
+        }
+    }
     let eval = Corpus::open(&request.eval, &request.reading)?.collect(Some(request.eval_bytes))?;
     let profile = match known {
         Some(profile) => profile.clone(),
@@ -104,9 +112,35 @@ pub(super) fn prepare(
     Ok(Prepared { base, source, candidate, train, eval, profile, stages })
 }
 
+/// The training text: from the beginning as far as is asked for, or mixed by weights.
+fn lessons(corpus: &Corpus, request: &AutoRequest) -> Result<Vec<Lesson>, PipelineError> {
+    let (weights, most) = (&request.weights, request.train_bytes);
+    if weights.is_empty() {
+        return Ok(corpus.lessons(most)?);
+    }
+    let refused = |why: String| PipelineError::Weights { why };
+    if weights.len() != request.train.len() {
+        return Err(refused(format!("{} weights for {} training texts", weights.len(), request.train.len())));
+    }
+    if let Some(weight) = weights.iter().find(|w| !(0.0..=1000.0).contains(*w)) {
+        return Err(refused(format!("a weight of {weight}")));
+    }
+    if weights.iter().all(|w| *w == 0.0) {
+        return Err(refused("all weights are 0, which leaves no text".into()));
+    }
+    let one = |path| Corpus::open(std::slice::from_ref(path), &request.reading)?.lessons(most);
+    let texts = request.train.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    let all: f64 = weights.iter().zip(&texts).map(|(weight, text)| weight * bytes_of(text) as f64).sum();
+    // Where the mixture is more than was asked for, there is less of each.
+    let share = most.map_or(1.0, |most| (most as f64 / all).min(1.0));
+    let weighted: Vec<(f64, &[Lesson])> =
+        weights.iter().zip(&texts).map(|(weight, text)| (weight * share, text.as_slice())).collect();
+    Ok(mix(&weighted, request.seed))
+}
+
 /// A sentence where held-out documents stand in the training text too.
-fn leak(train: &[String], eval: &[String]) -> Option<String> {
-    let seen: HashSet<&str> = train.iter().map(String::as_str).collect();
+fn leak(train: &[Lesson], eval: &[String]) -> Option<String> {
+    let seen: HashSet<&str> = train.iter().map(AsRef::as_ref).collect();
     let bytes = |of: &mut dyn Iterator<Item = &String>| of.map(|d| d.len() as u64).sum::<u64>();
     let shared = bytes(&mut eval.iter().filter(|d| seen.contains(d.as_str())));
     let share = shared as f64 / bytes(&mut eval.iter()).max(1) as f64;
@@ -119,8 +153,8 @@ fn leak(train: &[String], eval: &[String]) -> Option<String> {
 }
 
 /// UTF-8 bytes of documents.
-pub(super) fn bytes_of(documents: &[String]) -> u64 {
-    documents.iter().map(|d| d.len() as u64).sum()
+pub(super) fn bytes_of<D: AsRef<str>>(documents: &[D]) -> u64 {
+    documents.iter().map(|d| d.as_ref().len() as u64).sum()
 }
 
 /// sha256 of documents, in order.

@@ -52,6 +52,9 @@ pub struct AutoRequest {
     pub candidate: PathBuf,
     /// Training text.
     pub train: Vec<PathBuf>,
+    /// How often each training text is seen an epoch, in their order; once where there are none.
+    #[serde(default)]
+    pub weights: Vec<f64>,
     /// Held-out text.
     pub eval: Vec<PathBuf>,
     /// A free folder.
@@ -93,6 +96,7 @@ impl AutoRequest {
             source: None,
             candidate,
             train,
+            weights: Vec::new(),
             eval,
             out,
             strategy: None,
