@@ -3,7 +3,7 @@
 //! operations are for is not known here.
 
 use super::ExecuteError;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 mod fused;
 mod plain;
@@ -80,6 +80,12 @@ pub struct HeadNorms {
     pub key: Tensor<1>,
     /// Epsilon of both.
     pub epsilon: f32,
+}
+
+/// Calls `steps` on one of the threads that share the CPU's work, where `device` is the CPU: each operation in it then begins
+/// at once, and need not wake them from outside and be woken. `steps` must not wait for another call of this.
+pub fn among_threads<T: Send>(device: &Device, steps: impl FnOnce() -> T + Send) -> T {
+    if *device == Device::flex() { rayon::scope(|_| steps()) } else { steps() }
 }
 
 /// y = x / sqrt(mean(x²) + eps) · weight over the last dimension. `x`: `[.., d]`, `weight`: `[d]`.

@@ -80,6 +80,10 @@ impl Decoder {
     /// the device fails (out of memory on a GPU).
     pub fn step(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ExecuteError> {
         self.check_batch(batch)?;
+        kernels::among_threads(&self.device(), || self.taken(batch, options))
+    }
+
+    fn taken(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ExecuteError> {
         let factors = factors(batch, options.scale);
         let rope = RopeTable::new(&self.config, 0, batch.shape[1], &self.device());
         let pass = Pass { rope: &rope, tape: true, dropout: options.dropout };
@@ -195,6 +199,10 @@ impl Decoder {
     /// As [`Decoder::step`].
     pub fn nats(&self, batch: &Batch<'_>) -> Result<Vec<f32>, ExecuteError> {
         self.check_batch(batch)?;
+        kernels::among_threads(&self.device(), || self.lost(batch))
+    }
+
+    fn lost(&self, batch: &Batch<'_>) -> Result<Vec<f32>, ExecuteError> {
         let hidden = self.hidden(batch.ids, batch.shape)?;
         let [b, s, d] = hidden.dims();
         let hidden = hidden.reshape([b * s, d]);
