@@ -206,10 +206,13 @@ impl Backward<Flex, PARENTS> for Linears {
                 let term = Term { a: &output, b: rows(slice(b), *rank), scale: *scale };
                 products((&mut dh[*from..], joint.ranks), Keep::Overwrite, &[term], (n, *rank), Threads::All);
                 if let Some(id) = b_id {
-                    let mut db = room(map.out * rank);
-                    let size = Size { m: map.out, k: n, n: *rank };
-                    let ab = (place.transposed(), rows(&joint.h[*from..], joint.ranks));
-                    product((&mut db, *rank), Keep::Overwrite, ab, size, *scale, Threads::All);
+                    // Rows and columns exchanged: the output's gradient is large, and read only once this way.
+                    let mut turned = room(rank * map.out);
+                    let size = Size { m: *rank, k: n, n: map.out };
+                    let ab = (rows(&joint.h[*from..], joint.ranks).transposed(), place);
+                    product((&mut turned, map.out), Keep::Overwrite, ab, size, 1.0, Threads::All);
+                    let db = (0..map.out).flat_map(|o| (0..*rank).map(move |r| (r, o)));
+                    let db = db.map(|(r, o)| scale * turned[r * map.out + o]).collect();
                     grads.register::<Flex>(id, made(db, [map.out, *rank]));
                 }
             }
