@@ -1,4 +1,6 @@
-//! The binary: parse, call, map the exit code.
+//! The binary: set the allocator to the work, parse, call, map the exit code.
+
+use hibrit::cli::Memory;
 
 /// Training allocates and frees large buffers all the time; measured in docs/log.md.
 #[global_allocator]
@@ -10,8 +12,24 @@ unsafe extern "C" {
 }
 
 fn main() -> std::process::ExitCode {
-    // Freed memory goes back to the system after ten seconds instead of a hundredth: a training step frees what the next
-    // one needs again, and memory that comes back from the system must be cleared first (a tenth of a step's time).
-    mi_option_set(15, 10_000);
-    hibrit::cli::main()
+    hibrit::cli::main(|memory| match memory {
+        // Freed memory goes back to the system after ten seconds instead of one: a training step frees what the
+        // next one needs again, and memory that comes back from the system must be cleared first (a tenth of a step's
+        // time).
+        Memory::Churning => mi_option_set(15, 10_000),
+        Memory::Frugal => {
+            mi_option_set(15, 10);
+            without_huge_pages();
+        }
+    })
+}
+
+/// Pages of 4 KiB only: of huge ones a small part is used, and all of each is held (a third of an analysis's memory).
+fn without_huge_pages() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call changes how this process's memory is laid out from now on and touches none of it. Where the system
+    // refuses, more memory is held.
+    unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    }
 }

@@ -221,9 +221,31 @@ fn stop_flag() -> Arc<AtomicBool> {
     stop
 }
 
-/// Reads the command line, does what it says and gives the exit code.
-pub fn main() -> ExitCode {
+/// How a command uses memory: what a program's allocator may want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Large buffers come and go all the time, and come back in the next step.
+    Churning,
+    /// What is let go is not needed again soon.
+    Frugal,
+}
+
+impl Command {
+    fn memory(&self) -> Memory {
+        match self {
+            Self::Demo(_) | Self::Auto(_) | Self::Run(_) | Self::Pretrain(_) | Self::Serve(_) => Memory::Churning,
+            Self::Eval(_) | Self::Generate(_) | Self::Transplant(_) => Memory::Churning,
+            Self::Analyze(_) | Self::Decide(_) | Self::History(_) | Self::Scorer(_) | Self::Rules(_) => Memory::Frugal,
+            Self::Export(_) | Self::Merge(_) | Self::Tokenizer(_) | Self::Token(_) => Memory::Frugal,
+        }
+    }
+}
+
+/// Reads the command line, does what it says and gives the exit code. `prepare` is told how memory will be used before any
+/// work begins.
+pub fn main(prepare: impl FnOnce(Memory)) -> ExitCode {
     let cli = Cli::parse();
+    prepare(cli.command.memory());
     let session = Session::new(&cli.common);
     let done = match cli.command {
         Command::Demo(c) => c.call(&session),
