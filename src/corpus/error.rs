@@ -137,7 +137,9 @@ impl Fault for CorpusError {
             Self::Io { .. } => "check that the file is whole and may be read".into(),
             Self::NotUtf8 { .. } => "convert the file to UTF-8, or go on with --lossy (bad bytes become U+FFFD)".into(),
             Self::NotJson { .. } => "a .jsonl file holds one JSON object a line; name plain text .txt".into(),
-            Self::NoField { .. } => "name the field that holds the text with --field".into(),
+            Self::NoField { .. } => {
+                "name the field that holds the text, or a conversation's turns, with --field".into()
+            }
             Self::LongLine { .. } => "split the document, or give the text as .txt".into(),
             Self::Empty { .. } => "give a corpus with at least one line that is not blank".into(),
         })

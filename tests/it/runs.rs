@@ -431,6 +431,6 @@ fn of_conversations_only_the_assistants_words_are_learnt_and_texts_are_mixed_by_
     let wanted = (0.5 * chat + 2.0 * (both - chat)).min(40_000.0);
     assert!((mixed / wanted - 1.0).abs() < 0.05, "{mixed} for {wanted}");
     let wrong = changed("wrong", &[&chats, &text, "--weights", "1"]);
-    p.refuses(&refs(&wrong), 2, &["1 weights for 2 training texts", "--weights"]);
+    p.refuses(&refs(&wrong), 2, &["weights given: 1, training texts: 2", "--weights"]);
     assert!(!p.path("wrong").exists());
 }

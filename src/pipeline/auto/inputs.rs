@@ -120,7 +120,7 @@ fn lessons(corpus: &Corpus, request: &AutoRequest) -> Result<Vec<Lesson>, Pipeli
     }
     let refused = |why: String| PipelineError::Weights { why };
     if weights.len() != request.train.len() {
-        return Err(refused(format!("{} weights for {} training texts", weights.len(), request.train.len())));
+        return Err(refused(format!("weights given: {}, training texts: {}", weights.len(), request.train.len())));
     }
     if let Some(weight) = weights.iter().find(|w| !(0.0..=1000.0).contains(*w)) {
         return Err(refused(format!("a weight of {weight}")));
