@@ -81,3 +81,22 @@ fn schemas_are_written_for_every_rules_file_and_for_what_is_printed() {
         assert!(schema == published, "{file} in docs/ is old: hibrit rules schema --out docs/schemas");
     }
 }
+
+/// Runs that were recorded in earnest, as they lie in the repository.
+#[test]
+fn the_recorded_runs_can_be_imported_verified_and_learnt_from() {
+    let p = Program::new();
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/history/base-en.jsonl");
+    assert_eq!(p.run(&["history", "import", recorded]).code, 0);
+    let runs = p.json(&["history", "list"]);
+    let runs = runs.pointer("/runs").and_then(Value::as_array).expect("runs");
+    assert_eq!(runs.len(), 24);
+    for strategy in ["keep", "direct", "sequential", "parallel", "structural", "extend", "adaptive", "emergency"] {
+        let forced = |run: &&Value| run.pointer("/run/request/forced").and_then(Value::as_str) == Some(strategy);
+        assert_eq!(runs.iter().filter(forced).count(), 3, "{strategy}");
+    }
+    assert_eq!(p.run(&["history", "verify"]).code, 0);
+    let grown = p.run(&["scorer", "train"]);
+    assert_eq!(grown.code, 0, "{}", grown.stderr);
+    assert!(grown.stdout.contains("19 outcomes of 3 cases"), "{}", grown.stdout);
+}
