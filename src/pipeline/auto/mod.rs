@@ -492,7 +492,7 @@ fn say_decision(decision: &Decision, chosen: Strategy, observer: &mut dyn Observ
         format!("Decided: {chosen} (confidence {:.2}). {}", decision.confidence.get(), decision.because)
     } else {
         format!(
-            "Carrying out {chosen}, as was asked for or drawn to explore; the recommendation would be {}. {}",
+            "Carrying out {chosen}, as was asked for or drawn to explore; the recommendation would be {}: {}",
             decision.strategy, decision.because
         )
     };
