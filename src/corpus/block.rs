@@ -40,12 +40,11 @@ impl Block {
     }
 
     /// The same with the turns of those that are conversations.
-    pub(super) fn lessons(&self) -> impl Iterator<Item = Lesson> {
-        let lesson = |(range, text): (&Range<usize>, &str)| Lesson {
-            text: text.into(),
-            messages: self.turns.get(&range.start).cloned(),
-        };
-        self.documents.iter().zip(self.documents()).map(lesson)
+    pub(super) fn into_lessons(mut self) -> impl Iterator<Item = Lesson> {
+        self.documents.into_iter().map(move |range| Lesson {
+            messages: self.turns.remove(&range.start),
+            text: self.text.get(range).unwrap_or_default().into(),
+        })
     }
 
     /// All text so far.

@@ -145,7 +145,7 @@ impl Corpus {
         let mut lessons = Vec::new();
         let mut bytes = 0;
         for block in self.blocks() {
-            for lesson in block?.lessons() {
+            for lesson in block?.into_lessons() {
                 bytes += lesson.text.len() as u64;
                 lessons.push(lesson);
                 if limit_bytes.is_some_and(|limit| bytes >= limit) {
