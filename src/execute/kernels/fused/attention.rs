@@ -3,9 +3,7 @@
 //! each block again from the logarithm of its sums (Dao 2022).
 
 use super::product::{Keep, Left, Size, Term, Threads, View, product, products_at, rows};
-use super::simd::{
-    add, add_product, norm_row, norm_row_back, softmax_row, softmax_row_again, softmax_row_back, turn_row,
-};
+use super::simd::{add, softmax_row, softmax_row_again, softmax_row_back, turned_back_row, turned_rows};
 use super::{Shared, Taped, contiguous, made, nowhere, parts, room, slice, storage};
 use crate::execute::kernels::{HeadNorms, Heads};
 use burn::backend::Flex;
@@ -70,23 +68,13 @@ impl Inputs {
 
     /// A query or key head normed and turned: `[length, head_dim]`.
     fn turned(&self, b: usize, head: usize, out: &mut [f32]) {
-        let (raw, hd) = (&slice(&self.qkv)[self.place(b, head)..], self.head_dim);
-        for (t, row) in out.chunks_mut(hd).enumerate() {
-            let raw = &raw[t * self.stride()..][..hd];
-            match self.norm(head) {
-                Some((weight, epsilon)) => {
-                    norm_row(raw, weight, row, epsilon);
-                }
-                None => row.copy_from_slice(raw),
-            }
-            let (cos, sin) = self.angles(t);
-            turn_row(row, cos, sin, 1.0);
-        }
+        let raw = &slice(&self.qkv)[self.place(b, head)..];
+        turned_rows(raw, self.stride(), self.norm(head), self.angles(), out, self.head_dim);
     }
 
-    fn angles(&self, t: usize) -> (&[f32], &[f32]) {
-        let half = self.head_dim / 2;
-        (&slice(&self.cos)[t * half..][..half], &slice(&self.sin)[t * half..][..half])
+    /// Cosines and sines, `[positions, head_dim / 2]`.
+    fn angles(&self) -> (&[f32], &[f32]) {
+        (slice(&self.cos), slice(&self.sin))
     }
 
     /// The values of a key head, `[length, head_dim]` in place.
@@ -169,12 +157,13 @@ unsafe fn forward(inputs: &Inputs, (b, kv): (usize, usize), out: Shared, log_sum
     let (mut q, mut k) = (room(length * hd), room(length * hd));
     let mut weights = room(BLOCK.min(length) * length);
     inputs.turned(b, heads.query + kv, &mut k);
+    let keys_across = across(&k, hd, length, hd);
     let values = inputs.values(b, kv);
     for head in kv * inputs.group()..(kv + 1) * inputs.group() {
         inputs.turned(b, head, &mut q);
         for (queries, keys) in inputs.blocks() {
             let (m, n) = (queries.len(), keys.len());
-            let ab = (rows(&q[queries.start * hd..], hd), rows(&k[keys.start * hd..], hd).transposed());
+            let ab = (rows(&q[queries.start * hd..], hd), rows(&keys_across[keys.start..], length));
             product((&mut weights, n), Keep::Overwrite, ab, Size { m, k: hd, n }, 1.0, Threads::One);
             for (t, row) in queries.clone().zip(weights.chunks_mut(n)) {
                 let seen = inputs.seen(t, &keys);
@@ -194,6 +183,21 @@ unsafe fn forward(inputs: &Inputs, (b, kv): (usize, usize), out: Shared, log_sum
             }
         }
     }
+}
+
+/// Rows of `width`, `stride` apart in `x`, as columns `[width, length]`: keys and values as right operands that
+/// products read where they are.
+fn across(x: &[f32], stride: usize, length: usize, width: usize) -> Vec<f32> {
+    let mut turned = room(width * length);
+    // Some rows at a time, so that a line is written whole.
+    for first in (0..length).step_by(16) {
+        for i in 0..width {
+            for (t, out) in turned[i * length..][first..length.min(first + 16)].iter_mut().enumerate() {
+                *out = x[(first + t) * stride + i];
+            }
+        }
+    }
+    turned
 }
 
 impl Backward<Flex, 3> for Attention {
@@ -245,7 +249,9 @@ unsafe fn backward(
     let mut shares = [vec![0f32; hd], vec![0f32; hd]];
     let key_head = heads.query + kv;
     inputs.turned(b, key_head, &mut k);
-    let values = inputs.values(b, kv);
+    let keys_across = across(&k, hd, length, hd);
+    let values = &slice(&inputs.qkv)[inputs.place(b, key_head + heads.key_value)..];
+    let values_across = across(values, inputs.stride(), length, hd);
     let stride = heads.query * hd;
     for head in kv * inputs.group()..(kv + 1) * inputs.group() {
         inputs.turned(b, head, &mut q);
@@ -254,8 +260,9 @@ unsafe fn backward(
             let (qs, ks) = (rows(&q[queries.start * hd..], hd), rows(&k[keys.start * hd..], hd));
             let dys = rows(&dy[(b * length + queries.start) * stride + head * hd..], stride);
             let square = Size { m, k: hd, n };
-            product((&mut p, n), Keep::Overwrite, (qs, ks.transposed()), square, 1.0, Threads::One);
-            let dvs = (dys, values.after(keys.start).transposed());
+            let weights = (qs, rows(&keys_across[keys.start..], length));
+            product((&mut p, n), Keep::Overwrite, weights, square, 1.0, Threads::One);
+            let dvs = (dys, rows(&values_across[keys.start..], length));
             product((&mut dp, n), Keep::Overwrite, dvs, square, 1.0, Threads::One);
             for ((t, p), dp) in queries.clone().zip(p.chunks_mut(n)).zip(dp.chunks_mut(n)) {
                 let seen = inputs.seen(t, &keys);
@@ -293,21 +300,12 @@ unsafe fn backward(
 /// As [`backward`].
 unsafe fn turn_back(inputs: &Inputs, b: usize, head: usize, d: &mut [f32], dqkv: Shared, share: &mut [f32]) {
     let (place, hd, stride) = (inputs.place(b, head), inputs.head_dim, inputs.stride());
-    let raw = &slice(&inputs.qkv)[place..];
-    let mut normed = room(hd);
+    let (raw, norm, half) = (&slice(&inputs.qkv)[place..], inputs.norm(head), inputs.head_dim / 2);
+    let (cos, sin) = inputs.angles();
     for (t, d) in d.chunks_mut(hd).enumerate() {
-        let (cos, sin) = inputs.angles(t);
-        turn_row(d, cos, sin, -1.0);
         // SAFETY: by the caller's promise.
         let out = unsafe { dqkv.row(place + t * stride, hd) };
-        match inputs.norm(head) {
-            Some((weight, epsilon)) => {
-                let raw = &raw[t * stride..][..hd];
-                let inverse = norm_row(raw, weight, &mut normed, epsilon);
-                add_product(share, raw, d, inverse);
-                norm_row_back(raw, weight, d, inverse, out);
-            }
-            None => out.copy_from_slice(d),
-        }
+        let angles = (&cos[t * half..][..half], &sin[t * half..][..half]);
+        turned_back_row(&raw[t * stride..][..hd], norm, angles, d, out, share);
     }
 }

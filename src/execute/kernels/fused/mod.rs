@@ -12,6 +12,8 @@ mod attention;
 mod cross_entropy;
 mod linear;
 mod norm;
+#[cfg(target_arch = "x86_64")]
+mod online;
 mod product;
 mod rows;
 mod scratch;

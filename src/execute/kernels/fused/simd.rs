@@ -118,39 +118,124 @@ fn exponentials(x: &mut [f32], shift: f32, scale: f32) -> f32 {
     all(lanes) + rest
 }
 
+/// 1 / rms(x).
+#[inline(always)]
+fn inverse_rms(x: &[f32], epsilon: f32) -> f32 {
+    1.0 / (sum(x, x, x, |x, _, _| x * x) / x.len() as f32 + epsilon).sqrt()
+}
+
+/// y = x · inverse · weight.
+#[inline(always)]
+fn scaled(x: &[f32], weight: &[f32], y: &mut [f32], inverse: f32) {
+    let n = x.len();
+    let (weight, y) = (&weight[..n], &mut y[..n]);
+    for i in 0..n {
+        y[i] = x[i] * inverse * weight[i];
+    }
+}
+
+/// The gradient of x / rms(x) · weight with respect to x.
+#[inline(always)]
+fn norm_back(x: &[f32], weight: &[f32], dy: &[f32], inverse: f32, dx: &mut [f32]) {
+    let n = x.len();
+    let (weight, dy, dx) = (&weight[..n], &dy[..n], &mut dx[..n]);
+    let k = inverse * inverse * inverse * sum(x, dy, weight, |x, dy, weight| x * dy * weight) / n as f32;
+    for i in 0..n {
+        dx[i] = dy[i] * weight[i] * inverse - x[i] * k;
+    }
+}
+
+/// total += x · dy · factor.
+#[inline(always)]
+fn product_added(total: &mut [f32], x: &[f32], dy: &[f32], factor: f32) {
+    let n = total.len();
+    let (x, dy) = (&x[..n], &dy[..n]);
+    for i in 0..n {
+        total[i] += x[i] * dy[i] * factor;
+    }
+}
+
+/// Turns the pairs (i, i + half) of a row by the angles whose cosines and sines are given; `direction` -1 turns back,
+/// which is the gradient.
+#[inline(always)]
+fn turn(x: &mut [f32], cos: &[f32], sin: &[f32], direction: f32) {
+    let half = x.len() / 2;
+    let (first, second) = x.split_at_mut(half);
+    let (second, cos, sin) = (&mut second[..half], &cos[..half], &sin[..half]);
+    for i in 0..half {
+        let (u, v, s) = (first[i], second[i], direction * sin[i]);
+        first[i] = u * cos[i] - v * s;
+        second[i] = v * cos[i] + u * s;
+    }
+}
+
 simd! {
     /// y = x / rms(x) · weight; gives 1 / rms(x).
     fn norm_row(x: &[f32], weight: &[f32], y: &mut [f32], epsilon: f32) -> f32 {
-        let n = x.len();
-        let (weight, y) = (&weight[..n], &mut y[..n]);
-        let inverse = 1.0 / (sum(x, x, x, |x, _, _| x * x) / n as f32 + epsilon).sqrt();
-        for i in 0..n {
-            y[i] = x[i] * inverse * weight[i];
-        }
+        let inverse = inverse_rms(x, epsilon);
+        scaled(x, weight, y, inverse);
         inverse
+    }
+}
+
+simd! {
+    /// A head's rows, `stride` apart in `x`, normed (where there is a weight) and turned by their position's angles, one
+    /// after another to `y` `[rows, width]`.
+    fn turned_rows(
+        x: &[f32],
+        stride: usize,
+        norm: Option<(&[f32], f32)>,
+        angles: (&[f32], &[f32]),
+        y: &mut [f32],
+        width: usize,
+    ) {
+        let rows = y.chunks_exact_mut(width).zip(x.chunks(stride));
+        let angles = angles.0.chunks_exact(width / 2).zip(angles.1.chunks_exact(width / 2));
+        for ((y, x), (cos, sin)) in rows.zip(angles) {
+            let x = &x[..width];
+            match norm {
+                Some((weight, epsilon)) => scaled(x, weight, y, inverse_rms(x, epsilon)),
+                None => y.copy_from_slice(x),
+            }
+            turn(y, cos, sin, 1.0);
+        }
+    }
+}
+
+simd! {
+    /// The gradient of a row of [`turned_rows`]: `d` goes back through position and norm to `out`; the norm's weight
+    /// gets its share.
+    fn turned_back_row(
+        x: &[f32],
+        norm: Option<(&[f32], f32)>,
+        angles: (&[f32], &[f32]),
+        d: &mut [f32],
+        out: &mut [f32],
+        share: &mut [f32],
+    ) {
+        turn(d, angles.0, angles.1, -1.0);
+        match norm {
+            Some((weight, epsilon)) => {
+                let inverse = inverse_rms(x, epsilon);
+                product_added(share, x, d, inverse);
+                norm_back(x, weight, d, inverse, out);
+            }
+            None => out.copy_from_slice(d),
+        }
     }
 }
 
 simd! {
     /// The gradient of [`norm_row`] with respect to x.
     fn norm_row_back(x: &[f32], weight: &[f32], dy: &[f32], inverse: f32, dx: &mut [f32]) {
-        let n = x.len();
-        let (weight, dy, dx) = (&weight[..n], &dy[..n], &mut dx[..n]);
-        let k = inverse * inverse * inverse * sum(x, dy, weight, |x, dy, weight| x * dy * weight) / n as f32;
-        for i in 0..n {
-            dx[i] = dy[i] * weight[i] * inverse - x[i] * k;
-        }
+        norm_back(x, weight, dy, inverse, dx);
     }
 }
 
 simd! {
     /// total += x · dy · factor: the gradient of [`norm_row`] with respect to its weight.
     fn add_product(total: &mut [f32], x: &[f32], dy: &[f32], factor: f32) {
-        let n = total.len();
-        let (x, dy) = (&x[..n], &dy[..n]);
-        for i in 0..n {
-            total[i] += x[i] * dy[i] * factor;
-        }
+        product_added(total, x, dy, factor);
     }
 }
 
@@ -159,21 +244,6 @@ simd! {
     fn add(total: &mut [f32], x: &[f32]) {
         for (t, x) in total.iter_mut().zip(x) {
             *t += x;
-        }
-    }
-}
-
-simd! {
-    /// Turns the pairs (i, i + half) of a row by the angles whose cosines and sines are given; `direction` -1 turns
-    /// back, which is the gradient.
-    fn turn_row(x: &mut [f32], cos: &[f32], sin: &[f32], direction: f32) {
-        let half = x.len() / 2;
-        let (first, second) = x.split_at_mut(half);
-        let (second, cos, sin) = (&mut second[..half], &cos[..half], &sin[..half]);
-        for i in 0..half {
-            let (u, v, s) = (first[i], second[i], direction * sin[i]);
-            first[i] = u * cos[i] - v * s;
-            second[i] = v * cos[i] + u * s;
         }
     }
 }
@@ -258,6 +328,53 @@ simd! {
     fn nats_row(x: &[f32], target: usize) -> f32 {
         let top = largest(x);
         sum(x, x, x, |x, _, _| exp(x - top)).ln() - (x[target] - top)
+    }
+}
+
+simd! {
+    /// The largest of each column and what stood in `top`, of rows of that length, a multiple of [`LANES`].
+    fn column_maxima(x: &[f32], top: &mut [f32]) {
+        let ((x, _), (top, _)) = (x.as_chunks::<LANES>(), top.as_chunks_mut::<LANES>());
+        let across = top.len();
+        for (v, top) in top.iter_mut().enumerate() {
+            let mut own = *top;
+            for block in x[v..].iter().step_by(across) {
+                for lane in 0..LANES {
+                    own[lane] = if block[lane] > own[lane] { block[lane] } else { own[lane] };
+                }
+            }
+            *top = own;
+        }
+    }
+}
+
+simd! {
+    /// x <- exp(x - top) in rows of one length, a multiple of [`LANES`], added up by column.
+    fn column_exponentials(x: &mut [f32], top: &[f32], total: &mut [f32]) {
+        let ((x, _), (top, _), (total, _)) =
+            (x.as_chunks_mut::<LANES>(), top.as_chunks::<LANES>(), total.as_chunks_mut::<LANES>());
+        let across = top.len();
+        for (v, (top, total)) in top.iter().zip(total).enumerate() {
+            let (top, mut own) = (*top, *total);
+            for block in x[v..].iter_mut().step_by(across) {
+                for lane in 0..LANES {
+                    block[lane] = exp(block[lane] - top[lane]);
+                    own[lane] += block[lane];
+                }
+            }
+            *total = own;
+        }
+    }
+}
+
+simd! {
+    /// Each column of rows of one length times its factor.
+    fn column_scale(x: &mut [f32], by: &[f32]) {
+        for row in x.chunks_exact_mut(by.len()) {
+            for (v, by) in row.iter_mut().zip(by) {
+                *v *= by;
+            }
+        }
     }
 }
 

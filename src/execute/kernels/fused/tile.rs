@@ -1,6 +1,7 @@
-//! Matrix products for processors with AVX-512, after Goto and van de Geijn (2008): both operands are copied into panels
-//! in the order in which they are read, and tiles of 14 x 32 sums stay in registers. Several products of one
-//! destination are one pass over it. Bounds and threads are the caller's business ([`super::product`]).
+//! Matrix products for processors with AVX-512, after Goto and van de Geijn (2008): right operands are copied into
+//! panels in the order in which they are read, left ones are read where they are if their rows are contiguous, and
+//! tiles of 8 x 48 sums stay in registers. Several products of one destination are one pass over it. Bounds and threads
+//! are the caller's business ([`super::product`]).
 
 use super::Shared;
 use super::product::{Numbers, View};
@@ -8,23 +9,31 @@ use super::scratch::Scratch;
 use half::bf16;
 use rayon::prelude::*;
 use std::arch::x86_64::*;
+use std::hint::black_box;
 
-/// Most rows of a tile: 28 sums, two vectors of columns and a broadcast fill the 32 registers.
-const ROWS: usize = 14;
-/// Columns of a tile: two vectors.
-const COLS: usize = 32;
+/// Most rows of a tile.
+pub(super) const ROWS: usize = 8;
+/// Numbers of a vector.
+pub(super) const LANES: usize = 16;
+/// Most vectors of a tile's row: 24 sums, three vectors of columns and a broadcast are 28 of the 32 registers.
+pub(super) const ACROSS: usize = 3;
 /// Most steps along the inner dimension between two visits of the destination: a panel of rows stays in the first
 /// cache.
 const DEPTH: usize = 512;
 /// Most columns a task takes: its panels stay in the second cache.
-const WIDTH: usize = 512;
+const WIDTH: usize = 480;
+
+/// Most rows of a product whose operands are not copied to be contiguous, and most numbers of an operand that is not: a copy
+/// has to be read often enough.
+const FEW: usize = 48;
+const SMALL: usize = 1 << 15;
 
 /// A part of a term's inner dimension.
 #[derive(Clone, Copy)]
-struct Slice {
-    term: usize,
-    from: usize,
-    count: usize,
+pub(super) struct Slice {
+    pub(super) term: usize,
+    pub(super) from: usize,
+    pub(super) count: usize,
 }
 
 /// Whether this processor can.
@@ -32,25 +41,38 @@ pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
 }
 
-/// A left operand `[m, k]` as panels of rows, copied once for every product it is part of: slice after slice of the
-/// inner dimension, in each panel after panel, in each step after step.
-pub(super) struct Panels {
-    numbers: Scratch,
+/// A left operand `[m, k]` in a form that tiles read.
+pub(super) struct Panels<'a> {
+    numbers: Form<'a>,
     m: usize,
     k: usize,
 }
 
-/// Rows of a panel: nearly the same for all, since a last one of two rows would run at a fifth of the speed.
+enum Form<'a> {
+    /// Where it was, with how far apart rows and steps are: a tile reads eight rows at once.
+    InPlace(&'a [f32], usize, usize),
+    /// Copied once for every product it is part of: slice after slice of the inner dimension, in each panel after
+    /// panel, in each step after step.
+    Copied(Scratch),
+}
+
+/// Rows of a panel: nearly the same for all, since a last one of two rows would run at a third of the speed.
 fn height(m: usize) -> usize {
     m.div_ceil(m.div_ceil(ROWS).max(1))
 }
 
-impl Panels {
+impl<'a> Panels<'a> {
     /// Of a matrix.
     ///
     /// # Safety
     /// The processor is [`available`]; the view holds `m x k`.
-    pub(super) unsafe fn of(view: &View<'_>, (m, k): (usize, usize), threads: usize) -> Self {
+    pub(super) unsafe fn of(view: &View<'a>, (m, k): (usize, usize), threads: usize) -> Self {
+        let small = m <= FEW || m * k <= SMALL;
+        if let Numbers::F32(data) = view.data
+            && (view.col == 1 || view.row == 1 && small)
+        {
+            return Self { numbers: Form::InPlace(data, view.row, view.col), m, k };
+        }
         let mut numbers = Scratch::new(m * k);
         let place = Shared(numbers.as_mut_ptr());
         let height = height(m);
@@ -68,21 +90,55 @@ impl Panels {
         } else {
             (0..panels).for_each(pack);
         }
-        Self { numbers, m, k }
+        Self { numbers: Form::Copied(numbers), m, k }
     }
 
-    /// A slice of the panel that begins with row `first`.
-    fn at(&self, slice: Slice, first: usize) -> *const f32 {
-        self.numbers[self.m * slice.from + first * slice.count..].as_ptr()
+    /// A slice of the panel of `rows` that begins with row `first`, and how far apart its rows and steps are.
+    fn at(&self, slice: Slice, first: usize, rows: usize) -> (*const f32, usize, usize) {
+        match &self.numbers {
+            Form::InPlace(data, row, step) => (data[first * row + slice.from * step..].as_ptr(), *row, *step),
+            Form::Copied(numbers) => (numbers[self.m * slice.from + first * slice.count..].as_ptr(), 1, rows),
+        }
+    }
+}
+
+/// A block of columns as panels of up to [`ACROSS`] vectors, nearly the same for all.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    pub(super) first: usize,
+    pub(super) columns: usize,
+}
+
+impl Block {
+    /// Vectors, the last filled with zeros.
+    pub(super) fn vectors(self) -> usize {
+        self.columns.div_ceil(LANES)
+    }
+
+    /// The first vector of each panel, and how many it has.
+    pub(super) fn panels(self) -> impl Iterator<Item = (usize, usize)> {
+        let vectors = self.vectors();
+        let panels = vectors.div_ceil(ACROSS);
+        (0..panels).map(move |panel| {
+            let first = panel * vectors / panels;
+            (first, (panel + 1) * vectors / panels - first)
+        })
     }
 }
 
 /// A stretch of steps of a tile: what is multiplied with what.
 #[derive(Clone, Copy)]
-struct Stretch {
-    depth: usize,
-    a: *const f32,
-    b: *const f32,
+pub(super) struct Stretch {
+    pub(super) depth: usize,
+    pub(super) a: *const f32,
+    /// How far apart rows and steps of `a` are.
+    pub(super) row: usize,
+    pub(super) step: usize,
+    pub(super) b: *const f32,
+    /// How far apart steps of `b` are.
+    pub(super) apart: usize,
+    /// What is read next in the place of `a`, so that it is on its way: rows as far apart as `a`'s. May be any place.
+    pub(super) next: *const f32,
 }
 
 /// destination = (destination if `keep`) + the sum of scale · panels · b, `[m, n]`, rows `stride` apart.
@@ -93,50 +149,68 @@ struct Stretch {
 pub(super) unsafe fn sum_of_products(
     (destination, stride): (Shared, usize),
     keep: bool,
-    terms: &[(&Panels, View<'_>, f32)],
+    terms: &[(&Panels<'_>, View<'_>, f32)],
     (m, n): (usize, usize),
     threads: usize,
 ) {
     let height = height(m);
     let panels = m.div_ceil(height.max(1));
-    let width = n.div_ceil(4 * threads).next_multiple_of(COLS).clamp(2 * COLS, WIDTH);
+    let blocks = n.div_ceil(WIDTH).max(2 * threads).next_multiple_of(threads);
+    let width = n.div_ceil(blocks).next_multiple_of(LANES).max(4 * LANES);
     let blocks = n.div_ceil(width);
     // Where there are too few columns to go round, tasks share them and copy them more than once.
     let parts = if blocks >= 2 * threads { 1 } else { (4 * threads).div_ceil(blocks).min(panels.div_ceil(4)) };
     let share = panels.div_ceil(parts.max(1));
+    // Where there are few rows, or columns that the first caches hold, a copy would cost more than it saves.
+    let rows_of = |slice: &Slice| match (terms[slice.term].1, terms[slice.term].2) {
+        (View { data: Numbers::F32(data), row, col: 1 }, 1.0) if m <= FEW || n * terms[slice.term].0.k <= SMALL => {
+            Some((data, row))
+        }
+        _ => None,
+    };
     for (visit, slices) in visits(terms).iter().enumerate() {
-        let depth: usize = slices.iter().map(|s| s.count).sum();
+        let in_place = slices.iter().all(|slice| rows_of(slice).is_some());
+        let depth: usize = if in_place { 0 } else { slices.iter().map(|s| s.count).sum() };
         let keep = keep || visit > 0;
         let task = |index: usize| {
             let (block, part) = (index % blocks, index / blocks);
             let first = block * width;
-            let columns = width.min(n - first);
-            let across = columns.div_ceil(COLS);
-            let mut own = Scratch::new(across * COLS * depth);
+            let block = Block { first, columns: width.min(n - first) };
+            let mut own = Scratch::new(block.vectors() * LANES * depth);
             let mut at = 0;
-            for slice in slices {
+            for slice in slices.iter().filter(|_| !in_place) {
                 let (_, b, scale) = &terms[slice.term];
-                // SAFETY: there is room for `depth` rows of every panel.
-                unsafe { pack_columns(b, *slice, (first, columns), *scale, own.as_mut_ptr().add(at * COLS), depth) };
+                // SAFETY: there is room for `depth` steps of every panel.
+                unsafe { pack_columns(b, *slice, block, *scale, own.as_mut_ptr(), (at, depth)) };
                 at += slice.count;
             }
-            let mut stretches = [Stretch { depth: 0, a: own.as_ptr(), b: own.as_ptr() }; MOST];
+            let none = own.as_ptr();
+            let mut stretches = [Stretch { depth: 0, a: none, row: 0, step: 0, b: none, apart: 0, next: none }; MOST];
             for panel in part * share..((part + 1) * share).min(panels) {
                 let top = panel * height;
                 let rows = height.min(m - top);
-                for column in 0..across {
-                    let left = first + column * COLS;
-                    let wide = COLS.min(n - left);
-                    let mut at = column * depth;
+                for (vector, vectors) in block.panels() {
+                    let left = first + vector * LANES;
+                    let wide = (vectors * LANES).min(n - left);
+                    let mut at = 0;
                     for (stretch, slice) in stretches.iter_mut().zip(slices) {
-                        let b = own[at * COLS..].as_ptr();
-                        *stretch = Stretch { depth: slice.count, a: terms[slice.term].0.at(*slice, top), b };
-                        at += slice.count;
+                        let (b, apart) = match rows_of(slice).filter(|_| in_place) {
+                            Some((data, apart)) => (data[slice.from * apart + left..].as_ptr(), apart),
+                            None => {
+                                at += slice.count;
+                                let from = vector * depth + vectors * (at - slice.count);
+                                (own[from * LANES..].as_ptr(), vectors * LANES)
+                            }
+                        };
+                        let (a, row, step) = terms[slice.term].0.at(*slice, top, rows);
+                        // Once for each panel of rows; one that was copied stands in the order in which it is read.
+                        let next = if vector == 0 && step == 1 { a.wrapping_add(rows * row) } else { a };
+                        *stretch = Stretch { depth: slice.count, a, row, step, b, apart, next };
                     }
-                    // SAFETY: by the caller's promise, and both panels were written before.
+                    // SAFETY: by the caller's promise, and the panels of columns were written before.
                     unsafe {
                         let c = destination.at(top * stride + left);
-                        tile(rows, wide)(&stretches[..slices.len()], c, stride, keep, wide);
+                        tile(rows, vectors, in_place)(&stretches[..slices.len()], c, stride, keep, wide);
                     }
                 }
             }
@@ -159,7 +233,7 @@ fn slices(term: usize, k: usize) -> impl Iterator<Item = Slice> {
 }
 
 /// What is summed between two visits of the destination: short slices share a visit.
-fn visits(terms: &[(&Panels, View<'_>, f32)]) -> Vec<Vec<Slice>> {
+fn visits(terms: &[(&Panels<'_>, View<'_>, f32)]) -> Vec<Vec<Slice>> {
     let mut visits: Vec<Vec<Slice>> = Vec::new();
     let mut depth = 0;
     for slice in terms.iter().enumerate().flat_map(|(term, t)| slices(term, t.0.k)) {
@@ -177,25 +251,31 @@ fn visits(terms: &[(&Panels, View<'_>, f32)]) -> Vec<Vec<Slice>> {
     visits
 }
 
-type Tile = unsafe fn(&[Stretch], *mut f32, usize, bool, usize);
+pub(super) type Tile = unsafe fn(&[Stretch], *mut f32, usize, bool, usize);
 
-/// The tile for so many rows and columns.
-fn tile(rows: usize, columns: usize) -> Tile {
+/// The tile for so many rows and vectors.
+pub(super) fn tile(rows: usize, vectors: usize, in_place: bool) -> Tile {
     macro_rules! tiles {
-        ($($rows:literal)*) => { [$((tile_of::<$rows, 2> as Tile, tile_of::<$rows, 1> as Tile)),*] };
+        ($in_place:literal: $($rows:literal)*) => {
+            [$([
+                tile_of::<$rows, 1, $in_place> as Tile,
+                tile_of::<$rows, 2, $in_place> as Tile,
+                tile_of::<$rows, 3, $in_place> as Tile,
+            ]),*]
+        };
     }
-    const TILES: [(Tile, Tile); ROWS] = tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-    let (two, one) = TILES[rows - 1];
-    if columns > 16 { two } else { one }
+    const COPIED: [[Tile; ACROSS]; ROWS] = tiles!(false: 1 2 3 4 5 6 7 8);
+    const IN_PLACE: [[Tile; ACROSS]; ROWS] = tiles!(true: 1 2 3 4 5 6 7 8);
+    (if in_place { IN_PLACE } else { COPIED })[rows - 1][vectors - 1]
 }
 
 /// `R` rows by `V` vectors: c = (c if `keep`) + a b over all stretches; only the first `columns` are stored.
 ///
 /// # Safety
-/// AVX-512; in each stretch `a` holds `depth * R` numbers and `b` `depth * COLS`; `c` has rows of `columns`, `stride`
-/// apart.
+/// AVX-512; in each stretch `a` holds `R` rows of `depth` numbers and `b` `depth` rows of `V` vectors; `c` has rows of
+/// `columns`, `stride` apart.
 #[target_feature(enable = "avx512f")]
-unsafe fn tile_of<const R: usize, const V: usize>(
+unsafe fn tile_of<const R: usize, const V: usize, const IN_PLACE: bool>(
     stretches: &[Stretch],
     c: *mut f32,
     stride: usize,
@@ -206,29 +286,65 @@ unsafe fn tile_of<const R: usize, const V: usize>(
     unsafe {
         let mut sums = [[_mm512_setzero_ps(); V]; R];
         for row in 0..R {
-            _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(row * stride).cast());
-            _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(row * stride + 16).cast());
+            for v in 0..V {
+                _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(row * stride + v * LANES).cast());
+            }
         }
+        // A right operand that stands where it was may end within the last vector.
+        let last = lanes(columns - LANES * (V - 1));
         for stretch in stretches {
             let (mut a, mut b) = (stretch.a, stretch.b);
-            for _ in 0..stretch.depth {
-                let vectors: [__m512; V] = std::array::from_fn(|v| _mm512_loadu_ps(b.add(16 * v)));
-                _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(8 * COLS).cast());
-                _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(8 * COLS + 16).cast());
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*a.add(row));
-                    for (sum, vector) in sums.iter_mut().zip(vectors) {
-                        *sum = _mm512_fmadd_ps(x, vector, *sum);
-                    }
+            // Seven rows are reached from the first through four registers (times 1, 2, 4). The compiler must not know
+            // that they are multiples of each other: it would keep a pointer for each row, and has no room for them.
+            let bytes = |rows: usize| black_box(rows * stretch.row * size_of::<f32>());
+            let (one, three, five, seven) = (bytes(1), bytes(3), bytes(5), bytes(7));
+            let away = |row: usize| match row {
+                0 => 0,
+                1 => one,
+                2 => 2 * one,
+                3 => three,
+                4 => 4 * one,
+                5 => five,
+                6 => 2 * three,
+                _ => seven,
+            };
+            let apart = if IN_PLACE { stretch.apart } else { LANES * V };
+            let mut next = stretch.next;
+            let mut left = stretch.depth;
+            while left > 0 {
+                // A line of each row for every line that is used.
+                let steps = left.min(LANES);
+                for row in 0..R {
+                    _mm_prefetch::<_MM_HINT_T0>(next.wrapping_byte_add(away(row)).cast());
                 }
-                a = a.add(R);
-                b = b.add(COLS);
+                next = next.wrapping_add(LANES);
+                for _ in 0..steps {
+                    let vectors: [__m512; V] = std::array::from_fn(|v| {
+                        if IN_PLACE && v + 1 == V {
+                            _mm512_maskz_loadu_ps(last, b.wrapping_add(LANES * v))
+                        } else {
+                            _mm512_loadu_ps(b.add(LANES * v))
+                        }
+                    });
+                    for v in 0..V {
+                        _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(8 * apart + v * LANES).cast());
+                    }
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let x = _mm512_set1_ps(*a.byte_add(away(row)));
+                        for (sum, vector) in sums.iter_mut().zip(vectors) {
+                            *sum = _mm512_fmadd_ps(x, vector, *sum);
+                        }
+                    }
+                    a = a.wrapping_add(stretch.step);
+                    b = b.wrapping_add(apart);
+                }
+                left -= steps;
             }
         }
         for (row, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
-                let place = c.wrapping_add(row * stride + 16 * v);
-                let mask = lanes(columns.saturating_sub(16 * v));
+                let place = c.wrapping_add(row * stride + LANES * v);
+                let mask = lanes(columns.saturating_sub(LANES * v));
                 let sum = if keep { _mm512_add_ps(*sum, _mm512_maskz_loadu_ps(mask, place)) } else { *sum };
                 _mm512_mask_storeu_ps(place, mask, sum);
             }
@@ -239,7 +355,7 @@ unsafe fn tile_of<const R: usize, const V: usize>(
 /// The first `count` lanes.
 #[inline(always)]
 fn lanes(count: usize) -> __mmask16 {
-    if count >= 16 { 0xFFFF } else { (1 << count) - 1 }
+    if count >= LANES { 0xFFFF } else { (1 << count) - 1 }
 }
 
 /// Numbers that are read sixteen at a time as f32.
@@ -341,24 +457,25 @@ unsafe fn pack_panel<T: Wide>(
     }
 }
 
-/// Columns of a right operand, times `scale`, as panels of [`COLS`], `depth` steps apart; what lies beyond the last column is zero.
+/// Columns of a right operand, times `scale`, as the block's panels of `depth` steps, from step `at` on; what lies
+/// beyond the last column is zero.
 ///
 /// # Safety
 /// AVX-512; the columns and the slice lie within the operand, `out` has room.
 #[target_feature(enable = "avx512f")]
-unsafe fn pack_columns(
+pub(super) unsafe fn pack_columns(
     view: &View<'_>,
     slice: Slice,
-    columns: (usize, usize),
+    block: Block,
     scale: f32,
     out: *mut f32,
-    depth: usize,
+    steps: (usize, usize),
 ) {
     // SAFETY: by the caller's promises.
     unsafe {
         match view.data {
-            Numbers::F32(data) => pack_panels(data.as_ptr(), view, slice, columns, scale, (out, depth)),
-            Numbers::Bf16(data) => pack_panels(data.as_ptr(), view, slice, columns, scale, (out, depth)),
+            Numbers::F32(data) => pack_panels(data.as_ptr(), view, slice, block, scale, (out, steps)),
+            Numbers::Bf16(data) => pack_panels(data.as_ptr(), view, slice, block, scale, (out, steps)),
         }
     }
 }
@@ -368,34 +485,40 @@ unsafe fn pack_panels<T: Wide>(
     data: *const T,
     view: &View<'_>,
     Slice { from, count, .. }: Slice,
-    (first, columns): (usize, usize),
+    block: Block,
     scale: f32,
-    (out, depth): (*mut f32, usize),
+    (out, (at, depth)): (*mut f32, (usize, usize)),
 ) {
     // SAFETY: by the caller's promises.
     unsafe {
         let by = _mm512_set1_ps(scale);
-        // Half panels of 16 columns; the last may be an empty one.
-        let halves = columns.div_ceil(COLS) * 2;
-        let place = |half: usize, step: usize| out.add(half / 2 * COLS * depth + step * COLS + half % 2 * 16);
+        let place = |(first, vectors): (usize, usize), v: usize, step: usize| {
+            out.add((first * depth + (at + step) * vectors + v) * LANES)
+        };
         if view.col == 1 {
-            for step in 0..count {
-                let row = data.add((from + step) * view.row + first);
-                for half in 0..halves {
-                    let mask = lanes(columns.saturating_sub(16 * half));
-                    let vector = T::sixteen(row.wrapping_add(16 * half), mask);
-                    _mm512_storeu_ps(place(half, step), _mm512_mul_ps(by, vector));
+            // Some steps at a time: whole lines on both sides, and few places at once.
+            for start in (0..count).step_by(8) {
+                for panel in block.panels() {
+                    for step in start..count.min(start + 8) {
+                        let row = data.add((from + step) * view.row + block.first);
+                        for v in 0..panel.1 {
+                            let column = (panel.0 + v) * LANES;
+                            let vector = T::sixteen(row.wrapping_add(column), lanes(block.columns - column));
+                            _mm512_storeu_ps(place(panel, v, step), _mm512_mul_ps(by, vector));
+                        }
+                    }
                 }
             }
             return;
         }
-        for half in 0..halves {
-            let across = columns.saturating_sub(16 * half).min(16);
+        for (panel, v) in block.panels().flat_map(|panel| (0..panel.1).map(move |v| (panel, v))) {
+            let column = (panel.0 + v) * LANES;
+            let across = LANES.min(block.columns - column);
             for start in (0..count).step_by(16) {
                 let steps = 16.min(count - start);
-                let mut block = [_mm512_setzero_ps(); 16];
-                for (column, vector) in block.iter_mut().enumerate().take(across) {
-                    let from = data.add((first + 16 * half + column) * view.col + (from + start) * view.row);
+                let mut square = [_mm512_setzero_ps(); 16];
+                for (i, vector) in square.iter_mut().enumerate().take(across) {
+                    let from = data.add((block.first + column + i) * view.col + (from + start) * view.row);
                     *vector = if view.row == 1 {
                         T::sixteen(from, lanes(steps))
                     } else {
@@ -404,9 +527,9 @@ unsafe fn pack_panels<T: Wide>(
                         _mm512_loadu_ps(part.as_ptr())
                     };
                 }
-                transpose(&mut block);
-                for (step, vector) in block.iter().enumerate().take(steps) {
-                    _mm512_storeu_ps(place(half, start + step), _mm512_mul_ps(by, *vector));
+                transpose(&mut square);
+                for (step, vector) in square.iter().enumerate().take(steps) {
+                    _mm512_storeu_ps(place(panel, v, start + step), _mm512_mul_ps(by, *vector));
                 }
             }
         }
