@@ -10,8 +10,8 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-/// Numbers of logits that exist at once, about: 160 MiB. More rows at once use the head's matrix more often per read.
-const ROOM: usize = 5 << 23;
+/// Numbers of logits that exist at once, about: 32 MiB. More rows at once use the head's matrix more often per read.
+const ROOM: usize = 1 << 23;
 
 /// Logits of a row that go into a product at once.
 const STRETCH: usize = 2048;
