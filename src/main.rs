@@ -1,6 +1,7 @@
 //! The binary: set the allocator to the work, parse, call, map the exit code.
 
 use hibrit::cli::Memory;
+use hibrit::execute::pages::SmallPages;
 
 /// Training allocates and frees large buffers all the time; measured in docs/log.md.
 #[global_allocator]
@@ -19,17 +20,7 @@ fn main() -> std::process::ExitCode {
         Memory::Churning => mi_option_set(15, 10_000),
         Memory::Frugal => {
             mi_option_set(15, 10);
-            without_huge_pages();
+            std::mem::forget(SmallPages::now());
         }
     })
-}
-
-/// Pages of 4 KiB only: of huge ones a small part is used, and all of each is held (a third of an analysis's memory).
-fn without_huge_pages() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the call changes how this process's memory is laid out from now on and touches none of it. Where the system
-    // refuses, more memory is held.
-    unsafe {
-        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
-    }
 }

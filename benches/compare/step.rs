@@ -11,7 +11,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use hibrit::execute::device;
-use hibrit::execute::kernels::{self, Map};
+use hibrit::execute::kernels::{self, Before, Map};
 use hibrit::execute::model::{Batch, Decoder, Dimensions, LoraConfig, ModelConfig, StepOptions};
 use hibrit::execute::train::adamw::{AdamW, AdamWConfig, Trained};
 use hibrit::execute::train::gradient::Gradient;
@@ -166,7 +166,7 @@ fn peak() -> f64 {
     let once = || {
         let start = Instant::now();
         let map = Map { weight: weight.clone(), bias: None, side: None };
-        std::hint::black_box(kernels::linears(x.clone(), vec![map], None));
+        std::hint::black_box(kernels::linears(x.clone(), Before::Nothing, vec![map], None));
         start.elapsed().as_secs_f64()
     };
     2.0 * (n as f64).powi(3) / (0..10).map(|_| once()).fold(f64::MAX, f64::min) / 1e9

@@ -124,6 +124,7 @@ pub mod strategy;
 // Training, evaluation, embeddings.
 pub mod embed;
 pub mod evaluate;
+pub mod pages;
 pub mod pretrain;
 pub mod structural;
 pub mod tokenizer;

@@ -52,6 +52,22 @@ pub struct Map {
     pub side: Option<Side>,
 }
 
+/// What an input goes through before its maps; made again by the backward pass, not kept.
+#[expect(clippy::large_enum_variant, reason = "there is one of it, for one call")]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// A root-mean-square norm (see [`rms_norm`]).
+    Norm {
+        /// `[in]`
+        weight: Tensor<1>,
+        /// Added to the mean of squares.
+        epsilon: f32,
+    },
+    /// The gate of an MLP: silu(gate) · up, the two side by side, of half the input's width.
+    Gate,
+}
+
 impl Map {
     /// Whether any of it is under autodiff.
     fn is_autodiff(&self) -> bool {
@@ -139,19 +155,15 @@ pub fn attention_onwards(
     plain::attention_onwards(qkv, norms, cos, sin, heads, past)
 }
 
-/// silu(gate) · up, the two side by side: `[batch, length, 2 d]` -> `[batch, length, d]`.
-pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
-    if fused::fits(&gate_up) { fused::swiglu(gate_up) } else { plain::swiglu(gate_up) }
-}
-
 /// Up to three linear maps of one input, their outputs side by side, plus a residual of the output's shape:
-/// x weightᵀ + bias + scale · (dropout(x) aᵀ) bᵀ. `x`: `[batch, length, in]` -> `[batch, length, sum of outs]`.
+/// x weightᵀ + bias + scale · (dropout(x) aᵀ) bᵀ, x being what comes out of `before`.
+/// `x`: `[batch, length, in]` (twice as wide before a gate) -> `[batch, length, sum of outs]`.
 /// Maps of one input share one dropout mask.
-pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
     if fused::fits(&x) && maps.iter().all(|m| fused::reads(&m.weight)) {
-        fused::linears(x, maps, residual)
+        fused::linears(x, before, maps, residual)
     } else {
-        plain::linears(x, maps, residual)
+        plain::linears(x, before, maps, residual)
     }
 }
 

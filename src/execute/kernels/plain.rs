@@ -1,7 +1,7 @@
 //! The operations of this room written with the tensor library alone: right on every backend, and what the fused ones
 //! are tested against.
 
-use super::{Dropout, HeadNorms, Heads, Loss, Map, Past};
+use super::{Before, Dropout, HeadNorms, Heads, Loss, Map, Past};
 use crate::execute::ExecuteError;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, Tensor, TensorData};
@@ -82,12 +82,17 @@ fn barrier(length: usize, positions: usize, window: Option<usize>, device: &Devi
     Tensor::from_data(TensorData::new(cells.collect(), [length, positions]), device)
 }
 
-pub fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
+fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
     let width = gate_up.dims()[2] / 2;
     silu(gate_up.clone().narrow(2, 0, width)) * gate_up.narrow(2, width, width)
 }
 
-pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+    let x = match before {
+        Before::Nothing => x,
+        Before::Norm { weight, epsilon } => rms_norm(x, weight, epsilon),
+        Before::Gate => swiglu(x),
+    };
     let [batch, length, inside] = x.dims();
     let x = x.reshape([batch * length, inside]);
     let dropout = maps.iter().find_map(|m| m.side.as_ref().and_then(|s| s.dropout));

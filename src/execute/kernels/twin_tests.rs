@@ -131,11 +131,41 @@ fn the_norm_agrees_with_its_twin() {
 }
 
 #[test]
-fn the_gate_agrees_with_its_twin() {
-    for shape in [[2, 5, 32], [1, 1, 6], [2, 19, 70]] {
-        let inputs = inputs(shape, [1, 1, 1], &[], &[]);
-        check(&format!("gate {shape:?}"), &inputs, &|i| fused::swiglu(i.x.clone()), &|i| plain::swiglu(i.x.clone()));
+fn what_stands_before_linear_maps_agrees_with_its_twin() {
+    let dropout = Some(Dropout { rate: 0.3, seed: 7 });
+    for (batch, length, inside) in [(2, 5, 32), (1, 1, 3), (2, 19, 35)] {
+        for (gate, sides, dropout) in
+            [(false, false, None), (false, true, dropout), (true, true, None), (true, true, dropout)]
+        {
+            let shapes = [[11, inside], [6, inside], [3, inside], [11, 3], [2, inside], [6, 2]];
+            let width = if gate { 2 * inside } else { inside };
+            let inputs = inputs([batch, length, width], [batch, length, 17], &shapes, &[11, inside]);
+            let before = move |i: &Inputs| {
+                if gate { Before::Gate } else { Before::Norm { weight: i.vectors[1].clone(), epsilon: 1e-6 } }
+            };
+            check(
+                &format!("gate {gate}, {batch} x {length} x {inside}, sides {sides}, {dropout:?}"),
+                &inputs,
+                &move |i| fused::linears(i.x.clone(), before(i), maps(i, sides, dropout), Some(i.residual.clone())),
+                &move |i| plain::linears(i.x.clone(), before(i), maps(i, sides, dropout), Some(i.residual.clone())),
+            );
+        }
     }
+}
+
+#[test]
+fn a_norms_weight_before_linear_maps_gets_its_gradient_where_the_input_asks_for_none() {
+    let shapes = [[11, 5], [6, 5], [3, 5], [11, 3], [2, 5], [6, 2]];
+    let all = inputs([1, 3, 5], [1, 3, 17], &shapes, &[11, 5]);
+    let mut frozen = all.clone();
+    frozen.x = frozen.x.inner();
+    let linears = |i: &Inputs| {
+        let before = Before::Norm { weight: i.vectors[1].clone(), epsilon: 1e-6 };
+        fused::linears(i.x.clone(), before, maps(i, true, None), None)
+    };
+    let (with, without) = (run(&all, &linears), run(&frozen, &linears));
+    assert!(without[1].is_empty());
+    assert_eq!(with.last(), without.last());
 }
 
 fn angles(length: usize, half: usize) -> (Tensor<2>, Tensor<2>) {
@@ -202,8 +232,8 @@ fn linear_maps_agree_with_their_twin() {
             check(
                 &format!("linear {batch} x {length} x {inside}, sides {sides}, {dropout:?}"),
                 &inputs,
-                &move |i| fused::linears(i.x.clone(), maps(i, sides, dropout), rest(i)),
-                &move |i| plain::linears(i.x.clone(), maps(i, sides, dropout), rest(i)),
+                &move |i| fused::linears(i.x.clone(), Before::Nothing, maps(i, sides, dropout), rest(i)),
+                &move |i| plain::linears(i.x.clone(), Before::Nothing, maps(i, sides, dropout), rest(i)),
             );
         }
     }
@@ -222,8 +252,9 @@ fn frozen_matrices_of_16_bits_give_what_their_rounded_values_give_and_the_twin_a
         i
     };
     let (narrow, wide) = (held(FloatDType::BF16), held(FloatDType::F32));
-    let linears = |i: &Inputs| fused::linears(i.x.clone(), maps(i, true, None), Some(i.residual.clone()));
-    let twin = |i: &Inputs| plain::linears(i.x.clone(), maps(i, true, None), Some(i.residual.clone()));
+    let linears =
+        |i: &Inputs| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), Some(i.residual.clone()));
+    let twin = |i: &Inputs| plain::linears(i.x.clone(), Before::Nothing, maps(i, true, None), Some(i.residual.clone()));
     let (a, b, c) = (run(&narrow, &linears), run(&wide, &linears), run(&narrow, &twin));
     for (part, ((a, b), c)) in a.iter().zip(&b).zip(&c).enumerate() {
         assert_close(&format!("part {part} against 32 bits"), a, b, CLOSE);
@@ -245,8 +276,8 @@ fn only_the_asked_gradients_are_made() {
     let mut frozen = inputs.clone();
     frozen.matrices[0] = frozen.matrices[0].clone().inner();
     frozen.x = frozen.x.inner();
-    let with = run(&inputs, &|i| fused::linears(i.x.clone(), maps(i, true, None), None));
-    let without = run(&frozen, &|i| fused::linears(i.x.clone(), maps(i, true, None), None));
+    let with = run(&inputs, &|i| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), None));
+    let without = run(&frozen, &|i| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), None));
     assert!(without[1].is_empty() && without[3].is_empty());
     assert_eq!(with[5], without[5]);
 }

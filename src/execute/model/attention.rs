@@ -2,7 +2,7 @@
 
 use super::layer::{Norm, Pass};
 use super::projection::Projection;
-use crate::execute::kernels::{self, HeadNorms, Heads, Past};
+use crate::execute::kernels::{self, Before, HeadNorms, Heads, Past};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -22,15 +22,11 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// `[batch, length, hidden]` -> the same, added to the residual stream; with a past the positions go on from it.
-    pub(crate) fn forward(
-        &self,
-        x: Tensor<3>,
-        residual: Tensor<3>,
-        pass: &Pass<'_>,
-        past: Option<&mut Past>,
-    ) -> Tensor<3> {
-        let qkv = kernels::linears(x, vec![self.q.during(pass), self.k.during(pass), self.v.during(pass)], None);
+    /// The residual stream `[batch, length, hidden]` -> the same with what its normed rows attend to; with a past the
+    /// positions go on from it.
+    pub(crate) fn forward(&self, x: Tensor<3>, norm: &Norm, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
+        let maps = vec![self.q.during(pass), self.k.during(pass), self.v.during(pass)];
+        let qkv = kernels::linears(x.clone(), norm.before(pass), maps, None);
         let norms = self.q_norm.as_ref().zip(self.k_norm.as_ref()).map(|(q, k)| HeadNorms {
             query: pass.value(&q.weight),
             key: pass.value(&k.weight),
@@ -42,6 +38,6 @@ impl Attention {
             Some(past) => kernels::attention_onwards(qkv, norms, cos, sin, heads, past),
             None => kernels::attention(qkv, norms, cos, sin, heads),
         };
-        kernels::linears(seen, vec![self.o.during(pass)], Some(residual))
+        kernels::linears(seen, Before::Nothing, vec![self.o.during(pass)], Some(x))
     }
 }

@@ -13,6 +13,7 @@ use super::structural::Second;
 use crate::domain::outcome::Side;
 use crate::execute::ExecuteError;
 use crate::execute::kernels;
+use crate::execute::pages::SmallPages;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
@@ -37,6 +38,8 @@ pub struct Decoder {
 
 impl Decoder {
     pub(super) fn build(config: &ModelConfig, source: &mut dyn Source) -> Result<Self, ExecuteError> {
+        // Of what is there to stay nothing is held that is not used; activations come and go, and are better off in large pages.
+        let _small = SmallPages::now();
         let s = config.size;
         let embeddings = source.matrix(EMBEDDINGS, [s.rows, s.hidden])?;
         let layers = (0..s.layers).map(|index| build_layer(config, index, source)).collect::<Result<_, _>>()?;

@@ -3,7 +3,7 @@
 use super::attention::Attention;
 use super::projection::Projection;
 use super::rope::RopeTable;
-use crate::execute::kernels::{self, Past};
+use crate::execute::kernels::{self, Before, Past};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -35,6 +35,11 @@ impl Norm {
     pub(crate) fn forward(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
         kernels::rms_norm(x, pass.value(&self.weight), self.epsilon as f32)
     }
+
+    /// The same before linear maps, as a part of them.
+    pub(crate) fn before(&self, pass: &Pass<'_>) -> Before {
+        Before::Norm { weight: pass.value(&self.weight), epsilon: self.epsilon as f32 }
+    }
 }
 
 /// The gated MLP: down(silu(gate x) · up x) (Shazeer 2020).
@@ -46,9 +51,11 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, x: Tensor<3>, residual: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
-        let gate_up = kernels::linears(x, vec![self.gate.during(pass), self.up.during(pass)], None);
-        kernels::linears(kernels::swiglu(gate_up), vec![self.down.during(pass)], Some(residual))
+    /// The residual stream with what the MLP makes of its normed rows.
+    fn forward(&self, x: Tensor<3>, norm: &Norm, pass: &Pass<'_>) -> Tensor<3> {
+        let maps = vec![self.gate.during(pass), self.up.during(pass)];
+        let gate_up = kernels::linears(x.clone(), norm.before(pass), maps, None);
+        kernels::linears(gate_up, Before::Gate, vec![self.down.during(pass)], Some(x))
     }
 }
 
@@ -69,7 +76,7 @@ impl Layer {
 
     /// The same for positions that go on from a past, where there is one.
     pub(crate) fn onwards(&self, x: Tensor<3>, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
-        let x = self.attention.forward(self.before_attention.forward(x.clone(), pass), x, pass, past);
-        self.mlp.forward(self.before_mlp.forward(x.clone(), pass), x, pass)
+        let x = self.attention.forward(x, &self.before_attention, pass, past);
+        self.mlp.forward(x, &self.before_mlp, pass)
     }
 }

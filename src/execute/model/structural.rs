@@ -16,7 +16,7 @@ use super::source::{frozen, uniforms};
 use super::step::{IGNORE, collect};
 use crate::domain::outcome::Side;
 use crate::execute::ExecuteError;
-use crate::execute::kernels::{self, Loss, Map};
+use crate::execute::kernels::{self, Before, Loss, Map};
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::silu;
@@ -61,9 +61,9 @@ impl Bridge {
         let [n, d] = x.dims();
         let map = |weight| vec![Map { weight, bias: None, side: None }];
         let x = x.reshape([1, n, d]);
-        let inside = kernels::linears(x.clone(), map(pass.value(&self.down)), None);
+        let inside = kernels::linears(x.clone(), Before::Nothing, map(pass.value(&self.down)), None);
         let inside = if self.curved { silu(inside) } else { inside };
-        kernels::linears(inside, map(pass.value(&self.up)), Some(x)).reshape([n, d])
+        kernels::linears(inside, Before::Nothing, map(pass.value(&self.up)), Some(x)).reshape([n, d])
     }
 }
 
@@ -347,9 +347,9 @@ impl Decoder {
                 let [b, n, d] = hidden.dims();
                 let flat = hidden.reshape([b * n, d]);
                 let bridged = with_pass(&self.device(), |pass| second.outward.forward(flat, pass));
-                kernels::linears(bridged.reshape([b, n, d]), head(second.output().val().inner()), None)
+                kernels::linears(bridged.reshape([b, n, d]), Before::Nothing, head(second.output().val().inner()), None)
             }
-            _ => kernels::linears(hidden, head(self.output_matrix()), None),
+            _ => kernels::linears(hidden, Before::Nothing, head(self.output_matrix()), None),
         }
     }
 }

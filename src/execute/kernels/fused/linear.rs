@@ -1,11 +1,14 @@
 //! One or more linear maps of the same input, side by side, with their low-rank side paths and a residual: the
 //! outputs share one buffer, the inputs' gradients are summed by the matrix products themselves, and the side paths'
-//! small factors are put together so that each takes one product, not one a map.
+//! small factors are put together so that each takes one product, not one a map. A norm or a gate before the maps is
+//! part of the operation: what comes out of it is not kept, but made again.
 
+use super::norm::{normed, normed_back, weight_gradient};
 use super::product::{Keep, Left, Size, Term, Threads, product, products, rows, rows_of};
 use super::simd::add;
+use super::swiglu::{gated, gated_back};
 use super::{Taped, contiguous, dims, made, nowhere, parts, room, slice, stored};
-use crate::execute::kernels::{Dropout, Map};
+use crate::execute::kernels::{Before, Dropout, Map};
 use burn::backend::Flex;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
@@ -14,12 +17,13 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Most maps of one input: q, k, v.
 const MAPS: usize = 3;
-/// Places on the tape: input, residual, and weight, bias, a, b of each map.
-const PARENTS: usize = 2 + 4 * MAPS;
+/// Places on the tape: input, residual, weight, bias, a, b of each map, and the weight of a norm before them.
+const PARENTS: usize = 2 + 4 * MAPS + 1;
 
 #[derive(Debug)]
 struct Linears;
@@ -27,8 +31,42 @@ struct Linears;
 #[derive(Clone, Debug)]
 struct State {
     x: FlexTensor,
+    before: Entrance,
     maps: Vec<Held>,
     side: Option<Joint>,
+}
+
+/// What stands before the maps.
+#[derive(Clone, Debug)]
+enum Entrance {
+    Open,
+    Norm(FlexTensor, f32),
+    Gate,
+}
+
+/// What comes out of an entrance.
+struct Entered<'a> {
+    x: Cow<'a, [f32]>,
+    /// Of a norm's rows, 1 / rms.
+    inverse: Vec<f32>,
+}
+
+impl Entrance {
+    /// Numbers of a row behind it.
+    fn inside(&self, width: usize) -> usize {
+        if matches!(self, Self::Gate) { width / 2 } else { width }
+    }
+
+    fn of<'a>(&self, x: &'a [f32], width: usize) -> Entered<'a> {
+        match self {
+            Self::Open => Entered { x: Cow::Borrowed(x), inverse: Vec::new() },
+            Self::Norm(weight, epsilon) => {
+                let (x, inverse) = normed(x, slice(weight), *epsilon);
+                Entered { x: Cow::Owned(x), inverse }
+            }
+            Self::Gate => Entered { x: Cow::Owned(gated(x, self.inside(width))), inverse: Vec::new() },
+        }
+    }
 }
 
 /// A map as the backward pass needs it. A weight of 16 bits asks for no gradient.
@@ -52,12 +90,22 @@ struct Joint {
 }
 
 /// See [`super::super::linears`].
-pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
     assert!(maps.len() <= MAPS, "{} maps of one input; {MAPS} at most", maps.len());
     let mut taped = x.is_autodiff() || residual.as_ref().is_some_and(Tensor::is_autodiff);
     let shape = x.dims();
-    let (n, inside) = (shape[0] * shape[1], shape[2]);
+    let (before, norm_node) = match before {
+        Before::Nothing => (Entrance::Open, nowhere()),
+        Before::Norm { weight, epsilon } => {
+            taped |= weight.is_autodiff();
+            let (weight, node) = parts(weight);
+            (Entrance::Norm(weight, epsilon), node)
+        }
+        Before::Gate => (Entrance::Gate, nowhere()),
+    };
     let (x, x_node) = parts(x);
+    let entered = before.of(slice(&x), shape[2]);
+    let (xs, n, inside): (&[f32], _, _) = (&entered.x, shape[0] * shape[1], before.inside(shape[2]));
     let mut nodes = vec![x_node];
     let total: usize = maps.iter().map(|m| m.weight.dims()[0]).sum();
     // The residual's numbers are where the products add to.
@@ -107,9 +155,9 @@ pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Ten
         };
         held.push(Held { weight, out, b });
     }
-    nodes.resize_with(PARENTS, nowhere);
+    nodes.resize_with(PARENTS - 1, nowhere);
+    nodes.push(norm_node);
 
-    let xs = slice(&x);
     let input = Left::new(rows(xs, inside), n, inside, Threads::All);
     let side = (ranks > 0).then(|| {
         let mut h = room(n * ranks);
@@ -135,13 +183,15 @@ pub fn linears(x: Tensor<3>, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Ten
         }
         first += map.out;
     }
+    drop(input);
+    drop(entered);
     let y = made(y, [shape[0], shape[1], total]);
     if !taped {
         return Tensor::from_primitive::<Flex>(y);
     }
     let nodes: [_; PARENTS] = nodes.try_into().expect("resized to the number of parents above");
     let y = match Linears.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-        OpsKind::Tracked(op) => op.finish(State { x, maps: held, side }, y),
+        OpsKind::Tracked(op) => op.finish(State { x, before, maps: held, side }, y),
         OpsKind::UnTracked(op) => op.finish(y),
     };
     Tensor::from_primitive::<Taped>(y)
@@ -174,12 +224,11 @@ impl Backward<Flex, PARENTS> for Linears {
 
     fn backward(self, ops: Ops<State, PARENTS>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy_tensor = contiguous(grads.consume::<Flex>(&ops.node));
-        let State { x, maps, side } = ops.state;
+        let State { x, before, maps, side } = ops.state;
         let wanted = ops.parents.map(|p| p.map(|p| p.id));
         let (x_shape, total) = (dims(&x), maps.iter().map(|m| m.out).sum::<usize>());
-        let (xs, dy) = (slice(&x), slice(&dy_tensor));
-        let inside = x_shape[2];
-        let n = xs.len() / inside;
+        let (entered, dy) = (before.of(slice(&x), x_shape[2]), slice(&dy_tensor));
+        let (xs, n, inside): (&[f32], _, _) = (&entered.x, x_shape[0] * x_shape[1], before.inside(x_shape[2]));
         // Output gradient times b, for all side paths: `[n, ranks]`.
         let mut dh = side.as_ref().map(|joint| room(n * joint.ranks));
         let mut outputs = Vec::new();
@@ -233,7 +282,8 @@ impl Backward<Flex, PARENTS> for Linears {
                 }
             }
         }
-        let dx = wanted[0].map(|_| {
+        let norm_id = wanted[PARENTS - 1];
+        let dx = wanted[0].or(norm_id).map(|_| {
             let mut dx = room(xs.len());
             let through = side.as_ref().zip(dh.as_ref()).map(|(joint, dh)| {
                 let dh = Left::new(rows(dh, joint.ranks), n, joint.ranks, Threads::All);
@@ -256,8 +306,24 @@ impl Backward<Flex, PARENTS> for Linears {
             }
             dx
         });
-        if let (Some(id), Some(dx)) = (wanted[0], dx) {
-            grads.register::<Flex>(id, made(dx, x_shape));
+        drop(outputs);
+        if let Some(mut dx) = dx {
+            let raw = slice(&x);
+            match &before {
+                Entrance::Open => {}
+                Entrance::Norm(weight, _) => {
+                    let (weight, Entered { x, inverse }) = (slice(weight), entered);
+                    drop(x);
+                    if let Some(id) = norm_id {
+                        grads.register::<Flex>(id, made(weight_gradient(raw, &dx, &inverse, inside), [inside]));
+                    }
+                    dx = normed_back(raw, weight, &dx, &inverse);
+                }
+                Entrance::Gate => dx = gated_back(raw, &dx, inside),
+            }
+            if let Some(id) = wanted[0] {
+                grads.register::<Flex>(id, made(dx, x_shape));
+            }
         }
         if let Some(id) = wanted[1] {
             grads.register::<Flex>(id, dy_tensor);

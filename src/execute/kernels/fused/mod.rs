@@ -28,7 +28,6 @@ pub use linear::linears;
 pub use norm::rms_norm;
 use product::Numbers;
 pub use rows::{gather_rows, scatter_rows};
-pub use swiglu::swiglu;
 
 /// Flex under the tape.
 type Taped = Autodiff<Flex, NoCheckpointing>;
