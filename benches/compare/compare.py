@@ -1,6 +1,7 @@
-"""Runs hibrit's training step and that of transformers + PEFT in turn, and reports medians of the pairs.
+r"""Runs hibrit's training step and that of transformers + PEFT in turn, and reports medians of the pairs.
 
-    python compare.py [--cases S M "M --embeddings --untied" Q] [--rounds 5] [--threads 2] [--where]
+    python compare.py [--cases S M "M --embeddings --untied" Q] [--rounds 5] [--threads 2] \
+        [--ours=FLAGS] [--where]
 
 Before the table it measures how fast either side multiplies large f32 matrices; a case's share of the faster one is what
 its necessary products would take at that speed. `--where` adds what hibrit's time goes to (needs Linux's perf).
@@ -53,9 +54,9 @@ def measured(command, threads):
 PLACES = [
     ("matrix products", ["tile::tile", "sum_of_products", "gemm"]),
     ("copying into panels", ["tile::pack", "transpose"]),
-    ("softmax and cross-entropy", ["softmax", "cross_entropy", "nats_row"]),
+    ("softmax and cross-entropy", ["softmax", "cross_entropy", "nats_row", "column_", "online"]),
     ("gate", ["swiglu"]),
-    ("norms and positions", ["norm_row", "turn_row", "add_product", "attention"]),
+    ("norms and positions", ["norm_row", "turned", "add_product", "attention"]),
     ("optimiser", ["adamw", "gradient"]),
     ("making the model", ["Fresh", "chacha", "sincosf", "logf", "source"]),
     ("threads waiting", ["rayon", "crossbeam", "sched", "futex", "spin_unlock", "switch"]),
@@ -87,6 +88,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--warm", type=int, default=2)
+    parser.add_argument("--ours", default="", help="flags of hibrit's side alone, such as --ours=--checkpointing")
     parser.add_argument("--python", help="interpreter of the peer")
     parser.add_argument("--binary", help="hibrit's side, if it is built already")
     parser.add_argument("--where", action="store_true", help="what the time goes to")
@@ -102,7 +104,7 @@ def main():
         arguments = ["--size", *case.split(), "--steps", str(a.steps), "--warm", str(a.warm)]
         pairs = []
         for _ in range(a.rounds):
-            mine = measured([ours, *arguments], a.threads)
+            mine = measured([ours, *arguments, *a.ours.split()], a.threads)
             peer = measured([*peer_script, *arguments], a.threads)
             pairs.append((mine, peer))
 

@@ -17,6 +17,9 @@ use rayon::prelude::*;
 /// sums, stay in the second cache.
 const MOST: usize = 128;
 
+/// Tasks to share out among threads, about.
+const TASKS: usize = 32;
+
 /// What a part of the vocabulary says of a block of rows.
 struct Partial {
     /// The largest logit but the target's, and the sum of all exponentials but the target's, with respect to it.
@@ -34,13 +37,13 @@ struct Partial {
 /// The processor is [`tile::available`].
 pub(super) unsafe fn loss(head: &Head<'_>) -> Lost {
     let (n, d, v) = (head.targets.len(), head.d, head.v);
-    let threads = rayon::current_num_threads();
     let most = ((1 << 17) / d / LANES * LANES).clamp(2 * LANES, MOST);
     let width = n.div_ceil(n.div_ceil(most).max(1)).next_multiple_of(LANES);
     let blocks = n.div_ceil(width.max(1));
     let height = ((1 << 16) / d / 8 * 8).clamp(16, MOST);
-    // Where there are too few rows to go round, tasks share the vocabulary.
-    let parts = (4 * threads).div_ceil(blocks.max(1)).min(v.div_ceil(4 * height));
+    // Where there are too few rows to go round, tasks share the vocabulary. As many for any number of threads, so that
+    // the sums do not depend on it.
+    let parts = TASKS.div_ceil(blocks.max(1)).min(v.div_ceil(4 * height));
     let share = v.div_ceil(parts.max(1)).next_multiple_of(8);
     let parts = v.div_ceil(share.max(1));
     let block = |index: usize| Block { first: index * width, columns: width.min(n - index * width) };
@@ -109,16 +112,9 @@ unsafe fn partial(head: &Head<'_>, block: Block, (from, count): (usize, usize), 
                 let a = matrix[row * d..].as_ptr();
                 let (b, next) = (states[place * d..].as_ptr(), a.wrapping_add(rows * d));
                 let stretch = Stretch { depth: d, a, row: d, step: 1, b, apart: width, next };
+                let c = logits[row * width..].as_mut_ptr();
                 // SAFETY: rows of the head and a packed panel of d steps; the tile lies within the logits.
-                unsafe {
-                    tile::tile(rows, vectors, false)(
-                        &[stretch],
-                        logits[row * width..].as_mut_ptr(),
-                        width,
-                        false,
-                        width,
-                    )
-                };
+                unsafe { tile::tile(rows, vectors, false)(&[stretch], c, width, false, width) };
             }
             // The targets' logits are set aside: what is left of 1 is then exact where they are nearly all.
             let here = |column: usize| {
