@@ -167,7 +167,7 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Te
     }
 }
 
-/// Cross-entropy of `hidden weightᵀ` against `targets`, by chunks of rows: the `[n, v]` logits never exist whole.
+/// Cross-entropy of `hidden weightᵀ` against `targets`, by parts: the `[n, v]` logits never exist whole.
 /// `hidden`: `[n, d]`, `weight`: `[v, d]` (of 16 bits where its gradient is not wanted), both without autodiff. Targets beyond `v` are ignored. The gradients are
 /// those of sum(factor · nats); without factors none are made.
 ///

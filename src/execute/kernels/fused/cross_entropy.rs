@@ -143,12 +143,7 @@ mod tests {
     use half::bf16;
 
     fn numbers(count: usize, seed: u32, size: f32) -> Vec<f32> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            ((state >> 8) as f32 / (1 << 24) as f32 - 0.5) * size
-        };
-        (0..count).map(|_| next()).collect()
+        super::super::test_numbers(count, seed).into_iter().map(|x| x * size).collect()
     }
 
     /// In f64, logit by logit: nats and gradient.

@@ -128,3 +128,14 @@ impl Shared {
         unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), length) }
     }
 }
+
+/// Seeded numbers in -0.5..0.5 (a linear congruential generator), for this room's tests.
+#[cfg(test)]
+fn test_numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..count).map(|_| next()).collect()
+}

@@ -244,16 +244,8 @@ unsafe fn by_gemm(
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_numbers as numbers;
     use super::*;
-
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-        };
-        (0..count).map(|_| next()).collect()
-    }
 
     /// In f64, element by element.
     fn plainly(start: &[f32], stride: usize, keep: Keep, terms: &[Term<'_>], (m, n): (usize, usize)) -> Vec<f32> {

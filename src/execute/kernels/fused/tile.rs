@@ -23,9 +23,9 @@ const DEPTH: usize = 512;
 /// Most columns a task takes: its panels stay in the second cache.
 const WIDTH: usize = 480;
 
-/// Most rows of a product whose operands are not copied to be contiguous, and most numbers of an operand that is not: a copy
-/// has to be read often enough.
+/// Most rows of a product whose operands are not copied: a copy has to be read often enough.
 const FEW: usize = 48;
+/// Most numbers of an operand that is not copied either, for any number of rows: the first caches hold it.
 const SMALL: usize = 1 << 15;
 
 /// A part of a term's inner dimension.
@@ -162,14 +162,14 @@ pub(super) unsafe fn sum_of_products(
     let parts = if blocks >= 2 * threads { 1 } else { (4 * threads).div_ceil(blocks).min(panels.div_ceil(4)) };
     let share = panels.div_ceil(parts.max(1));
     // Where there are few rows, or columns that the first caches hold, a copy would cost more than it saves.
-    let rows_of = |slice: &Slice| match (terms[slice.term].1, terms[slice.term].2) {
+    let standing = |slice: &Slice| match (terms[slice.term].1, terms[slice.term].2) {
         (View { data: Numbers::F32(data), row, col: 1 }, 1.0) if m <= FEW || n * terms[slice.term].0.k <= SMALL => {
             Some((data, row))
         }
         _ => None,
     };
     for (visit, slices) in visits(terms).iter().enumerate() {
-        let in_place = slices.iter().all(|slice| rows_of(slice).is_some());
+        let in_place = slices.iter().all(|slice| standing(slice).is_some());
         let depth: usize = if in_place { 0 } else { slices.iter().map(|s| s.count).sum() };
         let keep = keep || visit > 0;
         let task = |index: usize| {
@@ -194,7 +194,7 @@ pub(super) unsafe fn sum_of_products(
                     let wide = (vectors * LANES).min(n - left);
                     let mut at = 0;
                     for (stretch, slice) in stretches.iter_mut().zip(slices) {
-                        let (b, apart) = match rows_of(slice).filter(|_| in_place) {
+                        let (b, apart) = match standing(slice).filter(|_| in_place) {
                             Some((data, apart)) => (data[slice.from * apart + left..].as_ptr(), apart),
                             None => {
                                 at += slice.count;
