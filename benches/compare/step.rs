@@ -1,6 +1,6 @@
 //! Times hibrit's training step on random data: one side of `compare.py`, which runs it in turn with PyTorch + PEFT.
 //!
-//!     cargo bench --bench step -- --size S [--untied] [--embeddings] [--full] [--checkpointing] [--bf16] \
+//!     cargo bench --bench step -- --size S [--untied] [--embeddings] [--full] [--checkpointing SHARE] [--bf16] \
 //!         [--device cpu] [--rows N] [--steps 12] [--warm 3]
 //!     cargo bench --bench step -- --peak
 //!
@@ -10,8 +10,9 @@
 //! loss. `--peak` prints the speed of a large matrix product instead.
 
 use burn::tensor::{Tensor, TensorData};
+use hibrit::domain::strategy::Checkpointing;
 use hibrit::execute::device;
-use hibrit::execute::kernels::{self, Before, Map};
+use hibrit::execute::kernels::{self, After, Before, Map};
 use hibrit::execute::model::{Batch, Decoder, Dimensions, LoraConfig, ModelConfig, StepOptions};
 use hibrit::execute::train::adamw::{AdamW, AdamWConfig, Trained};
 use hibrit::execute::train::gradient::Gradient;
@@ -83,8 +84,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32 % s[0] as u32
     };
-    let options =
-        StepOptions { scale: 1.0 / (batch * length) as f32, dropout: None, checkpointing: given("--checkpointing") };
+    let checkpointing = Checkpointing::Share(value("--checkpointing", "0").parse()?);
+    let options = StepOptions { scale: 1.0 / (batch * length) as f32, dropout: None, checkpointing };
     let (mut times, mut updates, mut losses, mut processor) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
     for step in 0..warm + steps {
         let text: Vec<u32> = (0..batch * (length + 1)).map(|_| draw()).collect();
@@ -166,7 +167,7 @@ fn peak() -> f64 {
     let once = || {
         let start = Instant::now();
         let map = Map { weight: weight.clone(), bias: None, side: None };
-        std::hint::black_box(kernels::linears(x.clone(), Before::Nothing, vec![map], None));
+        std::hint::black_box(kernels::linears(x.clone(), Before::Nothing, vec![map], After::Nothing));
         start.elapsed().as_secs_f64()
     };
     2.0 * (n as f64).powi(3) / (0..10).map(|_| once()).fold(f64::MAX, f64::min) / 1e9

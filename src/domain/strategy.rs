@@ -108,6 +108,41 @@ pub enum Precision {
     Bf16,
 }
 
+/// How many of the layers keep only the residual stream and are computed again, but for its own numbers, by the backward
+/// pass (Chen et al. 2016): less memory, and time for them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Checkpointing {
+    /// All, or none.
+    All(bool),
+    /// A share of them, in 0..=1.
+    Share(f64),
+}
+
+impl Checkpointing {
+    /// None of them.
+    pub const OFF: Self = Self::All(false);
+
+    /// As a share.
+    pub fn share(self) -> f64 {
+        match self {
+            Self::All(all) => f64::from(u8::from(all)),
+            Self::Share(share) => share,
+        }
+    }
+
+    /// Of so many layers, rounded up.
+    pub fn of(self, layers: usize) -> usize {
+        ((self.share() * layers as f64).ceil() as usize).min(layers)
+    }
+}
+
+impl Default for Checkpointing {
+    fn default() -> Self {
+        Self::OFF
+    }
+}
+
 /// How a stage of a strategy trains. Defaults are spec section 2's table, read from `rules/strategies.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -143,9 +178,9 @@ pub struct StageConfig {
     /// What the learning rate does after its warm-up.
     #[serde(default)]
     pub schedule: Course,
-    /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
+    /// Whether layers, or which share of them, are computed twice and not kept: less memory for up to a quarter more time.
     #[serde(default)]
-    pub checkpointing: bool,
+    pub checkpointing: Checkpointing,
     /// How the frozen base is held.
     #[serde(default)]
     pub base: Precision,
@@ -163,11 +198,13 @@ impl StageConfig {
         };
         let count =
             |name: &str, v: usize, least: usize| (v < least).then(|| format!("{name} must be at least {least}"));
-        let decay = self.weight_decay;
+        let (decay, twice) = (self.weight_decay, self.checkpointing.share());
         [
             count("rank", self.rank, 1),
             rate("alpha", Some(self.alpha)),
             share("dropout", self.dropout),
+            (!(0.0..=1.0).contains(&twice))
+                .then(|| format!("checkpointing must be true, false or a share from 0 to 1, not {twice}")),
             rate("learning_rate", Some(self.learning_rate)),
             rate("embedding_learning_rate", self.embedding_learning_rate),
             rate("head_learning_rate", self.head_learning_rate),
@@ -214,8 +251,23 @@ mod tests {
             sequence: 1024,
             train_embeddings: false,
             schedule: Course::default(),
-            checkpointing: false,
+            checkpointing: Checkpointing::OFF,
             base: Precision::default(),
+        }
+    }
+
+    #[test]
+    fn checkpointing_is_stated_as_all_none_or_a_share_of_the_layers() {
+        let read = |text: &str| serde_json::from_str::<Checkpointing>(text).unwrap();
+        let layers = |text: &str| read(text).of(28);
+        assert_eq!([layers("true"), layers("false"), layers("0.5"), layers("1"), layers("0")], [28, 0, 14, 28, 0]);
+        assert_eq!((layers("0.01"), read("1.0").of(0)), (1, 0));
+        for text in ["true", "0.25"] {
+            assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
+        }
+        for wrong in [1.5, -0.1, f64::NAN] {
+            let stage = StageConfig { checkpointing: Checkpointing::Share(wrong), ..sound() };
+            assert!(stage.check().is_err_and(|e| e.starts_with("checkpointing")), "{wrong}");
         }
     }
 

@@ -6,6 +6,7 @@ use super::kernels::numbers;
 use super::model::{
     Batch, Decoder, Dtype, LoraConfig, ModelFolder, Outgoing, StepOptions, Weights, save_model, write_tensors,
 };
+use crate::domain::strategy::Checkpointing;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
@@ -29,7 +30,7 @@ fn trained(decoder: Decoder, ids: &[u32], embeddings: bool) -> Decoder {
     let targets: Vec<u32> = ids.iter().map(|id| (id + 1) % 40).collect();
     let batch = Batch { ids, targets: &targets, weights: None, shape: [1, ids.len()] };
     for _ in 0..4 {
-        let options = StepOptions { scale: 1.0 / ids.len() as f32, dropout: None, checkpointing: false };
+        let options = StepOptions { scale: 1.0 / ids.len() as f32, dropout: None, checkpointing: Checkpointing::OFF };
         let step = decoder.step(&batch, &options).expect("the batch fits").whole(&decoder);
         decoder = decoder.map(&mut Descend(step.grads));
     }

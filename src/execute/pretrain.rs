@@ -3,7 +3,7 @@
 
 use crate::domain::directive::Reviewer;
 use crate::domain::event::Observer;
-use crate::domain::strategy::{Course, Precision, StageConfig};
+use crate::domain::strategy::{Checkpointing, Course, Precision, StageConfig};
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::HeldOut;
 use crate::execute::model::{Decoder, Dimensions, Dtype, ModelConfig, Specials, save_model, write_atomically};
@@ -123,7 +123,7 @@ pub fn pretrain<S: AsRef<str> + Sync>(
         sequence: config.sequence,
         train_embeddings: true,
         schedule: Course::Cosine,
-        checkpointing: false,
+        checkpointing: Checkpointing::OFF,
         base: Precision::F32,
     };
     // Down to a tenth of the peak, so that the base stays trainable.

@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn documents_of_both_tokenizers_train_one_model_through_the_trainer() {
         use crate::domain::event::Silent;
-        use crate::domain::strategy::{Course, Precision, StageConfig};
+        use crate::domain::strategy::{Checkpointing, Course, Precision, StageConfig};
         use crate::execute::model::{Dimensions, LoraConfig, ModelConfig};
         use crate::execute::train::{self, Company, Plan, Trusting, data::Document};
         let repeated = |lines: [&str; 2]| lines.iter().cycle().take(30).map(ToString::to_string).collect::<Vec<_>>();
@@ -364,7 +364,7 @@ mod tests {
             train_embeddings: false,
             head_learning_rate: None,
             schedule: Course::Cosine,
-            checkpointing: false,
+            checkpointing: Checkpointing::OFF,
             base: Precision::F32,
         };
         let stop = std::sync::atomic::AtomicBool::new(false);

@@ -68,6 +68,17 @@ pub enum Before {
     Gate,
 }
 
+/// What the maps' outputs are added to.
+pub enum After {
+    /// Nothing.
+    Nothing,
+    /// A residual of the outputs' shape.
+    Residual(Tensor<3>),
+    /// The same in a pass that is made again for its gradients: the outputs are known, their numbers may be anything, and
+    /// the operation has them only as a place that gradients come from.
+    Known(Tensor<3>),
+}
+
 impl Map {
     /// Whether any of it is under autodiff.
     fn is_autodiff(&self) -> bool {
@@ -155,15 +166,15 @@ pub fn attention_onwards(
     plain::attention_onwards(qkv, norms, cos, sin, heads, past)
 }
 
-/// Up to three linear maps of one input, their outputs side by side, plus a residual of the output's shape:
+/// Up to three linear maps of one input, their outputs side by side, plus what is in `after`:
 /// x weightᵀ + bias + scale · (dropout(x) aᵀ) bᵀ, x being what comes out of `before`.
 /// `x`: `[batch, length, in]` (twice as wide before a gate) -> `[batch, length, sum of outs]`.
 /// Maps of one input share one dropout mask.
-pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Tensor<3> {
     if fused::fits(&x) && maps.iter().all(|m| fused::reads(&m.weight)) {
-        fused::linears(x, before, maps, residual)
+        fused::linears(x, before, maps, after)
     } else {
-        plain::linears(x, before, maps, residual)
+        plain::linears(x, before, maps, after)
     }
 }
 

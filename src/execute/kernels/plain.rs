@@ -1,7 +1,7 @@
 //! The operations of this room written with the tensor library alone: right on every backend, and what the fused ones
 //! are tested against.
 
-use super::{Before, Dropout, HeadNorms, Heads, Loss, Map, Past};
+use super::{After, Before, Dropout, HeadNorms, Heads, Loss, Map, Past};
 use crate::execute::ExecuteError;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, Tensor, TensorData};
@@ -87,7 +87,7 @@ fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
     silu(gate_up.clone().narrow(2, 0, width)) * gate_up.narrow(2, width, width)
 }
 
-pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Tensor<3> {
     let x = match before {
         Before::Nothing => x,
         Before::Norm { weight, epsilon } => rms_norm(x, weight, epsilon),
@@ -113,9 +113,9 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Te
     let y = Tensor::cat(maps.into_iter().map(apply).collect(), 1);
     let out = y.dims()[1];
     let y = y.reshape([batch, length, out]);
-    match residual {
-        Some(residual) => y + residual,
-        None => y,
+    match after {
+        After::Nothing => y,
+        After::Residual(residual) | After::Known(residual) => y + residual,
     }
 }
 

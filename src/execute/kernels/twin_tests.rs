@@ -146,8 +146,12 @@ fn what_stands_before_linear_maps_agrees_with_its_twin() {
             check(
                 &format!("gate {gate}, {batch} x {length} x {inside}, sides {sides}, {dropout:?}"),
                 &inputs,
-                &move |i| fused::linears(i.x.clone(), before(i), maps(i, sides, dropout), Some(i.residual.clone())),
-                &move |i| plain::linears(i.x.clone(), before(i), maps(i, sides, dropout), Some(i.residual.clone())),
+                &move |i| {
+                    fused::linears(i.x.clone(), before(i), maps(i, sides, dropout), After::Residual(i.residual.clone()))
+                },
+                &move |i| {
+                    plain::linears(i.x.clone(), before(i), maps(i, sides, dropout), After::Residual(i.residual.clone()))
+                },
             );
         }
     }
@@ -161,7 +165,7 @@ fn a_norms_weight_before_linear_maps_gets_its_gradient_where_the_input_asks_for_
     frozen.x = frozen.x.inner();
     let linears = |i: &Inputs| {
         let before = Before::Norm { weight: i.vectors[1].clone(), epsilon: 1e-6 };
-        fused::linears(i.x.clone(), before, maps(i, true, None), None)
+        fused::linears(i.x.clone(), before, maps(i, true, None), After::Nothing)
     };
     let (with, without) = (run(&all, &linears), run(&frozen, &linears));
     assert!(without[1].is_empty());
@@ -228,7 +232,7 @@ fn linear_maps_agree_with_their_twin() {
                 &[[11, inside], [6, inside], [3, inside], [11, 3], [2, inside], [6, 2]],
                 &[11],
             );
-            let rest = move |i: &Inputs| residual.then(|| i.residual.clone());
+            let rest = move |i: &Inputs| if residual { After::Residual(i.residual.clone()) } else { After::Nothing };
             check(
                 &format!("linear {batch} x {length} x {inside}, sides {sides}, {dropout:?}"),
                 &inputs,
@@ -236,6 +240,25 @@ fn linear_maps_agree_with_their_twin() {
                 &move |i| plain::linears(i.x.clone(), Before::Nothing, maps(i, sides, dropout), rest(i)),
             );
         }
+    }
+}
+
+#[test]
+fn outputs_that_are_known_are_not_made_again_and_their_gradients_are_the_same() {
+    let shapes = [[11, 5], [6, 5], [3, 5], [11, 3], [2, 5], [6, 2]];
+    let inputs = inputs([1, 3, 5], [1, 3, 17], &shapes, &[11]);
+    let dropout = Some(Dropout { rate: 0.3, seed: 7 });
+    let maps = move |i: &Inputs| maps(i, true, dropout);
+    let fused = |after: fn(Tensor<3>) -> After| {
+        run(&inputs, &move |i| fused::linears(i.x.clone(), Before::Nothing, maps(i), after(i.residual.clone())))
+    };
+    let (made, known) = (fused(After::Residual), fused(After::Known));
+    assert_ne!(made[0], known[0], "nothing was spared");
+    assert_eq!(made[1..], known[1..]);
+    let known_residual = move |i: &Inputs| After::Known(i.residual.clone());
+    let twin = run(&inputs, &move |i| plain::linears(i.x.clone(), Before::Nothing, maps(i), known_residual(i)));
+    for (part, (a, b)) in known[1..].iter().zip(&twin[1..]).enumerate() {
+        assert_close(&format!("gradient {part}"), a, b, CLOSE);
     }
 }
 
@@ -252,9 +275,12 @@ fn frozen_matrices_of_16_bits_give_what_their_rounded_values_give_and_the_twin_a
         i
     };
     let (narrow, wide) = (held(FloatDType::BF16), held(FloatDType::F32));
-    let linears =
-        |i: &Inputs| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), Some(i.residual.clone()));
-    let twin = |i: &Inputs| plain::linears(i.x.clone(), Before::Nothing, maps(i, true, None), Some(i.residual.clone()));
+    let linears = |i: &Inputs| {
+        fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), After::Residual(i.residual.clone()))
+    };
+    let twin = |i: &Inputs| {
+        plain::linears(i.x.clone(), Before::Nothing, maps(i, true, None), After::Residual(i.residual.clone()))
+    };
     let (a, b, c) = (run(&narrow, &linears), run(&wide, &linears), run(&narrow, &twin));
     for (part, ((a, b), c)) in a.iter().zip(&b).zip(&c).enumerate() {
         assert_close(&format!("part {part} against 32 bits"), a, b, CLOSE);
@@ -276,10 +302,23 @@ fn only_the_asked_gradients_are_made() {
     let mut frozen = inputs.clone();
     frozen.matrices[0] = frozen.matrices[0].clone().inner();
     frozen.x = frozen.x.inner();
-    let with = run(&inputs, &|i| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), None));
-    let without = run(&frozen, &|i| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), None));
+    let with = run(&inputs, &|i| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), After::Nothing));
+    let without = run(&frozen, &|i| fused::linears(i.x.clone(), Before::Nothing, maps(i, true, None), After::Nothing));
     assert!(without[1].is_empty() && without[3].is_empty());
     assert_eq!(with[5], without[5]);
+}
+
+#[test]
+fn a_gate_gives_its_input_the_same_gradient_where_nothing_behind_it_is_trained() {
+    let inputs = inputs([1, 3, 10], [1, 3, 17], &[[11, 5], [6, 5], [3, 5], [11, 3], [2, 5], [6, 2]], &[11]);
+    let mut frozen = inputs.clone();
+    for m in &mut frozen.matrices {
+        *m = m.clone().inner();
+    }
+    let linears = |i: &Inputs| fused::linears(i.x.clone(), Before::Gate, maps(i, false, None), After::Nothing);
+    let (with, without) = (run(&inputs, &linears), run(&frozen, &linears));
+    assert_eq!(with[..2], without[..2]);
+    assert!(!with[3].is_empty() && without[3].is_empty());
 }
 
 #[test]

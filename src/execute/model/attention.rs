@@ -2,7 +2,7 @@
 
 use super::layer::{Norm, Pass};
 use super::projection::Projection;
-use crate::execute::kernels::{self, Before, HeadNorms, Heads, Past};
+use crate::execute::kernels::{self, After, Before, HeadNorms, Heads, Past};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -26,7 +26,7 @@ impl Attention {
     /// positions go on from it.
     pub(crate) fn forward(&self, x: Tensor<3>, norm: &Norm, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
         let maps = vec![self.q.during(pass), self.k.during(pass), self.v.during(pass)];
-        let qkv = kernels::linears(x.clone(), norm.before(pass), maps, None);
+        let qkv = kernels::linears(x.clone(), norm.before(pass), maps, After::Nothing);
         let norms = self.q_norm.as_ref().zip(self.k_norm.as_ref()).map(|(q, k)| HeadNorms {
             query: pass.value(&q.weight),
             key: pass.value(&k.weight),
@@ -38,6 +38,6 @@ impl Attention {
             Some(past) => kernels::attention_onwards(qkv, norms, cos, sin, heads, past),
             None => kernels::attention(qkv, norms, cos, sin, heads),
         };
-        kernels::linears(seen, Before::Nothing, vec![self.o.during(pass)], Some(x))
+        kernels::linears(seen, Before::Nothing, vec![self.o.during(pass)], pass.stream(x))
     }
 }

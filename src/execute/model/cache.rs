@@ -2,7 +2,7 @@
 //! itself. Which token comes next is not decided here.
 
 use super::decoder::Decoder;
-use super::layer::Pass;
+use super::layer::{Pass, Wanted};
 use super::rope::RopeTable;
 use crate::domain::outcome::Side;
 use crate::execute::ExecuteError;
@@ -50,7 +50,7 @@ impl Decoder {
         let mut left = ids.len();
         for ids in ids.chunks(CHUNK) {
             let rope = RopeTable::new(&self.config, cache.positions, ids.len(), &self.device());
-            let pass = Pass { rope: &rope, tape: false, dropout: None };
+            let pass = Pass { rope: &rope, wanted: Wanted::Output, dropout: None };
             let mut x = self.embed(ids, [1, ids.len()]);
             for (layer, past) in self.layers.iter().zip(&mut cache.layers) {
                 x = layer.onwards(x, &pass, Some(past));

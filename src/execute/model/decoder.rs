@@ -4,7 +4,7 @@
 use super::attention::Attention;
 use super::config::ModelConfig;
 use super::folder::{EMBEDDINGS, HEAD};
-use super::layer::{Layer, Mlp, Norm, Pass};
+use super::layer::{Layer, Mlp, Norm, Pass, Wanted};
 use super::matrix::Matrix;
 use super::projection::{LoraConfig, Projection, Target, narrowed};
 use super::rope::RopeTable;
@@ -184,7 +184,7 @@ impl Decoder {
     pub fn hidden(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
         self.check_ids(ids, shape)?;
         let rope = RopeTable::new(&self.config, 0, shape[1], &self.device());
-        let pass = Pass { rope: &rope, tape: false, dropout: None };
+        let pass = Pass { rope: &rope, wanted: Wanted::Output, dropout: None };
         let x = self.embed(ids, shape);
         let x = self.layers.iter().fold(x, |x, layer| layer.forward(x, &pass));
         Ok(self.norm.forward(x, &pass))

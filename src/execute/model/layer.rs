@@ -3,16 +3,27 @@
 use super::attention::Attention;
 use super::projection::Projection;
 use super::rope::RopeTable;
-use crate::execute::kernels::{self, Before, Past};
+use crate::execute::kernels::{self, After, Before, Past};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+
+/// What a pass is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// What comes out; nothing is recorded.
+    Output,
+    /// What comes out, recorded for gradients.
+    Both,
+    /// Gradients of what came out before: it is recorded, but the residual stream's numbers are not made again.
+    Gradients,
+}
 
 /// What one pass through the layers needs beside the activations.
 pub(crate) struct Pass<'a> {
     /// Positions of the sequence.
     pub(crate) rope: &'a RopeTable,
-    /// Whether what happens is recorded for gradients.
-    pub(crate) tape: bool,
+    /// What it is made for.
+    pub(crate) wanted: Wanted,
     /// Seed of this step's dropout; `None` outside of training.
     pub(crate) dropout: Option<u64>,
 }
@@ -20,7 +31,12 @@ pub(crate) struct Pass<'a> {
 impl Pass<'_> {
     /// A parameter's value, with its place on the tape where there is one.
     pub(crate) fn value<const D: usize>(&self, param: &Param<Tensor<D>>) -> Tensor<D> {
-        if self.tape && param.is_require_grad() { param.val() } else { param.val().inner() }
+        if self.wanted != Wanted::Output && param.is_require_grad() { param.val() } else { param.val().inner() }
+    }
+
+    /// The residual stream as half a layer adds to it.
+    pub(crate) fn stream(&self, x: Tensor<3>) -> After {
+        if self.wanted == Wanted::Gradients { After::Known(x) } else { After::Residual(x) }
     }
 }
 
@@ -54,8 +70,8 @@ impl Mlp {
     /// The residual stream with what the MLP makes of its normed rows.
     fn forward(&self, x: Tensor<3>, norm: &Norm, pass: &Pass<'_>) -> Tensor<3> {
         let maps = vec![self.gate.during(pass), self.up.during(pass)];
-        let gate_up = kernels::linears(x.clone(), norm.before(pass), maps, None);
-        kernels::linears(gate_up, Before::Gate, vec![self.down.during(pass)], Some(x))
+        let gate_up = kernels::linears(x.clone(), norm.before(pass), maps, After::Nothing);
+        kernels::linears(gate_up, Before::Gate, vec![self.down.during(pass)], pass.stream(x))
     }
 }
 
@@ -76,7 +92,16 @@ impl Layer {
 
     /// The same for positions that go on from a past, where there is one.
     pub(crate) fn onwards(&self, x: Tensor<3>, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
-        let x = self.attention.forward(x, &self.before_attention, pass, past);
+        self.second_half(self.first_half(x, pass, past), pass)
+    }
+
+    /// The residual stream after attention.
+    pub(crate) fn first_half(&self, x: Tensor<3>, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
+        self.attention.forward(x, &self.before_attention, pass, past)
+    }
+
+    /// The residual stream after the MLP, from that after attention.
+    pub(crate) fn second_half(&self, x: Tensor<3>, pass: &Pass<'_>) -> Tensor<3> {
         self.mlp.forward(x, &self.before_mlp, pass)
     }
 }

@@ -2,9 +2,10 @@
 //! backward pass of their own. What is done with the gradients is the trainer's business.
 
 use super::decoder::Decoder;
-use super::layer::Pass;
+use super::layer::{Layer, Pass, Wanted};
 use super::rope::RopeTable;
 use super::structural::Second;
+use crate::domain::strategy::Checkpointing;
 use crate::execute::{ExecuteError, kernels};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -34,8 +35,8 @@ pub struct StepOptions {
     pub scale: f32,
     /// Seed of the adapters' dropout in this step; `None` for none.
     pub dropout: Option<u64>,
-    /// Keeps only the layers' inputs and computes each layer twice: less memory, about a third more time.
-    pub checkpointing: bool,
+    /// Which layers are computed twice and not kept.
+    pub checkpointing: Checkpointing,
 }
 
 /// What a batch gave.
@@ -86,7 +87,7 @@ impl Decoder {
     fn taken(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ExecuteError> {
         let factors = factors(batch, options.scale);
         let rope = RopeTable::new(&self.config, 0, batch.shape[1], &self.device());
-        let pass = Pass { rope: &rope, tape: true, dropout: options.dropout };
+        let pass = Pass { rope: &rope, wanted: Wanted::Both, dropout: options.dropout };
         let train_input = self.embeddings.is_require_grad();
         let train_output = self.head.as_ref().unwrap_or(&self.embeddings).is_require_grad();
         let train_second = self.second.as_ref().is_some_and(Second::is_trained);
@@ -95,21 +96,22 @@ impl Decoder {
         if train_input || train_second {
             input = input.autodiff().require_grad();
         }
-        // By checkpointing the tape begins at the last layer's output, and each layer is replayed on a tape of its own.
-        let mut kept = Vec::new();
-        let top = if options.checkpointing {
-            let silent = Pass { tape: false, ..pass };
-            let mut x = input.clone().inner();
-            for layer in &self.layers {
-                let y = layer.forward(x.clone(), &silent);
-                kept.push(x);
+        // The tape begins behind the layers that are computed twice: the lowest, whose gradients come last.
+        let (twice, once) = self.layers.split_at(options.checkpointing.of(self.layers.len()));
+        let mut halves = Vec::new();
+        let mut first = input.clone();
+        if !twice.is_empty() {
+            let silent = Pass { wanted: Wanted::Output, ..pass };
+            let mut x = first.inner();
+            for layer in twice {
+                let middle = layer.first_half(x.clone(), &silent, None);
+                let y = layer.second_half(middle.clone(), &silent);
+                halves.push((layer, x, middle));
                 x = y;
             }
-            x.autodiff().require_grad()
-        } else {
-            self.layers.iter().fold(input.clone(), |x, layer| layer.forward(x, &pass))
-        };
-        let hidden = self.norm.forward(top.clone(), &pass);
+            first = x.autodiff().require_grad();
+        }
+        let hidden = self.norm.forward(once.iter().fold(first.clone(), |x, layer| layer.forward(x, &pass)), &pass);
         let [b, s, d] = hidden.dims();
         let flat = hidden.clone().inner().reshape([b * s, d]);
         let mut loss = kernels::linear_cross_entropy(
@@ -130,15 +132,14 @@ impl Decoder {
             && let Some(dh) = loss.d_hidden
         {
             let mut tape = (hidden * dh.reshape([b, s, d]).autodiff()).sum().backward();
-            below = if options.checkpointing { top.grad_remove(&mut tape) } else { input.grad_remove(&mut tape) };
+            below = first.grad_remove(&mut tape);
             collect(&mut grads, GradientsParams::from_grads(tape, self), self);
         }
-        for (layer, x) in self.layers.iter().zip(kept).rev() {
-            let Some(dy) = below.take() else { break };
-            let x = x.autodiff().require_grad();
-            let mut tape = (layer.forward(x.clone(), &pass) * dy.autodiff()).sum().backward();
-            below = x.grad_remove(&mut tape);
-            collect(&mut grads, GradientsParams::from_grads(tape, layer), layer);
+        let again = Pass { wanted: Wanted::Gradients, ..pass };
+        while let Some((layer, x, middle)) = halves.pop() {
+            let Some(dy) = below else { break };
+            let dy = replayed(layer, middle, dy, &mut grads, |x| layer.second_half(x, &again));
+            below = Some(replayed(layer, x, dy, &mut grads, |x| layer.first_half(x, &again, None)));
         }
         let mut d_output = loss.d_weight;
         let mut ids = std::borrow::Cow::Borrowed(batch.ids);
@@ -179,7 +180,7 @@ impl Decoder {
     ) -> Result<(Tensor<2>, impl FnOnce(Tensor<2>) -> Tensor<2>), ExecuteError> {
         self.check_ids(ids, shape)?;
         let rope = RopeTable::new(&self.config, 0, shape[1], &self.device());
-        let pass = Pass { rope: &rope, tape: true, dropout: None };
+        let pass = Pass { rope: &rope, wanted: Wanted::Both, dropout: None };
         let input = self.embed(ids, shape).autodiff().require_grad();
         let x = self.layers.iter().fold(input.clone(), |x, layer| layer.forward(x, &pass));
         let hidden = self.norm.forward(x, &pass);
@@ -232,6 +233,22 @@ impl Decoder {
             None => Ok(()),
         }
     }
+}
+
+/// Computes half a layer again: `dy`, the gradient of what came out of it, becomes that of what goes in, `x`; those of
+/// the layer's parameters are added to the others.
+fn replayed(
+    layer: &Layer,
+    x: Tensor<3>,
+    dy: Tensor<3>,
+    grads: &mut GradientsParams,
+    half: impl FnOnce(Tensor<3>) -> Tensor<3>,
+) -> Tensor<3> {
+    let x = x.autodiff().require_grad();
+    let mut tape = (half(x.clone()) * dy.autodiff()).sum().backward();
+    let dx = x.grad_remove(&mut tape).expect("the residual stream leads from one side of a half to the other");
+    collect(grads, GradientsParams::from_grads(tape, layer), layer);
+    dx
 }
 
 fn weight(batch: &Batch<'_>, i: usize) -> f64 {

@@ -1,6 +1,7 @@
 //! Steps against Burn's own tape on whole logits, against each other, and learning something.
 
 use super::*;
+use crate::domain::strategy::Checkpointing;
 use crate::execute::kernels::numbers;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -40,7 +41,7 @@ fn adapted(decoder: Decoder, lora: &LoraConfig) -> Decoder {
 
 const IDS: [u32; 14] = [1, 4, 9, 16, 25, 36, 49, 0, 3, 3, 3, 7, 8, 2];
 const TARGETS: [u32; 14] = [4, 9, 16, 25, 36, 49, IGNORE, 3, 3, 3, 7, 8, 2, 1];
-const PLAIN: StepOptions = StepOptions { scale: 1.0, dropout: None, checkpointing: false };
+const PLAIN: StepOptions = StepOptions { scale: 1.0, dropout: None, checkpointing: Checkpointing::OFF };
 
 fn batch() -> Batch<'static> {
     Batch { ids: &IDS, targets: &TARGETS, weights: None, shape: [2, 7] }
@@ -136,15 +137,15 @@ fn checkpointing_changes_nothing_but_memory() {
     let lora = LoraConfig { dropout: 0.2, ..LoraConfig::everywhere(3, 6.0, 0.0) };
     let adapted = adapted(decoder(true), &lora).train_embeddings(true);
     for decoder in [adapted, decoder(false).full()] {
-        let options = StepOptions { scale: 0.1, dropout: Some(17), checkpointing: false };
+        let options = StepOptions { scale: 0.1, dropout: Some(17), checkpointing: Checkpointing::OFF };
         let once = decoder.step(&batch(), &options).expect("the batch fits").whole(&decoder);
-        let again = decoder
-            .step(&batch(), &StepOptions { checkpointing: true, ..options })
-            .expect("the batch fits")
-            .whole(&decoder);
-        assert_eq!(once.nats, again.nats);
-        // The same operations on the same numbers; only sums over branches are in another order.
-        assert_same(&gradients(&decoder, &once.grads), &gradients(&decoder, &again.grads), 1e-6);
+        for checkpointing in [Checkpointing::Share(0.5), Checkpointing::All(true)] {
+            let options = StepOptions { checkpointing, ..options };
+            let again = decoder.step(&batch(), &options).expect("the batch fits").whole(&decoder);
+            assert_eq!(once.nats, again.nats);
+            // The same operations on the same numbers; only sums over branches are in another order.
+            assert_same(&gradients(&decoder, &once.grads), &gradients(&decoder, &again.grads), 1e-6);
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! into plain matrices, so that either side can be exported as a plain model of the same logits.
 
 use super::decoder::Decoder;
-use super::layer::Pass;
+use super::layer::{Pass, Wanted};
 use super::matrix::Matrix;
 use super::parameters::{Group, Held};
 use super::rope::RopeTable;
@@ -16,7 +16,7 @@ use super::source::{frozen, uniforms};
 use super::step::{IGNORE, collect};
 use crate::domain::outcome::Side;
 use crate::execute::ExecuteError;
-use crate::execute::kernels::{self, Before, Loss, Map};
+use crate::execute::kernels::{self, After, Before, Loss, Map};
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::silu;
@@ -61,9 +61,9 @@ impl Bridge {
         let [n, d] = x.dims();
         let map = |weight| vec![Map { weight, bias: None, side: None }];
         let x = x.reshape([1, n, d]);
-        let inside = kernels::linears(x.clone(), Before::Nothing, map(pass.value(&self.down)), None);
+        let inside = kernels::linears(x.clone(), Before::Nothing, map(pass.value(&self.down)), After::Nothing);
         let inside = if self.curved { silu(inside) } else { inside };
-        kernels::linears(inside, Before::Nothing, map(pass.value(&self.up)), Some(x)).reshape([n, d])
+        kernels::linears(inside, Before::Nothing, map(pass.value(&self.up)), After::Residual(x)).reshape([n, d])
     }
 }
 
@@ -205,7 +205,7 @@ impl Second {
 fn with_pass<T>(device: &Device, run: impl FnOnce(&Pass<'_>) -> T) -> T {
     let nothing = || Tensor::zeros([1, 1], device);
     let rope = RopeTable { cos: nothing(), sin: nothing() };
-    run(&Pass { rope: &rope, tape: false, dropout: None })
+    run(&Pass { rope: &rope, wanted: Wanted::Output, dropout: None })
 }
 
 impl Decoder {
@@ -347,9 +347,14 @@ impl Decoder {
                 let [b, n, d] = hidden.dims();
                 let flat = hidden.reshape([b * n, d]);
                 let bridged = with_pass(&self.device(), |pass| second.outward.forward(flat, pass));
-                kernels::linears(bridged.reshape([b, n, d]), Before::Nothing, head(second.output().val().inner()), None)
+                kernels::linears(
+                    bridged.reshape([b, n, d]),
+                    Before::Nothing,
+                    head(second.output().val().inner()),
+                    After::Nothing,
+                )
             }
-            _ => kernels::linears(hidden, Before::Nothing, head(self.output_matrix()), None),
+            _ => kernels::linears(hidden, Before::Nothing, head(self.output_matrix()), After::Nothing),
         }
     }
 }

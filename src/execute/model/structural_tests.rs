@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::outcome::Side;
+use crate::domain::strategy::Checkpointing;
 use crate::execute::kernels::numbers;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
@@ -41,7 +42,7 @@ fn structural(tied: bool) -> Decoder {
 /// Both vocabularies in one sequence: the second begins at 20.
 const IDS: [u32; 12] = [1, 4, 9, 20, 33, 25, 3, 21, 22, 2, 7, 30];
 const TARGETS: [u32; 12] = [4, 9, 20, 33, 25, 3, IGNORE, 22, 2, 7, 30, 31];
-const PLAIN: StepOptions = StepOptions { scale: 1.0, dropout: None, checkpointing: false };
+const PLAIN: StepOptions = StepOptions { scale: 1.0, dropout: None, checkpointing: Checkpointing::OFF };
 
 fn batch() -> Batch<'static> {
     Batch { ids: &IDS, targets: &TARGETS, weights: None, shape: [2, 6] }
@@ -135,7 +136,10 @@ impl ModuleMapper for Nudge {
 fn gradients_of_tables_heads_and_bridges_are_the_differences_of_the_loss() {
     for (tied, checkpointing) in [(true, false), (false, false), (false, true)] {
         let model = structural(tied).full();
-        let step = model.step(&batch(), &StepOptions { checkpointing, ..PLAIN }).expect("the batch fits").whole(&model);
+        let step = model
+            .step(&batch(), &StepOptions { checkpointing: Checkpointing::All(checkpointing), ..PLAIN })
+            .expect("the batch fits")
+            .whole(&model);
         let total =
             |m: &Decoder| -> f64 { m.nats(&batch()).expect("the batch fits").iter().map(|n| f64::from(*n)).sum() };
         assert!((step.nats - total(&model)).abs() < 1e-4);

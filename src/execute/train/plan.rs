@@ -2,7 +2,7 @@
 
 use super::schedule::{Schedule, Shape};
 use crate::domain::injection::Injection;
-use crate::domain::strategy::StageConfig;
+use crate::domain::strategy::{Checkpointing, StageConfig};
 use crate::execute::ExecuteError;
 use std::path::PathBuf;
 
@@ -24,8 +24,8 @@ pub struct Plan {
     pub evaluate_at: Vec<f64>,
     /// Steps between snapshots in memory that a reviewer can rewind to.
     pub snapshot_every: u64,
-    /// Keeps only the layers' inputs and computes each layer twice. Default: the stage's.
-    pub checkpointing: bool,
+    /// Which layers are computed twice and not kept. Default: the stage's.
+    pub checkpointing: Checkpointing,
     /// Where and how often the run is saved on disk; `None`: never.
     pub checkpoints: Option<Checkpoints>,
     /// Rows of the embeddings and the head, from the first, that stay bit for bit as they are even where the matrices
@@ -128,7 +128,7 @@ pub(super) mod tests {
             sequence: 32,
             train_embeddings: false,
             schedule: Course::default(),
-            checkpointing: false,
+            checkpointing: Checkpointing::OFF,
             base: Precision::default(),
         }
     }

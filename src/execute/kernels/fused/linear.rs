@@ -8,7 +8,7 @@ use super::product::{Keep, Left, Size, Term, Threads, product, products, rows, r
 use super::simd::add;
 use super::swiglu::{gated, gated_back};
 use super::{Taped, contiguous, dims, made, nowhere, parts, room, slice, stored};
-use crate::execute::kernels::{Before, Dropout, Map};
+use crate::execute::kernels::{After, Before, Dropout, Map};
 use burn::backend::Flex;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
@@ -81,8 +81,8 @@ struct Held {
 /// All side paths of one input.
 #[derive(Clone, Debug)]
 struct Joint {
-    /// All a, one below the other: `[ranks, in]`.
-    a: Arc<Vec<f32>>,
+    /// Each a, `[rank, in]`: put together only while they are multiplied with.
+    a: Vec<FlexTensor>,
     /// dropout(x) aᵀ: `[n, ranks]`.
     h: Arc<Vec<f32>>,
     ranks: usize,
@@ -90,8 +90,13 @@ struct Joint {
 }
 
 /// See [`super::super::linears`].
-pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Tensor<3>>) -> Tensor<3> {
+pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Tensor<3> {
     assert!(maps.len() <= MAPS, "{} maps of one input; {MAPS} at most", maps.len());
+    let (residual, known) = match after {
+        After::Nothing => (None, false),
+        After::Residual(residual) => (Some(residual), false),
+        After::Known(residual) => (Some(residual), true),
+    };
     let mut taped = x.is_autodiff() || residual.as_ref().is_some_and(Tensor::is_autodiff);
     let shape = x.dims();
     let (before, norm_node) = match before {
@@ -114,14 +119,14 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Te
         Some(residual) => {
             let (residual, node) = parts(residual);
             nodes.push(node);
-            y = Some(slice(&residual).to_vec());
+            y = Some(if known { vec![0.0; n * total] } else { slice(&residual).to_vec() });
             keep = Keep::Add;
         }
         None => nodes.push(nowhere()),
     }
     let mut y = y.unwrap_or_else(|| room(n * total));
     let dropout = maps.iter().find_map(|m| m.side.as_ref().and_then(|s| s.dropout));
-    let (mut held, mut a_joint, mut ranks) = (Vec::new(), Vec::new(), 0);
+    let (mut held, mut a_each, mut ranks) = (Vec::new(), Vec::new(), 0);
     let mut biases = Vec::new();
     for map in maps {
         taped |= map.is_autodiff();
@@ -144,7 +149,7 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Te
                 let ((a, a_node), (b, b_node)) = (parts(side.a), parts(side.b));
                 nodes.extend([a_node, b_node]);
                 let (rank, first) = (dims(&a)[0], ranks);
-                a_joint.extend_from_slice(slice(&a));
+                a_each.push(a);
                 ranks += rank;
                 Some((b, rank, first, side.scale))
             }
@@ -163,14 +168,16 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Te
         let mut h = room(n * ranks);
         let dropped = dropout.map(|d| dropped(xs, d));
         let dropped = dropped.as_deref().map(|x| Left::new(rows(x, inside), n, inside, Threads::All));
-        let a = rows(&a_joint, inside).transposed();
+        let a = below_each_other(&a_each);
+        let a = rows(&a, inside).transposed();
         let term = Term { a: dropped.as_ref().unwrap_or(&input), b: a, scale: 1.0 };
         products((&mut h, ranks), Keep::Overwrite, &[term], (n, ranks), Threads::All);
         drop(dropped);
-        Joint { a: Arc::new(a_joint), h: Arc::new(h), ranks, dropout }
+        Joint { a: a_each, h: Arc::new(h), ranks, dropout }
     });
     let mut first = 0;
-    for (map, bias) in held.iter().zip(&biases) {
+    let to_make = if known { &[][..] } else { &held };
+    for (map, bias) in to_make.iter().zip(&biases) {
         let through = map.b.as_ref().zip(side.as_ref()).map(|((b, rank, from, scale), joint)| {
             let h = Left::new(rows(&joint.h[*from..], joint.ranks), n, *rank, Threads::All);
             (h, rows(slice(b), *rank).transposed(), *scale)
@@ -195,6 +202,11 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, residual: Option<Te
         OpsKind::UnTracked(op) => op.finish(y),
     };
     Tensor::from_primitive::<Taped>(y)
+}
+
+/// Matrices of one width as one.
+fn below_each_other(matrices: &[FlexTensor]) -> Vec<f32> {
+    matrices.iter().map(slice).collect::<Vec<_>>().concat()
 }
 
 /// Numbers whose place in a mask one task works out.
@@ -227,7 +239,13 @@ impl Backward<Flex, PARENTS> for Linears {
         let State { x, before, maps, side } = ops.state;
         let wanted = ops.parents.map(|p| p.map(|p| p.id));
         let (x_shape, total) = (dims(&x), maps.iter().map(|m| m.out).sum::<usize>());
-        let (entered, dy) = (before.of(slice(&x), x_shape[2]), slice(&dy_tensor));
+        let dy = slice(&dy_tensor);
+        // What goes into the maps is read by side paths and for the weights' gradients; of a norm, its lengths as well.
+        let read = side.is_some() || (0..maps.len()).any(|i| wanted[2 + 4 * i].is_some());
+        let entered = match &before {
+            Entrance::Gate if !read => Entered { x: Cow::Borrowed(&[][..]), inverse: Vec::new() },
+            _ => before.of(slice(&x), x_shape[2]),
+        };
         let (xs, n, inside): (&[f32], _, _) = (&entered.x, x_shape[0] * x_shape[1], before.inside(x_shape[2]));
         // Output gradient times b, for all side paths: `[n, ranks]`.
         let mut dh = side.as_ref().map(|joint| room(n * joint.ranks));
@@ -284,14 +302,14 @@ impl Backward<Flex, PARENTS> for Linears {
         }
         let norm_id = wanted[PARENTS - 1];
         let dx = wanted[0].or(norm_id).map(|_| {
-            let mut dx = room(xs.len());
+            let mut dx = room(n * inside);
             let through = side.as_ref().zip(dh.as_ref()).map(|(joint, dh)| {
                 let dh = Left::new(rows(dh, joint.ranks), n, joint.ranks, Threads::All);
-                (dh, rows(&joint.a, inside), joint.dropout)
+                (dh, below_each_other(&joint.a), joint.dropout)
             });
             let weights = maps.iter().map(|map| rows_of(stored(&map.weight), inside));
             let mut terms: Vec<_> = outputs.iter().zip(weights).map(|(a, b)| Term { a, b, scale: 1.0 }).collect();
-            let term = through.as_ref().map(|(dh, a, _)| Term { a: dh, b: *a, scale: 1.0 });
+            let term = through.as_ref().map(|(dh, a, _)| Term { a: dh, b: rows(a, inside), scale: 1.0 });
             match (term, through.as_ref().and_then(|(_, _, dropout)| *dropout)) {
                 (Some(term), Some(dropout)) => {
                     // The side paths' share goes back through the mask first.
@@ -317,7 +335,9 @@ impl Backward<Flex, PARENTS> for Linears {
                     if let Some(id) = norm_id {
                         grads.register::<Flex>(id, made(weight_gradient(raw, &dx, &inverse, inside), [inside]));
                     }
-                    dx = normed_back(raw, weight, &dx, &inverse);
+                    if wanted[0].is_some() {
+                        dx = normed_back(raw, weight, &dx, &inverse);
+                    }
                 }
                 Entrance::Gate => dx = gated_back(raw, &dx, inside),
             }
