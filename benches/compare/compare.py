@@ -88,7 +88,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--warm", type=int, default=2)
-    parser.add_argument("--ours", default="", help="flags of hibrit's side alone, such as --ours=--checkpointing")
+    parser.add_argument("--ours", default="", help="flags of hibrit's side alone, such as --ours=--checkpointing=0.7")
     parser.add_argument("--python", help="interpreter of the peer")
     parser.add_argument("--binary", help="hibrit's side, if it is built already")
     parser.add_argument("--where", action="store_true", help="what the time goes to")

@@ -1,6 +1,6 @@
 //! Times hibrit's training step on random data: one side of `compare.py`, which runs it in turn with PyTorch + PEFT.
 //!
-//!     cargo bench --bench step -- --size S [--untied] [--embeddings] [--full] [--checkpointing SHARE] [--bf16] \
+//!     cargo bench --bench step -- --size S [--untied] [--embeddings] [--full] [--checkpointing[=SHARE]] [--bf16] \
 //!         [--device cpu] [--rows N] [--steps 12] [--warm 3]
 //!     cargo bench --bench step -- --peak
 //!
@@ -84,7 +84,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32 % s[0] as u32
     };
-    let checkpointing = Checkpointing::Share(value("--checkpointing", "0").parse()?);
+    let share = arguments.iter().find_map(|a| a.strip_prefix("--checkpointing="));
+    let checkpointing = match share {
+        Some(share) => Checkpointing::Share(share.parse()?),
+        None => Checkpointing::All(given("--checkpointing")),
+    };
     let options = StepOptions { scale: 1.0 / (batch * length) as f32, dropout: None, checkpointing };
     let (mut times, mut updates, mut losses, mut processor) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
     for step in 0..warm + steps {

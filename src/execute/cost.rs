@@ -5,24 +5,41 @@
 //! a forward and a backward product, a trained one a second backward product.
 
 use super::ExecuteError;
+use super::kernels;
 use super::model::ModelConfig;
 use super::train::{CHECKPOINTS, SNAPSHOTS};
 use crate::domain::resources::Cost;
-use crate::domain::strategy::StageConfig;
+use crate::domain::strategy::{Precision, StageConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use std::time::{Duration, Instant};
 
 /// Share of the matrix peak that whole training steps reach; the rest goes to element-wise work and small products.
 /// Measured on two CPU cores, see docs/log.md.
 const EFFICIENCY: f64 = 0.45;
+/// The same where operations are fused: between 0.61 and 0.76, docs/training.md.
+const FUSED_EFFICIENCY: f64 = 0.65;
 /// Rows of logits that exist at once.
 const CHUNK: u64 = 256;
-/// Bytes a process holds before it holds a model.
-const BASELINE: u64 = 120 << 20;
+/// Bytes a process holds besides: itself, two tokenizers, texts and their tokens.
+const BASELINE: u64 = 250 << 20;
+/// What lies between things that come and go, as a factor: docs/log.md.
+const HOLES: f64 = 1.15;
 
-/// Operations a second of a device, as measured.
+/// What would train.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Speed(pub f64);
+pub struct Hardware {
+    /// Operations a second, as measured.
+    pub flops_per_second: f64,
+    /// Whether the decoder's operations are fused there, as they are on a CPU: they keep less (`execute/kernels`).
+    pub fused: bool,
+}
+
+impl Hardware {
+    /// A device of this speed.
+    pub fn of(device: &Device, flops_per_second: f64) -> Self {
+        Self { flops_per_second, fused: kernels::are_fused(device) }
+    }
+}
 
 /// What is to be trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,12 +69,12 @@ pub fn machine(device: &str) -> String {
     format!("{} | {} | {cores} cores | {device} | {build}", known(host), known(processor))
 }
 
-/// Times matrix products of a middling size for half a second and takes the best tenth of it: what else the machine does
-/// meanwhile only ever makes it look slower.
+/// Operations a second of a device: times matrix products of a middling size for half a second and takes the best tenth
+/// of it, as what else the machine does meanwhile only ever makes it look slower.
 ///
 /// # Errors
 /// [`ExecuteError::Backend`] when the device fails.
-pub fn measure(device: &Device, name: &str) -> Result<Speed, ExecuteError> {
+pub fn measure(device: &Device, name: &str) -> Result<f64, ExecuteError> {
     let failed = |e: String| ExecuteError::Backend { device: name.to_string(), what: e };
     let sync = || device.sync().map_err(|e| failed(format!("{e:?}")));
     let n = 512;
@@ -78,17 +95,63 @@ pub fn measure(device: &Device, name: &str) -> Result<Speed, ExecuteError> {
         }
         best = best.max(2.0 * (n as f64).powi(3) * f64::from(count) / start.elapsed().as_secs_f64());
     }
-    Ok(Speed(best))
+    Ok(best)
+}
+
+/// Widths of a model, in numbers.
+struct Widths {
+    hidden: u64,
+    ffn: u64,
+    heads: u64,
+    /// Of all query heads together.
+    query: u64,
+    /// Of all key heads together, as of all value heads.
+    key: u64,
+    layers: u64,
+}
+
+impl Widths {
+    fn of(config: &ModelConfig) -> Self {
+        let s = &config.size;
+        Self {
+            hidden: s.hidden as u64,
+            ffn: s.intermediate as u64,
+            heads: s.heads as u64,
+            query: (s.heads * s.head_dim) as u64,
+            key: (s.kv_heads * s.head_dim) as u64,
+            layers: s.layers as u64,
+        }
+    }
+
+    /// Numbers of all layers' matrices.
+    fn linear(&self) -> u64 {
+        self.layers * (2 * self.hidden * self.query + 2 * self.hidden * self.key + 3 * self.hidden * self.ffn)
+    }
+
+    /// Numbers that are there at once for the backward pass, `tokens` of them in sequences of `sequence`.
+    fn activations(&self, stage: &StageConfig, tokens: u64, sequence: u64, fused: bool) -> u64 {
+        let (h, q, k, f) = (self.hidden, self.query, self.key, self.ffn);
+        // Of a token in a layer: the residual stream before both halves, queries, keys and values, what attention gives,
+        // gate and way up, and the side paths' middles. Operations that are not fused keep what is between them as well.
+        let stream = 2 * h;
+        let kept = if fused {
+            stream + 2 * q + 2 * k + self.heads + 2 * f + 7 * stage.rank as u64
+        } else {
+            6 * h + 3 * q + 3 * k + self.heads * sequence + 4 * f
+        };
+        // A layer that is undone needs as much again for gradients, and one that is computed twice is there for that long.
+        let twice = stage.checkpointing.of(self.layers as usize) as u64;
+        let at_once = self.layers - twice + u64::from(twice > 0) + 1;
+        tokens * (at_once * kept + twice * stream + stream)
+    }
 }
 
 /// Numbers that a stage trains: the adapters', and those of embeddings and head with so many rows.
 fn trained(config: &ModelConfig, stage: &StageConfig, rows: u64) -> (u64, u64) {
-    let s = &config.size;
-    let [hidden, ffn, layers] = [s.hidden as u64, s.intermediate as u64, s.layers as u64];
-    let (query, key) = ((s.heads * s.head_dim) as u64, (s.kv_heads * s.head_dim) as u64);
-    let adapters = layers * stage.rank as u64 * (2 * (hidden + query) + 2 * (hidden + key) + 3 * (hidden + ffn));
-    let matrices = if s.tied { 1 } else { 2 };
-    (adapters, if stage.train_embeddings { matrices * rows * hidden } else { 0 })
+    let w = Widths::of(config);
+    let ends = 2 * (w.hidden + w.query) + 2 * (w.hidden + w.key) + 3 * (w.hidden + w.ffn);
+    let matrices = if config.size.tied { 1 } else { 2 };
+    (w.layers * stage.rank as u64 * ends, if stage.train_embeddings { matrices * rows * w.hidden } else { 0 })
 }
 
 /// Bytes that a stage on a vocabulary of so many rows keeps on the disk while it trains, at most: what is trained with
@@ -100,33 +163,40 @@ pub fn kept(config: &ModelConfig, stage: &StageConfig, rows: u64) -> u64 {
 }
 
 /// What one stage costs.
-pub fn stage(config: &ModelConfig, stage: &StageConfig, load: &Load, speed: Speed) -> Cost {
-    let s = &config.size;
-    let [hidden, ffn, layers] = [s.hidden as u64, s.intermediate as u64, s.layers as u64];
-    let (query, key) = ((s.heads * s.head_dim) as u64, (s.kv_heads * s.head_dim) as u64);
-    let linear = layers * (2 * hidden * query + 2 * hidden * key + 3 * hidden * ffn);
-    let head = load.rows * hidden;
+pub fn stage(config: &ModelConfig, stage: &StageConfig, load: &Load, hardware: Hardware) -> Cost {
+    let w = Widths::of(config);
+    let linear = w.linear();
+    let head = load.rows * w.hidden;
     let (adapters, trained_rows) = trained(config, stage, load.rows);
-    let attention = layers * 4 * load.sequence * query;
+    let attention = w.layers * 4 * load.sequence * w.query;
 
     let forward = 2 * (linear + head + adapters) + attention;
     let mut step = 2 * forward + 2 * adapters + attention;
-    let matrices = if s.tied { 1 } else { 2 };
+    let matrices = if config.size.tied { 1 } else { 2 };
     if stage.train_embeddings {
         step += 2 * head;
     }
+    // Of a layer that is computed twice the products onto the residual stream are not, where operations are fused.
+    let onto = if hardware.fused { w.layers * w.hidden * (w.query + w.ffn) } else { 0 };
+    let twice = stage.checkpointing.of(config.size.layers) as u64;
+    step += twice * (2 * (linear - onto) + attention) / w.layers.max(1);
     let tokens = (load.train_tokens as f64 * stage.epochs) as u64;
     // Held-out text is evaluated at the start, at the end and at four points between.
     let flops = tokens as f64 * step as f64 + 6.0 * load.eval_tokens as f64 * forward as f64;
 
     let weights = linear + matrices * head;
+    let frozen = if stage.train_embeddings { linear } else { weights };
+    let narrow = if stage.base == Precision::Bf16 { 2 * frozen } else { 0 };
     let in_flight = stage.batch as u64 * load.sequence;
-    let kept = layers * (6 * hidden + 3 * query + 3 * key + s.heads as u64 * load.sequence + 4 * ffn);
-    // Weights once; adapters and trained rows with gradient and two moments; activations; a chunk of logits and its gradient.
-    let numbers = weights + 4 * adapters + 3 * trained_rows + in_flight * kept + 2 * CHUNK * load.rows;
+    let activations = w.activations(stage, in_flight, load.sequence, hardware.fused);
+    // A frozen head's logits do not exist where operations are fused; else a chunk of them and its gradient do.
+    let logits = if hardware.fused && !stage.train_embeddings { 0 } else { 2 * CHUNK * load.rows };
+    // Weights once; adapters and trained rows with gradient and two moments.
+    let stay = 4 * (weights + 4 * adapters + 3 * trained_rows) - narrow;
+    let come_and_go = 4.0 * (activations + logits) as f64 * HOLES;
     Cost {
-        seconds: flops / (speed.0 * EFFICIENCY),
-        memory: BASELINE + 4 * numbers,
+        seconds: flops / (hardware.flops_per_second * if hardware.fused { FUSED_EFFICIENCY } else { EFFICIENCY }),
+        memory: BASELINE + stay + come_and_go as u64,
         disk: 4 * (weights + adapters),
         flops,
         tokens,
@@ -147,12 +217,54 @@ pub fn both(a: &Cost, b: &Cost) -> Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::strategy::Checkpointing;
+    use crate::execute::model::Dimensions;
+
+    #[test]
+    fn layers_computed_twice_a_narrow_base_and_fused_operations_need_less_memory() {
+        let config = ModelConfig::qwen3(Dimensions {
+            rows: 151_936,
+            hidden: 1024,
+            intermediate: 3072,
+            layers: 28,
+            heads: 16,
+            kv_heads: 8,
+            head_dim: 128,
+            positions: 256,
+            tied: true,
+        })
+        .unwrap();
+        let load = Load { train_tokens: 100_000, eval_tokens: 0, rows: 151_936, sequence: 256 };
+        let fields = r#"{"rank": 16, "alpha": 32.0, "dropout": 0.0, "learning_rate": 1e-4, "warmup": 0.1, "epochs": 1.0,
+            "batch": 1, "accumulation": 1, "weight_decay": 0.0, "sequence": 256, "train_embeddings": false}"#;
+        let plain: StageConfig = serde_json::from_str(fields).unwrap();
+        let cpu = Hardware { flops_per_second: 1e11, fused: true };
+        let cost = |change: &dyn Fn(&mut StageConfig)| {
+            let mut changed = plain.clone();
+            change(&mut changed);
+            stage(&config, &changed, &load, cpu)
+        };
+        let at_rest = cost(&|_| ());
+        // Measured: 2,974, 2,688 and 2,598 MiB with 70 MiB for the process (docs/training.md).
+        let half = cost(&|s| s.checkpointing = Checkpointing::Share(0.75));
+        let all = cost(&|s| s.checkpointing = Checkpointing::All(true));
+        for (cost, measured) in [(&at_rest, 2974), (&half, 2688), (&all, 2598)] {
+            let measured = (measured + (BASELINE >> 20) - 70) as f64;
+            let off = (cost.memory >> 20) as f64 / measured;
+            assert!((0.9..1.1).contains(&off), "{} of {measured} MiB", cost.memory >> 20);
+        }
+        assert!(at_rest.seconds < half.seconds && half.seconds < all.seconds);
+        let weights = 28 * (2 * 1024 * 2048 + 2 * 1024 * 1024 + 3 * 1024 * 3072) + 151_936 * 1024;
+        assert_eq!(at_rest.memory - cost(&|s| s.base = Precision::Bf16).memory, 2 * weights);
+        let unfused = stage(&config, &plain, &load, Hardware { fused: false, ..cpu });
+        assert!(unfused.memory > at_rest.memory && unfused.seconds > at_rest.seconds);
+    }
 
     #[test]
     fn a_machine_is_told_apart_by_its_device_and_its_speed_is_a_number() {
         assert_ne!(machine("cpu"), machine("cuda:0"));
         assert_eq!(machine("cpu"), machine("cpu"));
-        let speed = measure(&Device::flex(), "cpu").unwrap().0;
+        let speed = measure(&Device::flex(), "cpu").unwrap();
         assert!(speed.is_finite() && speed > 1e6, "{speed}");
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::profile::Profile;
 use crate::domain::resources::{Costs, Resources};
 use crate::domain::run::Run;
 use crate::domain::strategy::{SeedExpectation, Strategy};
-use crate::execute::cost::Speed;
+use crate::execute::cost::Hardware;
 use crate::execute::device;
 use crate::execute::model::ModelFolder;
 use std::collections::BTreeMap;
@@ -68,9 +68,12 @@ pub fn decide(
     let train_bytes = plan.train_bytes.or_else(|| profile.corpus.as_ref().map(|c| c.bytes));
     let costs = match (&inputs.model, &profile.corpus, train_bytes) {
         (Some(model), Some(corpus), Some(train_bytes)) => {
-            let speed = match plan.speed {
-                Some(speed) => Speed(speed),
-                None => price::speed(settings, &device::choose(&plan.device)?, observer)?,
+            let hardware = match plan.speed {
+                Some(flops_per_second) => Hardware { flops_per_second, fused: plan.device == "cpu" },
+                None => {
+                    let device = device::choose(&plan.device)?;
+                    Hardware::of(&device.device, price::speed(settings, &device, observer)?)
+                }
             };
             let stages = rules.stages().map(|(name, stage)| (name.to_string(), stage.clone())).collect();
             let share = (EVAL_BYTES / corpus.bytes.max(1) as f64).min(1.0);
@@ -81,7 +84,7 @@ pub fn decide(
                 profile: &profile,
                 train_bytes,
                 eval_tokens: tokens.map(|n| (n as f64 * share) as u64),
-                speed,
+                hardware,
             }))
         }
         _ => None,

@@ -7,7 +7,7 @@ use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Calibration, Cost, Costs};
 use crate::domain::strategy::{StageConfig, Strategy};
-use crate::execute::cost::{self, Speed};
+use crate::execute::cost::{self, Hardware};
 use crate::execute::device::Chosen;
 use crate::execute::model::ModelConfig;
 use crate::execute::strategy;
@@ -28,8 +28,8 @@ pub(super) struct Plan<'a> {
     pub train_bytes: u64,
     /// Tokens of the held-out text, by the original tokenizer and by the candidate.
     pub eval_tokens: [u64; 2],
-    /// Operations a second.
-    pub speed: Speed,
+    /// What would train.
+    pub hardware: Hardware,
 }
 
 impl Plan<'_> {
@@ -67,7 +67,7 @@ pub(super) fn stage(plan: &Plan, name: &str, on: Vocab) -> Option<Cost> {
             sequence: (stage.sequence as f64 * ratio) as u64,
         },
     };
-    Some(cost::stage(plan.config, stage, &load, plan.speed))
+    Some(cost::stage(plan.config, stage, &load, plan.hardware))
 }
 
 /// What each strategy that can be executed would cost; nothing where the profile was measured without a text.
@@ -89,23 +89,24 @@ pub(super) fn costs(plan: &Plan) -> Costs {
     costs
 }
 
-/// How fast the device is: as it was measured here not long ago, else measured now and kept in the history. A speed that
-/// cannot be kept is told, not an error.
-pub(super) fn speed(settings: &Settings, device: &Chosen, observer: &mut dyn Observer) -> Result<Speed, PipelineError> {
+/// Operations a second of the device: as it was measured here not long ago, else measured now and kept in the history. A
+/// speed that cannot be kept is told, not an error.
+pub(super) fn speed(settings: &Settings, device: &Chosen, observer: &mut dyn Observer) -> Result<f64, PipelineError> {
     let machine = cost::machine(&device.name);
     let kept = settings.existing_history().ok().flatten().and_then(|h| h.calibration(&machine).ok().flatten());
     if let Some(kept) = kept.filter(|k| is_fresh(k, jiff::Timestamp::now())) {
-        return Ok(Speed(kept.flops_per_second));
+        return Ok(kept.flops_per_second);
     }
-    let speed = cost::measure(&device.device, &device.name)?;
-    let calibration = Calibration { machine, device: device.name.clone(), flops_per_second: speed.0, at: now() };
+    let flops_per_second = cost::measure(&device.device, &device.name)?;
+    let calibration = Calibration { machine, device: device.name.clone(), flops_per_second, at: now() };
     let written = settings.history().and_then(|history| Ok(history.keep_calibration(&calibration)?));
     if let Err(error) = written {
         observer.observe(&Event::Note { text: format!("warning: the machine's speed is not kept: {error}") });
     }
-    let text = format!("Timed this machine: {:.0} billion operations a second ({})", speed.0 / 1e9, device.name);
+    let text =
+        format!("Timed this machine: {:.0} billion operations a second ({})", flops_per_second / 1e9, device.name);
     observer.observe(&Event::Note { text });
-    Ok(speed)
+    Ok(flops_per_second)
 }
 
 fn is_fresh(kept: &Calibration, now: jiff::Timestamp) -> bool {

@@ -4,6 +4,8 @@
 
 use super::ExecuteError;
 use burn::tensor::{Device, Tensor};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 mod fused;
 mod plain;
@@ -110,9 +112,30 @@ pub struct HeadNorms {
 }
 
 /// Calls `steps` on one of the threads that share the CPU's work, where `device` is the CPU: each operation in it then begins
-/// at once, and need not wake them from outside and be woken. `steps` must not wait for another call of this.
+/// at once, and need not wake them from outside and be woken. It is the same one for each call from a thread: what a step
+/// gave back lies where the next one on that thread looks first. `steps` must not wait for another call of this.
 pub fn among_threads<T: Send>(device: &Device, steps: impl FnOnce() -> T + Send) -> T {
-    if *device == Device::flex() { rayon::scope(|_| steps()) } else { steps() }
+    if !are_fused(device) || rayon::current_thread_index().is_some() {
+        return steps();
+    }
+    let home = HOME.with(|home| *home) % rayon::current_num_threads();
+    let steps = Mutex::new(Some(steps));
+    let taken = |thread: rayon::BroadcastContext<'_>| {
+        let steps = (thread.index() == home).then(|| steps.lock().unwrap_or_else(PoisonError::into_inner).take());
+        steps.flatten().map(|steps| steps())
+    };
+    rayon::broadcast(taken).into_iter().flatten().next().expect("one thread of the pool has this index")
+}
+
+/// Threads that have asked for one of the pool's.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static HOME: usize = ASKED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether the operations on a device are the fused ones.
+pub fn are_fused(device: &Device) -> bool {
+    *device == Device::flex()
 }
 
 /// y = x / sqrt(mean(x²) + eps) · weight over the last dimension. `x`: `[.., d]`, `weight`: `[d]`.

@@ -10,7 +10,7 @@ use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Cost, Costs};
 use crate::domain::strategy::{StageConfig, Strategy};
-use crate::execute::{cost, strategy};
+use crate::execute::strategy;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(super) fn evaluation_on_candidate(inputs: &Prepared, eval_tokens: [u64; 2]) 
 
 /// Estimated seconds by stage, in the proportions of the stages' work; the device's speed is in the strategies' costs.
 pub(super) fn by_stage(ground: &Ground, costs: &Costs) -> BTreeMap<String, f64> {
-    let unit = ground.pricing(cost::Speed(1.0));
+    let unit = ground.pricing(1.0);
     let mut seconds = BTreeMap::new();
     for road in strategy::ROADS {
         let parts: Vec<(&str, f64)> = road
@@ -120,7 +120,7 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
                 tokenizer: on,
                 config: ground.inputs.stages.get(name)?.clone(),
                 seconds: seconds.get(name).copied().unwrap_or(f64::NAN),
-                kept: ground.pricing(cost::Speed(1.0)).kept(name, on)?,
+                kept: ground.pricing(1.0).kept(name, on)?,
             })
         })
         .collect();

@@ -27,10 +27,11 @@ use crate::domain::outcome::Status;
 use crate::domain::resources::{Costs, Resources};
 use crate::domain::run::{Request, Run};
 use crate::domain::strategy::Strategy;
+use crate::execute::cost::Hardware;
+use crate::execute::device;
 use crate::execute::strategy::{self, Budget, Commission, Grown, TokenizerFiles, Tokens, Work};
 use crate::execute::tokenizer::Coder;
 use crate::execute::train::memory;
-use crate::execute::{cost, device};
 use crate::record::{self, Journal};
 use begun::Begun;
 use inputs::{Prepared, bytes_of, prepare};
@@ -229,15 +230,15 @@ impl Ground {
         strategy::ROADS.iter().map(|r| r.strategy()).filter(can).collect()
     }
 
-    /// What costs are counted from, on a machine of this speed.
-    fn pricing(&self, speed: cost::Speed) -> price::Plan<'_> {
+    /// What costs are counted from, on a device of so many operations a second.
+    fn pricing(&self, flops_per_second: f64) -> price::Plan<'_> {
         price::Plan {
             config: self.inputs.base.config(),
             stages: &self.inputs.stages,
             profile: &self.inputs.profile,
             train_bytes: self.train_bytes,
             eval_tokens: self.eval_tokens,
-            speed,
+            hardware: Hardware::of(&self.device.device, flops_per_second),
         }
     }
 
