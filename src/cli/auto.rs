@@ -226,6 +226,9 @@ fn told(plan: &RunPlan) -> String {
             "  {:<22} {:<9} rank {}, rate {}, {} epochs, {} x {} sequences of {}: about {:.0} s",
             s.stage, s.tokenizer, c.rank, c.learning_rate, c.epochs, c.batch, c.accumulation, c.sequence, s.seconds
         ));
+        if let Some(load) = s.load {
+            lines.push(format!("  {:<22} {load}, so that it fits into the memory", ""));
+        }
     }
     lines.push(String::new());
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);

@@ -7,7 +7,7 @@
 use super::ExecuteError;
 use super::kernels;
 use super::model::ModelConfig;
-use super::train::{CHECKPOINTS, SNAPSHOTS};
+use super::train::{CHECKPOINTS, Load, SNAPSHOTS};
 use crate::domain::resources::Cost;
 use crate::domain::strategy::{Precision, StageConfig};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -32,18 +32,25 @@ pub struct Hardware {
     pub flops_per_second: f64,
     /// Whether the decoder's operations are fused there, as they are on a CPU: they keep less (`execute/kernels`).
     pub fused: bool,
+    /// Memory there is, bytes; a batch is held in pieces that fit.
+    pub memory: Option<u64>,
 }
 
 impl Hardware {
-    /// A device of this speed.
+    /// The same where something else holds so many bytes.
+    pub fn without(self, bytes: u64) -> Self {
+        Self { memory: self.memory.map(|there| there.saturating_sub(bytes)), ..self }
+    }
+
+    /// A device of this speed, its memory unknown.
     pub fn of(device: &Device, flops_per_second: f64) -> Self {
-        Self { flops_per_second, fused: kernels::are_fused(device) }
+        Self { flops_per_second, fused: kernels::are_fused(device), memory: None }
     }
 }
 
 /// What is to be trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Load {
+pub struct Text {
     /// Tokens of one pass over the training text.
     pub train_tokens: u64,
     /// Tokens of the held-out text; it is evaluated before, after and a few times between.
@@ -128,21 +135,21 @@ impl Widths {
         self.layers * (2 * self.hidden * self.query + 2 * self.hidden * self.key + 3 * self.hidden * self.ffn)
     }
 
-    /// Numbers that are there at once for the backward pass, `tokens` of them in sequences of `sequence`.
-    fn activations(&self, stage: &StageConfig, tokens: u64, sequence: u64, fused: bool) -> u64 {
+    /// Numbers that are there at once for the backward pass of sequences of `sequence` tokens beside adapters of `rank`.
+    fn activations(&self, load: Load, rank: usize, sequence: u64, fused: bool) -> u64 {
         let (h, q, k, f) = (self.hidden, self.query, self.key, self.ffn);
         // Of a token in a layer: the residual stream before both halves, queries, keys and values, what attention gives,
         // gate and way up, and the side paths' middles. Operations that are not fused keep what is between them as well.
         let stream = 2 * h;
         let kept = if fused {
-            stream + 2 * q + 2 * k + self.heads + 2 * f + 7 * stage.rank as u64
+            stream + 2 * q + 2 * k + self.heads + 2 * f + 7 * rank as u64
         } else {
             6 * h + 3 * q + 3 * k + self.heads * sequence + 4 * f
         };
         // A layer that is undone needs as much again for gradients, and one that is computed twice is there for that long.
-        let twice = stage.checkpointing.of(self.layers as usize) as u64;
+        let twice = load.checkpointing.of(self.layers as usize) as u64;
         let at_once = self.layers - twice + u64::from(twice > 0) + 1;
-        tokens * (at_once * kept + twice * stream + stream)
+        load.batch as u64 * sequence * (at_once * kept + twice * stream + stream)
     }
 }
 
@@ -154,6 +161,12 @@ fn trained(config: &ModelConfig, stage: &StageConfig, rows: u64) -> (u64, u64) {
     (w.layers * stage.rank as u64 * ends, if stage.train_embeddings { matrices * rows * w.hidden } else { 0 })
 }
 
+/// Numbers of a model with so many rows.
+fn weights(config: &ModelConfig, rows: u64) -> u64 {
+    let w = Widths::of(config);
+    w.linear() + if config.size.tied { 1 } else { 2 } * rows * w.hidden
+}
+
 /// Bytes that a stage on a vocabulary of so many rows keeps on the disk while it trains, at most: what is trained with
 /// its two moments, in every checkpoint and in every snapshot that one of them, or the run, could be rewound to.
 pub fn kept(config: &ModelConfig, stage: &StageConfig, rows: u64) -> u64 {
@@ -162,42 +175,63 @@ pub fn kept(config: &ModelConfig, stage: &StageConfig, rows: u64) -> u64 {
     12 * (adapters + embeddings) * states as u64
 }
 
+/// Bytes that a stage holds while it waits for its turn: weights once; adapters and trained rows with gradient and two
+/// moments.
+pub fn waiting(config: &ModelConfig, stage: &StageConfig, rows: u64) -> u64 {
+    let (adapters, trained_rows) = trained(config, stage, rows);
+    let weights = weights(config, rows);
+    let frozen = if stage.train_embeddings { Widths::of(config).linear() } else { weights };
+    let narrow = if stage.base == Precision::Bf16 { 2 * frozen } else { 0 };
+    4 * (weights + 4 * adapters + 3 * trained_rows) - narrow
+}
+
+/// Bytes that a stage holds at most where so much of a batch is held at once.
+fn memory(config: &ModelConfig, stage: &StageConfig, text: &Text, load: Load, fused: bool) -> u64 {
+    // A frozen head's logits do not exist where operations are fused; else a chunk of them and its gradient do.
+    let logits = if fused && !stage.train_embeddings { 0 } else { 2 * CHUNK * text.rows };
+    let activations = Widths::of(config).activations(load, stage.rank, text.sequence, fused);
+    let come_and_go = 4 * (activations + logits);
+    BASELINE + waiting(config, stage, text.rows) + (come_and_go as f64 * HOLES) as u64
+}
+
+/// How much of a batch is held at once: all that a stage asks for where that fits into the memory, else the most that does,
+/// else the least there is.
+pub fn load(config: &ModelConfig, stage: &StageConfig, text: &Text, hardware: Hardware) -> Load {
+    let fits = |load| hardware.memory.is_none_or(|there| memory(config, stage, text, load, hardware.fused) <= there);
+    let mut load = Load::of(stage);
+    while !fits(load)
+        && let Some(lighter) = load.lighter()
+    {
+        load = lighter;
+    }
+    load
+}
+
 /// What one stage costs.
-pub fn stage(config: &ModelConfig, stage: &StageConfig, load: &Load, hardware: Hardware) -> Cost {
+pub fn stage(config: &ModelConfig, stage: &StageConfig, text: &Text, hardware: Hardware) -> Cost {
     let w = Widths::of(config);
     let linear = w.linear();
-    let head = load.rows * w.hidden;
-    let (adapters, trained_rows) = trained(config, stage, load.rows);
-    let attention = w.layers * 4 * load.sequence * w.query;
+    let head = text.rows * w.hidden;
+    let (adapters, _) = trained(config, stage, text.rows);
+    let attention = w.layers * 4 * text.sequence * w.query;
+    let load = load(config, stage, text, hardware);
 
     let forward = 2 * (linear + head + adapters) + attention;
     let mut step = 2 * forward + 2 * adapters + attention;
-    let matrices = if config.size.tied { 1 } else { 2 };
     if stage.train_embeddings {
         step += 2 * head;
     }
     // Of a layer that is computed twice the products onto the residual stream are not, where operations are fused.
     let onto = if hardware.fused { w.layers * w.hidden * (w.query + w.ffn) } else { 0 };
-    let twice = stage.checkpointing.of(config.size.layers) as u64;
+    let twice = load.checkpointing.of(config.size.layers) as u64;
     step += twice * (2 * (linear - onto) + attention) / w.layers.max(1);
-    let tokens = (load.train_tokens as f64 * stage.epochs) as u64;
+    let tokens = (text.train_tokens as f64 * stage.epochs) as u64;
     // Held-out text is evaluated at the start, at the end and at four points between.
-    let flops = tokens as f64 * step as f64 + 6.0 * load.eval_tokens as f64 * forward as f64;
-
-    let weights = linear + matrices * head;
-    let frozen = if stage.train_embeddings { linear } else { weights };
-    let narrow = if stage.base == Precision::Bf16 { 2 * frozen } else { 0 };
-    let in_flight = stage.batch as u64 * load.sequence;
-    let activations = w.activations(stage, in_flight, load.sequence, hardware.fused);
-    // A frozen head's logits do not exist where operations are fused; else a chunk of them and its gradient do.
-    let logits = if hardware.fused && !stage.train_embeddings { 0 } else { 2 * CHUNK * load.rows };
-    // Weights once; adapters and trained rows with gradient and two moments.
-    let stay = 4 * (weights + 4 * adapters + 3 * trained_rows) - narrow;
-    let come_and_go = 4.0 * (activations + logits) as f64 * HOLES;
+    let flops = tokens as f64 * step as f64 + 6.0 * text.eval_tokens as f64 * forward as f64;
     Cost {
         seconds: flops / (hardware.flops_per_second * if hardware.fused { FUSED_EFFICIENCY } else { EFFICIENCY }),
-        memory: BASELINE + stay + come_and_go as u64,
-        disk: 4 * (weights + adapters),
+        memory: memory(config, stage, text, load, hardware.fused),
+        disk: 4 * (weights(config, text.rows) + adapters),
         flops,
         tokens,
     }
@@ -234,15 +268,15 @@ mod tests {
             tied: true,
         })
         .unwrap();
-        let load = Load { train_tokens: 100_000, eval_tokens: 0, rows: 151_936, sequence: 256 };
+        let text = Text { train_tokens: 100_000, eval_tokens: 0, rows: 151_936, sequence: 256 };
         let fields = r#"{"rank": 16, "alpha": 32.0, "dropout": 0.0, "learning_rate": 1e-4, "warmup": 0.1, "epochs": 1.0,
             "batch": 1, "accumulation": 1, "weight_decay": 0.0, "sequence": 256, "train_embeddings": false}"#;
         let plain: StageConfig = serde_json::from_str(fields).unwrap();
-        let cpu = Hardware { flops_per_second: 1e11, fused: true };
+        let cpu = Hardware { flops_per_second: 1e11, fused: true, memory: None };
         let cost = |change: &dyn Fn(&mut StageConfig)| {
             let mut changed = plain.clone();
             change(&mut changed);
-            stage(&config, &changed, &load, cpu)
+            stage(&config, &changed, &text, cpu)
         };
         let at_rest = cost(&|_| ());
         // Measured: 2,974, 2,688 and 2,598 MiB with 70 MiB for the process (docs/training.md).
@@ -254,9 +288,18 @@ mod tests {
             assert!((0.9..1.1).contains(&off), "{} of {measured} MiB", cost.memory >> 20);
         }
         assert!(at_rest.seconds < half.seconds && half.seconds < all.seconds);
-        let weights = 28 * (2 * 1024 * 2048 + 2 * 1024 * 1024 + 3 * 1024 * 3072) + 151_936 * 1024;
-        assert_eq!(at_rest.memory - cost(&|s| s.base = Precision::Bf16).memory, 2 * weights);
-        let unfused = stage(&config, &plain, &load, Hardware { fused: false, ..cpu });
+        assert_eq!(at_rest.memory - cost(&|s| s.base = Precision::Bf16).memory, 2 * weights(&config, text.rows));
+        // With less memory a batch is held in pieces, then layers are computed twice, and no more than that.
+        let batch = StageConfig { batch: 6, ..plain.clone() };
+        let within = |memory| load(&config, &batch, &text, Hardware { memory: Some(memory), ..cpu });
+        assert_eq!(within(u64::MAX), Load::of(&batch));
+        let one = Load { batch: 1, ..Load::of(&batch) };
+        assert_eq!(within(at_rest.memory), one);
+        assert_eq!(within(half.memory), Load { checkpointing: Checkpointing::Share(0.75), ..one });
+        assert_eq!(within(1), Load { checkpointing: Checkpointing::All(true), ..one });
+        let squeezed = stage(&config, &batch, &text, Hardware { memory: Some(half.memory), ..cpu });
+        assert_eq!((squeezed.memory, squeezed.seconds), (half.memory, half.seconds));
+        let unfused = stage(&config, &plain, &text, Hardware { fused: false, ..cpu });
         assert!(unfused.memory > at_rest.memory && unfused.seconds > at_rest.seconds);
     }
 

@@ -66,13 +66,15 @@ pub fn decide(
     let profile = measure(settings, inputs, &Looking::default(), observer)?;
     let all: Vec<Strategy> = Strategy::iter().collect();
     let train_bytes = plan.train_bytes.or_else(|| profile.corpus.as_ref().map(|c| c.bytes));
+    let memory = plan.resources.memory;
     let costs = match (&inputs.model, &profile.corpus, train_bytes) {
         (Some(model), Some(corpus), Some(train_bytes)) => {
             let hardware = match plan.speed {
-                Some(flops_per_second) => Hardware { flops_per_second, fused: plan.device == "cpu" },
+                Some(flops_per_second) => Hardware { flops_per_second, fused: plan.device == "cpu", memory },
                 None => {
                     let device = device::choose(&plan.device)?;
-                    Hardware::of(&device.device, price::speed(settings, &device, observer)?)
+                    let flops_per_second = price::speed(settings, &device, observer)?;
+                    Hardware { memory, ..Hardware::of(&device.device, flops_per_second) }
                 }
             };
             let stages = rules.stages().map(|(name, stage)| (name.to_string(), stage.clone())).collect();
@@ -85,6 +87,7 @@ pub fn decide(
                 train_bytes,
                 eval_tokens: tokens.map(|n| (n as f64 * share) as u64),
                 hardware,
+                two: plan.resources.devices > 1,
             }))
         }
         _ => None,

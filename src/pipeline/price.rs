@@ -11,6 +11,7 @@ use crate::execute::cost::{self, Hardware};
 use crate::execute::device::Chosen;
 use crate::execute::model::ModelConfig;
 use crate::execute::strategy;
+use crate::execute::train::Load;
 use std::collections::BTreeMap;
 
 /// Days after which a machine is timed anew: drivers and clocks change.
@@ -30,6 +31,8 @@ pub(super) struct Plan<'a> {
     pub eval_tokens: [u64; 2],
     /// What would train.
     pub hardware: Hardware,
+    /// Whether there are two such devices.
+    pub two: bool,
 }
 
 impl Plan<'_> {
@@ -47,27 +50,49 @@ impl Plan<'_> {
     }
 }
 
-/// What one stage on one of the vocabularies would cost, a grown one as the original it came from; nothing where there is no such stage, or no text was measured.
+/// What one stage on one of the vocabularies would cost, a grown one as the original it came from; nothing where there is
+/// no such stage, or no text was measured.
 pub(super) fn stage(plan: &Plan, name: &str, on: Vocab) -> Option<Cost> {
+    let beside = beside(plan, name);
+    let cost = cost::stage(plan.config, plan.stages.get(name)?, &text(plan, name, on)?, plan.hardware.without(beside));
+    Some(Cost { memory: cost.memory + beside, ..cost })
+}
+
+/// How much of a batch such a stage would hold at once.
+pub(super) fn load(plan: &Plan, name: &str, on: Vocab) -> Option<Load> {
+    let hardware = plan.hardware.without(beside(plan, name));
+    Some(cost::load(plan.config, plan.stages.get(name)?, &text(plan, name, on)?, hardware))
+}
+
+/// Bytes that the rival of a stage holds on the same device while it waits.
+fn beside(plan: &Plan, name: &str) -> u64 {
+    let races = strategy::ROADS.iter().filter(|road| road.races() && !plan.two).map(|road| road.stages());
+    let rivals = races.filter(|stages| stages.iter().any(|(stage, _)| *stage == name)).flatten();
+    let waiting =
+        |(rival, on): &(&str, Vocab)| Some(cost::waiting(plan.config, plan.stages.get(*rival)?, plan.rows(*on)));
+    rivals.filter(|(rival, _)| *rival != name).filter_map(waiting).sum()
+}
+
+/// What such a stage would be trained on.
+fn text(plan: &Plan, name: &str, on: Vocab) -> Option<cost::Text> {
     let corpus = plan.profile.corpus.as_ref()?;
     let ratio = plan.profile.token_ratio.map_or(1.0, |r| r.get());
     let source_tokens = (corpus.tokens.source as f64 * plan.train_bytes as f64 / corpus.bytes.max(1) as f64) as u64;
     let stage = plan.stages.get(name)?;
-    let load = match on {
-        Vocab::Source | Vocab::Grown => cost::Load {
+    Some(match on {
+        Vocab::Source | Vocab::Grown => cost::Text {
             train_tokens: source_tokens,
             eval_tokens: plan.eval_tokens[0],
             rows: plan.rows(on),
             sequence: stage.sequence as u64,
         },
-        Vocab::Candidate | Vocab::Both => cost::Load {
+        Vocab::Candidate | Vocab::Both => cost::Text {
             train_tokens: (source_tokens as f64 * ratio) as u64,
             eval_tokens: plan.eval_tokens[1],
             rows: plan.rows(on),
             sequence: (stage.sequence as f64 * ratio) as u64,
         },
-    };
-    Some(cost::stage(plan.config, stage, &load, plan.hardware))
+    })
 }
 
 /// What each strategy that can be executed would cost; nothing where the profile was measured without a text.

@@ -302,6 +302,21 @@ fn a_dry_run_tells_time_memory_and_disk_and_writes_nothing() {
 }
 
 #[test]
+fn a_batch_is_held_in_pieces_where_it_does_not_fit_into_the_memory() {
+    let p = Program::new();
+    let whole = run(&p, "keep", "out", &["--dry-run"]);
+    assert_eq!(whole.pointer("/plan/stages/0/load"), Some(&Value::Null));
+    let memory = number(&whole, "/plan/memory");
+    let limit = format!("{}B", memory - 1.0);
+    let less = run(&p, "keep", "out", &["--dry-run", "--memory", &limit]);
+    assert_eq!(number(&less, "/plan/stages/0/load/batch"), 2.0);
+    assert!(number(&less, "/plan/memory") < memory);
+    run(&p, "keep", "out", &["--memory", &limit]);
+    let journal = std::fs::read_to_string(p.path("out/journal.jsonl")).expect("a journal");
+    assert!(journal.contains("A step takes 2 sequences at once instead of 4"), "{journal}");
+}
+
+#[test]
 fn held_out_text_that_is_trained_on_is_warned_of_with_its_share() {
     let p = Program::new();
     let mut same = arguments("keep", "out", &["--dry-run"]);

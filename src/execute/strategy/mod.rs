@@ -106,6 +106,8 @@ pub struct Work<'a> {
     pub stages: &'a BTreeMap<String, StageConfig>,
     /// Where to train.
     pub device: &'a Device,
+    /// Memory there is for training, bytes; where it is known a batch is held in pieces that fit.
+    pub memory: Option<u64>,
     /// A second device, where two branches may be trained at once.
     pub second: Option<&'a Device>,
     /// Seed of everything random.
@@ -189,6 +191,10 @@ pub trait Road: Sync {
     fn strategy(&self) -> Strategy;
     /// The stages it may train: name of the configuration, and the vocabulary in use.
     fn stages(&self) -> &'static [(&'static str, Vocab)];
+    /// Whether its stages are there at once, and take turns where there is one device.
+    fn races(&self) -> bool {
+        false
+    }
     /// Trains, and says how each branch ended.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use super::{Road, Start, Work};
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::strategy::Strategy;
-use crate::execute::ExecuteError;
 use crate::execute::train::{self, Company, Fitted};
+use crate::execute::{ExecuteError, cost};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -28,6 +28,10 @@ impl Road for Parallel {
         &[("parallel.a", Vocab::Source), ("parallel.b", Vocab::Candidate)]
     }
 
+    fn races(&self) -> bool {
+        true
+    }
+
     fn carry_out(&self, work: &mut Work<'_>, _: Start) -> Result<Vec<Branch>, ExecuteError> {
         let mut seats = [seat(work, SAFE)?, seat(work, RISKY)?];
         let looks = (work.referee)().looks();
@@ -42,12 +46,15 @@ impl Road for Parallel {
             }
             let config = config(work, &seat.plan)?;
             seat.branch = Some(begin(work, &seat.plan));
+            let there = work.memory;
+            work.memory = beside(work, &seat.plan)?;
             seat.ready = Some(ready(work, &seat.plan, &config, Start::default(), granted.next()).map(|mut ready| {
                 ready.plan.evaluate_at.clone_from(&looks);
                 let racer = Racer::new(ready.reviewer, turns.clone(), seat.plan.on.side(), config.warmup);
                 ready.reviewer = Box::new(racer);
                 ready
             }));
+            work.memory = there;
         }
         for seat in &seats {
             if matches!(seat.ready, Some(Err(_))) {
@@ -70,6 +77,18 @@ impl Road for Parallel {
         }
         Ok(branches)
     }
+}
+
+/// Memory there is for a branch, bytes: without what the other one holds on the same device while it waits.
+fn beside(work: &Work<'_>, plan: &Plan) -> Result<Option<u64>, ExecuteError> {
+    let (Some(there), None) = (work.memory, work.second) else { return Ok(work.memory) };
+    let other = if plan.on == RISKY.on { SAFE } else { RISKY };
+    let rows = match other.on {
+        Vocab::Source => work.base.config().size.rows,
+        on => work.tokens(on)?.vocabulary.rows(),
+    };
+    let waiting = cost::waiting(work.base.config(), &config(work, &other)?, rows as u64);
+    Ok(Some(there.saturating_sub(waiting)))
 }
 
 /// A branch of the race on its way.

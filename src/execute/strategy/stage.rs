@@ -8,12 +8,12 @@ use super::{Commission, Start, Vocab, Work, folder, held_out, sequence_length};
 use crate::domain::directive::Reviewer;
 use crate::domain::outcome::{Branch, Status};
 use crate::domain::strategy::{StageConfig, Strategy};
-use crate::execute::ExecuteError;
 use crate::execute::evaluate::HeldOut;
 use crate::execute::model::{Decoder, LoraConfig, ModelFolder, write_atomically};
 use crate::execute::train::chat;
 use crate::execute::train::data::Document;
-use crate::execute::train::{self, Checkpoints, Company, Ending, Fitted, Packed};
+use crate::execute::train::{self, Checkpoints, Company, Ending, Fitted, Load, Packed};
+use crate::execute::{ExecuteError, cost};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -172,6 +172,7 @@ pub(super) fn ready(
     if plan.on == Vocab::Grown {
         training.frozen_rows = work.source.vocabulary.rows();
     }
+    training.load = held(work, config, &model, length);
     let here = |branch: &Option<String>| branch.as_deref().is_none_or(|b| b == plan.name);
     training.injected = work.injected.iter().filter(|i| here(&i.branch)).cloned().collect();
     let commission = Commission {
@@ -183,6 +184,19 @@ pub(super) fn ready(
     let reviewer = (work.reviewers)(&commission);
     training.seconds = seconds.or_else(|| work.budget.as_ref().and_then(|b| b.grant(&[plan.stage]).first().copied()));
     Ok(Ready { model, data, held_out, plan: training, reviewer })
+}
+
+/// How much of a batch is held at once so that it fits; what is less than the stage asks for is told.
+fn held(work: &mut Work<'_>, config: &StageConfig, model: &Decoder, length: usize) -> Load {
+    let (rows, asked) = (model.config().size.rows as u64, Load::of(config));
+    let text = cost::Text { train_tokens: 0, eval_tokens: 0, rows, sequence: length as u64 };
+    let hardware = cost::Hardware { memory: work.memory, ..cost::Hardware::of(work.device, 1.0) };
+    let load = cost::load(model.config(), config, &text, hardware);
+    if let Some(memory) = work.memory.filter(|_| load != asked) {
+        let there = memory as f64 / f64::from(1 << 30);
+        work.note(format!("A step takes {load} instead of {asked}, to fit into {there:.1} GiB"));
+    }
+    load
 }
 
 /// The training text in a vocabulary's tokens. Conversations are laid out by the chat template beside that tokenizer, or by

@@ -1,34 +1,39 @@
 //! How much of a batch a device is asked to hold at once, and what to try when it has no room. Which device, and how it
 //! says so, is not known here.
 
-use crate::domain::strategy::Checkpointing;
+use crate::domain::strategy::{Checkpointing, StageConfig};
 use serde::{Deserialize, Serialize};
 
 /// How much the device is asked to hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Load {
+pub struct Load {
     /// Sequences a micro-batch.
-    pub(super) batch: usize,
+    pub batch: usize,
     /// Which layers are computed twice.
-    pub(super) checkpointing: Checkpointing,
+    pub checkpointing: Checkpointing,
 }
 
 impl Load {
-    /// The next lighter one: half the micro-batch, then activation checkpointing of all layers; `None` where nothing is left to try.
-    pub(super) fn lighter(self) -> Option<Self> {
-        match self {
-            Self { batch, .. } if batch > 1 => Some(Self { batch: batch / 2, ..self }),
-            Self { checkpointing, .. } if checkpointing.share() < 1.0 => {
-                Some(Self { checkpointing: Checkpointing::All(true), ..self })
-            }
-            _ => None,
+    /// As a stage asks for it.
+    pub fn of(stage: &StageConfig) -> Self {
+        Self { batch: stage.batch, checkpointing: stage.checkpointing }
+    }
+
+    /// The next lighter one: half the micro-batch, then a quarter more of the layers computed twice; `None` where nothing
+    /// is left to try. The gradients are the same.
+    pub fn lighter(self) -> Option<Self> {
+        if self.batch > 1 {
+            return Some(Self { batch: self.batch / 2, ..self });
         }
+        let share = self.checkpointing.share();
+        let more = if share < 0.75 { Checkpointing::Share(share + 0.25) } else { Checkpointing::All(true) };
+        (share < 1.0).then_some(Self { checkpointing: more, ..self })
     }
 }
 
 impl std::fmt::Display for Load {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} sequences at once", self.batch)?;
+        write!(f, "{} {} at once", self.batch, if self.batch == 1 { "sequence" } else { "sequences" })?;
         match self.checkpointing.share() {
             0.0 => Ok(()),
             1.0 => f.write_str(", activations computed twice"),
@@ -50,7 +55,7 @@ mod tests {
             tried.push((lighter.batch, lighter.checkpointing.share()));
             load = lighter;
         }
-        assert_eq!(tried, [(3, 0.25), (1, 0.25), (1, 1.0)]);
-        assert_eq!(load.to_string(), "1 sequences at once, activations computed twice");
+        assert_eq!(tried, [(3, 0.25), (1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0)]);
+        assert_eq!(load.to_string(), "1 sequence at once, activations computed twice");
     }
 }

@@ -1,8 +1,9 @@
 //! What a training run is asked to do: rates, budgets, when to look and when to save. Checked before anything starts.
 
+use super::load::Load;
 use super::schedule::{Schedule, Shape};
 use crate::domain::injection::Injection;
-use crate::domain::strategy::{Checkpointing, StageConfig};
+use crate::domain::strategy::StageConfig;
 use crate::execute::ExecuteError;
 use std::path::PathBuf;
 
@@ -24,8 +25,8 @@ pub struct Plan {
     pub evaluate_at: Vec<f64>,
     /// Steps between snapshots in memory that a reviewer can rewind to.
     pub snapshot_every: u64,
-    /// Which layers are computed twice and not kept. Default: the stage's.
-    pub checkpointing: Checkpointing,
+    /// How much of a batch is held at once, to begin with. Default: as the stage asks for it.
+    pub load: Load,
     /// Where and how often the run is saved on disk; `None`: never.
     pub checkpoints: Option<Checkpoints>,
     /// Rows of the embeddings and the head, from the first, that stay bit for bit as they are even where the matrices
@@ -59,7 +60,7 @@ impl Plan {
             seconds: None,
             evaluate_at: vec![0.25, 0.5, 0.75],
             snapshot_every: SNAPSHOT_EVERY,
-            checkpointing: stage.checkpointing,
+            load: Load::of(&stage),
             stage,
             checkpoints: None,
             frozen_rows: 0,
@@ -110,7 +111,7 @@ impl Plan {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::strategy::{Course, Precision};
+    use crate::domain::strategy::{Checkpointing, Course, Precision};
 
     pub(in crate::execute) fn stage() -> StageConfig {
         StageConfig {

@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
             step: 0,
             position: 0,
             rate_factor: 1.0,
-            load: Load { batch: plan.stage.batch, checkpointing: plan.checkpointing },
+            load: plan.load,
             books: Books::default(),
             looks,
             before: None,

@@ -11,6 +11,7 @@ use crate::domain::profile::Profile;
 use crate::domain::resources::{Cost, Costs};
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::execute::strategy;
+use crate::execute::train::Load;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -61,6 +62,8 @@ pub struct StagePlan {
     pub tokenizer: Vocab,
     /// How it trains.
     pub config: StageConfig,
+    /// How much of a batch it holds at once, where that is less than it asks for, so that it fits into the memory.
+    pub load: Option<Load>,
     /// Estimated seconds.
     pub seconds: f64,
     /// Bytes on the disk while it trains, at most: checkpoints, and what they could be rewound to.
@@ -111,16 +114,19 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     let seconds = by_stage(&ground, &costs);
     let names = carry::stages_ahead(first, &course, request.with_keep);
     let vocabularies: BTreeMap<&str, Vocab> = strategy::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
+    let pricing = ground.pricing(1.0);
     let stages: Vec<StagePlan> = names
         .iter()
         .filter_map(|name| {
             let on = *vocabularies.get(name.as_str())?;
+            let config = ground.inputs.stages.get(name)?.clone();
             Some(StagePlan {
                 stage: name.clone(),
                 tokenizer: on,
-                config: ground.inputs.stages.get(name)?.clone(),
                 seconds: seconds.get(name).copied().unwrap_or(f64::NAN),
-                kept: ground.pricing(1.0).kept(name, on)?,
+                load: price::load(&pricing, name, on).filter(|load| *load != Load::of(&config)),
+                config,
+                kept: pricing.kept(name, on)?,
             })
         })
         .collect();

@@ -204,6 +204,10 @@ struct Ground {
     /// Tokens of the held-out text, by the original and the candidate.
     eval_tokens: [u64; 2],
     train_bytes: u64,
+    /// Memory there is for training, bytes.
+    memory: Option<u64>,
+    /// Whether two branches may be trained at once.
+    two: bool,
 }
 
 impl Ground {
@@ -221,7 +225,17 @@ impl Ground {
         let candidate = Coder::of(inputs.candidate.tokenizer.clone(), &inputs.candidate.vocabulary)?;
         let eval_tokens = [source.count(&inputs.eval)?, candidate.count(&inputs.eval)?];
         let train_bytes = bytes_of(&inputs.train);
-        Ok(Self { inputs, device, source, candidate, eval_tokens, train_bytes })
+        let memory = request.resources.memory.or_else(memory::total);
+        Ok(Self {
+            inputs,
+            device,
+            source,
+            candidate,
+            eval_tokens,
+            train_bytes,
+            memory,
+            two: request.resources.devices > 1,
+        })
     }
 
     /// Strategies that can be carried out with these inputs.
@@ -238,7 +252,8 @@ impl Ground {
             profile: &self.inputs.profile,
             train_bytes: self.train_bytes,
             eval_tokens: self.eval_tokens,
-            hardware: Hardware::of(&self.device.device, flops_per_second),
+            two: self.two,
+            hardware: Hardware { memory: self.memory, ..Hardware::of(&self.device.device, flops_per_second) },
         }
     }
 
@@ -250,8 +265,7 @@ impl Ground {
         observer: &mut dyn Observer,
     ) -> Result<(Decision, Costs), PipelineError> {
         let costs = price::costs(&self.pricing(price::speed(settings, &self.device, observer)?));
-        let memory = request.resources.memory.or_else(memory::total);
-        let resources = Resources { memory, ..request.resources.clone() };
+        let resources = Resources { memory: self.memory, ..request.resources.clone() };
         let (profile, executable) = (&self.inputs.profile, self.executable());
         let on = |resources: &Resources| {
             decide_on(settings, rules, profile, resources, Some(&costs), &executable, Some(self.train_bytes))
@@ -369,7 +383,7 @@ fn execute(
         let heavier = costs::evaluation_on_candidate(inputs, ground.eval_tokens);
         Budget::new(left, costs::by_stage(ground, costs), stages).with_evaluations(heavier)
     });
-    let second = (request.resources.devices > 1).then(|| device::another(&ground.device));
+    let second = ground.two.then(|| device::another(&ground.device));
     let mut work = Work {
         base: &inputs.base,
         source: Tokens {
@@ -400,6 +414,7 @@ fn execute(
         eval_bytes: bytes_of(&inputs.eval),
         stages: &inputs.stages,
         device: &ground.device.device,
+        memory: ground.memory,
         second: second.as_ref().map(|d| &d.device),
         seed: request.seed,
         out: &request.out,
