@@ -227,7 +227,7 @@ fn told(plan: &RunPlan) -> String {
             s.stage, s.tokenizer, c.rank, c.learning_rate, c.epochs, c.batch, c.accumulation, c.sequence, s.seconds
         ));
         if let Some(load) = s.load {
-            lines.push(format!("  {:<22} {load}, so that it fits into the memory", ""));
+            lines.push(format!("  {:<22} {load}, to need less memory", ""));
         }
     }
     lines.push(String::new());
@@ -238,6 +238,9 @@ fn told(plan: &RunPlan) -> String {
         mib(plan.memory),
         mib(plan.disk)
     ));
+    if let Some(there) = plan.memory_there.filter(|there| *there < plan.memory) {
+        lines.push(format!("The memory of {:.0} MiB is less than that.", mib(there)));
+    }
     if let Some(budget) = plan.budget {
         let verdict = if plan.seconds <= budget { "fits" } else { "is short: the schedule would be hurried" };
         lines.push(format!("The budget of {budget:.0} s {verdict}."));

@@ -21,7 +21,7 @@ const FUSED_EFFICIENCY: f64 = 0.65;
 /// Rows of logits that exist at once.
 const CHUNK: u64 = 256;
 /// Bytes a process holds besides: itself, two tokenizers, texts and their tokens.
-const BASELINE: u64 = 250 << 20;
+const BASELINE: u64 = 300 << 20;
 /// What lies between things that come and go, as a factor: docs/log.md.
 const HOLES: f64 = 1.15;
 

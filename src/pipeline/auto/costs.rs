@@ -62,7 +62,7 @@ pub struct StagePlan {
     pub tokenizer: Vocab,
     /// How it trains.
     pub config: StageConfig,
-    /// How much of a batch it holds at once, where that is less than it asks for, so that it fits into the memory.
+    /// How much of a batch it holds at once, where that is less than it asks for, for want of memory.
     pub load: Option<Load>,
     /// Estimated seconds.
     pub seconds: f64,
@@ -91,6 +91,8 @@ pub struct RunPlan {
     pub seconds: f64,
     /// Estimated peak memory, bytes.
     pub memory: u64,
+    /// Memory there is for training, bytes.
+    pub memory_there: Option<u64>,
     /// Estimated disk, bytes: models and the largest stage's checkpoints.
     pub disk: u64,
     /// Seconds allowed.
@@ -138,6 +140,7 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
         device: ground.device.name.clone(),
         train_bytes: ground.train_bytes,
         seconds: stages.iter().map(|s| s.seconds).sum(),
+        memory_there: ground.memory,
         memory: parts.iter().map(|c| c.memory).max().unwrap_or(0),
         disk: parts.iter().map(|c| c.disk).sum::<u64>() + stages.iter().map(|s| s.kept).max().unwrap_or(0),
         stages,
