@@ -21,7 +21,7 @@ const BLOCK: usize = 1 << 20;
 const LONGEST_LINE: usize = 64 << 20;
 /// The longest document. A longer one is cut at white space into several: what encodes a document whole needs a
 /// hundred times its memory.
-const LONGEST_DOCUMENT: usize = 4 << 20;
+pub(super) const LONGEST_DOCUMENT: usize = 4 << 20;
 
 /// Documents that were read together.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +59,18 @@ impl Block {
             self.text.push_str(document);
             self.documents.push(from..self.text.len());
         }
+    }
+
+    /// One more conversation by its words, unless it is blank; `false` where it is too long, as one cannot be cut.
+    pub(super) fn push_chat(&mut self, words: &str, turns: serde_json::Value) -> bool {
+        let at = self.text.len();
+        if words.len() <= LONGEST_DOCUMENT {
+            self.push(words);
+        }
+        if self.text.len() > at {
+            self.turns.insert(at, turns);
+        }
+        words.len() <= LONGEST_DOCUMENT
     }
 
     /// The same with long documents cut.
@@ -262,16 +274,9 @@ impl<'a> OpenFile<'a> {
                 .ok_or_else(|| CorpusError::NoField { path: path(), line: number, field: field.to_owned() })?;
             match held {
                 Held::Text(text) => block.push(&text),
-                // A conversation cannot be cut.
-                Held::Chat(words, _) if words.len() > LONGEST_DOCUMENT => {
-                    return Err(CorpusError::LongLine { path: path(), line: number, limit: LONGEST_DOCUMENT });
-                }
                 Held::Chat(words, turns) => {
-                    let at = block.text.len();
-                    block.push(&words);
-                    // A blank one is left out.
-                    if block.text.len() > at {
-                        block.turns.insert(at, turns);
+                    if !block.push_chat(&words, turns) {
+                        return Err(CorpusError::LongLine { path: path(), line: number, limit: LONGEST_DOCUMENT });
                     }
                 }
             }

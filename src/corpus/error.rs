@@ -83,7 +83,7 @@ pub enum CorpusError {
         reason: String,
     },
     /// A Parquet file without the text column.
-    #[error("{} has no column of text named \"{field}\"", .path.display())]
+    #[error("{} has no column of text or of turns named \"{field}\"", .path.display())]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -99,6 +99,26 @@ pub enum CorpusError {
         path: PathBuf,
         /// The row, from 1; where rows are read together, the first of them.
         row: u64,
+    },
+    /// A row that is no conversation.
+    #[error("row {row} of {} holds no list of turns with `role` and `content` in \"{field}\"", .path.display())]
+    NoTurns {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: u64,
+        /// The column.
+        field: String,
+    },
+    /// A conversation longer than is held in memory.
+    #[error("row {row} of {} is longer than {limit} bytes", .path.display())]
+    LongRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: u64,
+        /// The most that is held.
+        limit: usize,
     },
     /// Nothing to read.
     #[error("there is no text in {what}")]
@@ -140,6 +160,8 @@ impl Fault for CorpusError {
             Self::NoField { .. } => {
                 "name the field that holds the text, or a conversation's turns, with --field".into()
             }
+            Self::NoTurns { .. } => "name another column with --field".into(),
+            Self::LongRow { .. } => "split the conversation".into(),
             Self::LongLine { .. } => "split the document, or give the text as .txt".into(),
             Self::Empty { .. } => "give a corpus with at least one line that is not blank".into(),
         })

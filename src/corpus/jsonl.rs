@@ -14,7 +14,7 @@ pub(super) enum Held<'a> {
 }
 
 /// The field of a conversation, where the wanted one is not there.
-const MESSAGES: &str = "messages";
+pub(super) const MESSAGES: &str = "messages";
 
 /// What `field` of the object on `line` holds, or `messages` where there is no such field; `None` when it is neither a
 /// string nor a list of turns.

@@ -5,16 +5,18 @@
 //! | --- | --- |
 //! | `.txt` | a line that is not blank |
 //! | `.jsonl` | the text field of a line's object, or the conversation in its `messages` |
-//! | `.parquet` | a row of the text column |
+//! | `.parquet` | a row of the text column, or the conversation in its `messages` |
 //!
-//! A document longer than four megabytes is cut at white space into several, so that memory stays bounded. Each may be compressed (`.gz`, `.zst`). A folder stands for the corpus files in and below it, a pattern
-//! (`*`, `?`, `[..]`) for the files it matches, in order of name.
+//! A document longer than four megabytes is cut at white space into several, so that memory stays bounded. Each may be
+//! compressed (`.gz`, `.zst`). A folder stands for the corpus files in and below it, a pattern (`*`, `?`, `[..]`) for
+//! the files it matches, in order of name.
 
 mod block;
 mod error;
 mod files;
 mod jsonl;
 mod table;
+mod turns;
 
 pub use block::{Block, Blocks};
 pub use error::CorpusError;

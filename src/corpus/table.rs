@@ -1,9 +1,10 @@
-//! Which documents does a Parquet file hold? The strings of one column, in order of row, read page by page. A
-//! compressed file is unpacked beside memory, into a temporary file, since Parquet is read from its end.
+//! Which documents does a Parquet file hold? The strings of one column, in order of row, read page by page, or the
+//! conversations of one ([`super::turns`]). A compressed file is unpacked beside memory, into a temporary file, since Parquet is read from its end.
 
-use super::block::Block;
+use super::block::{Block, LONGEST_DOCUMENT};
 use super::error::CorpusError;
 use super::files::{Packing, TextFile};
+use super::turns::{self, Row, Turns};
 use parquet::basic::Type as Physical;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
@@ -22,19 +23,30 @@ const MOST_UNPACKED: u64 = 64 << 30;
 /// A Parquet file while it is read.
 pub(super) struct Table<'a> {
     file: &'a TextFile,
+    source: Source,
+    /// Rows read so far, and all.
+    row: u64,
+    rows: u64,
+    size: u64,
+    pub over: bool,
+}
+
+/// What of it is read.
+enum Source {
+    Strings(Strings),
+    Turns(Turns),
+}
+
+/// A column of strings.
+struct Strings {
     reader: SerializedFileReader<File>,
-    /// Index of the text's column among the leaves.
+    /// Index of the column among the leaves.
     column: usize,
     /// Whether the column may hold nulls.
     nullable: bool,
     /// The row group that is read next.
     group: usize,
     open: Option<ColumnReaderImpl<ByteArrayType>>,
-    /// Rows read so far, and all.
-    row: u64,
-    rows: u64,
-    size: u64,
-    pub over: bool,
 }
 
 impl<'a> Table<'a> {
@@ -57,12 +69,20 @@ impl<'a> Table<'a> {
         let column = found.zip(found.and_then(|at| columns.get(at))).filter(|(_, c)| {
             c.physical_type() == Physical::BYTE_ARRAY && c.max_rep_level() == 0 && c.max_def_level() <= 1
         });
-        let Some((at, described)) = column else {
-            let known = columns.iter().map(|c| c.path().string()).collect::<Vec<_>>().join(", ");
-            return Err(CorpusError::NoColumn { path: file.path.clone(), field: field.to_owned(), known });
+        let source = match column {
+            Some((column, described)) => {
+                let nullable = described.max_def_level() > 0;
+                Source::Strings(Strings { column, nullable, group: 0, open: None, reader })
+            }
+            None => {
+                let Some(column) = turns::column(metadata.schema(), field) else {
+                    let known = columns.iter().map(|c| c.path().string()).collect::<Vec<_>>().join(", ");
+                    return Err(CorpusError::NoColumn { path: file.path.clone(), field: field.to_owned(), known });
+                };
+                Source::Turns(Turns::open(file, reader, column)?)
+            }
         };
-        let nullable = described.max_def_level() > 0;
-        Ok(Self { file, column: at, nullable, group: 0, open: None, row: 0, rows, size, over: false, reader })
+        Ok(Self { file, source, row: 0, rows, size, over: false })
     }
 
     /// Bytes of the file that the rows read so far stand for.
@@ -73,41 +93,56 @@ impl<'a> Table<'a> {
     /// The next rows' documents; nothing where the file is over.
     pub fn block(&mut self, lossy: bool) -> Result<Block, CorpusError> {
         let mut block = Block::default();
-        while block.text().len() < BLOCK {
-            let (values, rows) = match self.rows()? {
-                Some(read) => read,
-                None => {
-                    self.over = true;
-                    break;
-                }
-            };
-            for value in &values {
-                match std::str::from_utf8(value.data()) {
-                    Ok(text) => block.push(text),
-                    Err(_) if lossy => block.push(&String::from_utf8_lossy(value.data())),
-                    Err(_) => {
-                        // With nulls among them the first of the rows is the nearest that is known.
-                        let (path, row) = (self.file.path.clone(), self.row + 1);
-                        return Err(CorpusError::NotUtf8Row { path, row });
+        while block.text().len() < BLOCK && !self.over {
+            // Where several rows are read together the first of them is the nearest that is known.
+            let (path, row) = (self.file.path.clone(), self.row + 1);
+            let rows = match &mut self.source {
+                Source::Strings(strings) => match strings.rows(self.file)? {
+                    Some((values, rows)) => {
+                        for value in &values {
+                            match std::str::from_utf8(value.data()) {
+                                Ok(text) => block.push(text),
+                                Err(_) if lossy => block.push(&String::from_utf8_lossy(value.data())),
+                                Err(_) => return Err(CorpusError::NotUtf8Row { path, row }),
+                            }
+                        }
+                        rows
                     }
-                }
-            }
+                    None => 0,
+                },
+                Source::Turns(turns) => match turns.next(self.file)? {
+                    Some(Row::Chat(words, chat)) => {
+                        if !block.push_chat(&words, chat) {
+                            return Err(CorpusError::LongRow { path, row, limit: LONGEST_DOCUMENT });
+                        }
+                        1
+                    }
+                    Some(Row::Nothing) => 1,
+                    Some(Row::Other) => {
+                        return Err(CorpusError::NoTurns { path, row, field: turns.field().to_owned() });
+                    }
+                    None => 0,
+                },
+            };
+            self.over = rows == 0;
             self.row += rows as u64;
         }
         Ok(block)
     }
+}
 
+impl Strings {
     /// Some rows' strings (nulls left out) and how many rows they are; `None` at the end.
-    fn rows(&mut self) -> Result<Option<(Vec<ByteArray>, usize)>, CorpusError> {
+    fn rows(&mut self, file: &TextFile) -> Result<Option<(Vec<ByteArray>, usize)>, CorpusError> {
         loop {
             let Some(open) = &mut self.open else {
                 if self.group >= self.reader.num_row_groups() {
                     return Ok(None);
                 }
                 let (reader, group, column) = (&self.reader, self.group, self.column);
-                let opened = guarded(self.file, || reader.get_row_group(group)?.get_column_reader(column))?;
+                let opened = guarded(file, || reader.get_row_group(group)?.get_column_reader(column))?;
                 let ColumnReader::ByteArrayColumnReader(opened) = opened else {
-                    return Err(damaged(self.file, "its text is stored as something else".into()));
+                    return Err(damaged(file, "its text is stored as something else".into()));
                 };
                 self.open = Some(opened);
                 self.group += 1;
@@ -116,7 +151,7 @@ impl<'a> Table<'a> {
             let (mut values, mut levels) = (Vec::new(), Vec::new());
             // Where one row is a null and the next is not UTF-8, rows are told apart one by one.
             let wanted = if self.nullable { 1 } else { ROWS };
-            let (rows, ..) = guarded(self.file, || open.read_records(wanted, Some(&mut levels), None, &mut values))?;
+            let (rows, ..) = guarded(file, || open.read_records(wanted, Some(&mut levels), None, &mut values))?;
             if rows > 0 {
                 return Ok(Some((values, rows)));
             }
@@ -137,12 +172,12 @@ fn unpacked(file: &TextFile, packed: impl Read) -> Result<File, CorpusError> {
     Ok(plain)
 }
 
-fn damaged(file: &TextFile, reason: String) -> CorpusError {
+pub(super) fn damaged(file: &TextFile, reason: String) -> CorpusError {
     CorpusError::Damaged { path: file.path.clone(), reason }
 }
 
 /// The library may panic on files that contradict themselves; that is the file's fault.
-fn guarded<T>(file: &TextFile, read: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, CorpusError> {
+pub(super) fn guarded<T>(file: &TextFile, read: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, CorpusError> {
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("its parts contradict each other".into())))
         .map_err(|e| damaged(file, e.to_string()))

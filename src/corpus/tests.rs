@@ -202,6 +202,96 @@ fn a_parquet_file_without_the_column_or_cut_short_or_not_utf8_says_so() {
     }
 }
 
+/// A Parquet file with a column of conversations as the usual writers lay them out: lists of turns, some of them null.
+fn chats(rows: &[Option<Vec<(&str, Option<&str>)>>]) -> Vec<u8> {
+    use parquet::data_type::{ByteArray, ByteArrayType};
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = "message m { optional group messages (LIST) { repeated group list { optional group element {
+        optional binary role (STRING); optional binary content (STRING); } } } }";
+    let schema = parquet::schema::parser::parse_message_type(schema).unwrap();
+    let mut out = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut out, schema.into(), Default::default()).unwrap();
+    for rows in rows.chunks(2) {
+        let mut group = writer.next_row_group().unwrap();
+        for content in [false, true] {
+            let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+            for row in rows {
+                let turns = row.as_deref().unwrap_or_default();
+                if turns.is_empty() {
+                    // Of 4 levels: no list, or a list without elements.
+                    defined.push(i16::from(row.is_some()));
+                    repeated.push(0);
+                }
+                for (at, (role, said)) in turns.iter().enumerate() {
+                    let value = if content { *said } else { Some(*role) };
+                    values.extend(value.map(ByteArray::from));
+                    defined.push(3 + i16::from(value.is_some()));
+                    repeated.push(i16::from(at > 0));
+                }
+            }
+            let mut column = group.next_column().unwrap().unwrap();
+            column.typed::<ByteArrayType>().write_batch(&values, Some(&defined), Some(&repeated)).unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+    out
+}
+
+#[test]
+fn a_parquet_file_of_conversations_is_read_as_lines_of_json_would_be() {
+    let file = chats(&[
+        Some(vec![("user", Some("a")), ("assistant", Some("b"))]),
+        None,
+        Some(vec![("user", Some(" "))]),
+        Some(vec![]),
+        Some(vec![("user", Some("ü\nc")), ("assistant", None), ("assistant", Some("d"))]),
+    ]);
+    let (folder, corpus) = corpus_of("a.parquet", &file);
+    let corpus = corpus.unwrap();
+    let lessons = corpus.lessons(None).unwrap();
+    let said: Vec<&str> = lessons.iter().map(|l| l.text.as_str()).collect();
+    assert_eq!(said, ["a\nb", "ü\nc\nd"]);
+    let turns = serde_json::json!([
+        {"role": "user", "content": "ü\nc"},
+        {"role": "assistant", "content": null},
+        {"role": "assistant", "content": "d"},
+    ]);
+    assert_eq!(lessons[1].messages.as_ref(), Some(&turns));
+    assert_eq!(corpus.blocks().last().unwrap().unwrap().read(), corpus.bytes_on_disk());
+    let by_name = CorpusOptions { field: "messages".into(), ..CorpusOptions::default() };
+    let named = Corpus::open(&[folder.path().to_owned()], &by_name).unwrap().lessons(None).unwrap();
+    assert_eq!(named, lessons);
+    for at in 0..file.len() {
+        let mut bent = file.clone();
+        bent[at] ^= 0x55;
+        let _ = documents("a.parquet", &bent);
+    }
+}
+
+#[test]
+fn a_conversation_in_a_parquet_file_that_is_too_long_or_has_no_roles_is_named_by_its_row() {
+    let long = "a ".repeat(3 << 20);
+    let file = chats(&[Some(vec![("user", Some("a"))]), Some(vec![("user", Some(&long))])]);
+    let error = documents("a.parquet", &file).unwrap_err();
+    assert!(matches!(error, CorpusError::LongRow { row: 2, .. }), "{error}");
+    let schema = "message m { optional group messages { optional binary role (STRING); } }";
+    let schema = parquet::schema::parser::parse_message_type(schema).unwrap();
+    let mut file = Vec::new();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(&mut file, schema.into(), Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let values = [parquet::data_type::ByteArray::from("user")];
+    column.typed::<parquet::data_type::ByteArrayType>().write_batch(&values, Some(&[2]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let error = documents("a.parquet", &file).unwrap_err();
+    assert!(matches!(error, CorpusError::NoTurns { row: 1, .. }), "{error}");
+}
+
 #[test]
 fn a_document_of_many_megabytes_is_cut_at_white_space_and_nothing_is_lost() {
     let line = "uzun satır ".repeat(1 << 20);

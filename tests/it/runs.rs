@@ -311,6 +311,9 @@ fn a_batch_is_held_in_pieces_where_it_does_not_fit_into_the_memory() {
     let less = run(&p, "keep", "out", &["--dry-run", "--memory", &limit]);
     assert_eq!(number(&less, "/plan/stages/0/load/batch"), 2.0);
     assert!(number(&less, "/plan/memory") < memory);
+    // On one device the branch that waits takes room too.
+    let race = |devices| number(&run(&p, "parallel", "out", &["--dry-run", "--devices", devices]), "/plan/memory");
+    assert!(race("1") > race("2"));
     run(&p, "keep", "out", &["--memory", &limit]);
     let journal = std::fs::read_to_string(p.path("out/journal.jsonl")).expect("a journal");
     assert!(journal.contains("A step takes 2 sequences at once instead of 4"), "{journal}");

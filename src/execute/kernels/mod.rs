@@ -32,6 +32,8 @@ pub struct Dropout {
     pub rate: f32,
     /// Differs by step and by map.
     pub seed: u64,
+    /// Elements of the same step that came before.
+    pub first: usize,
 }
 
 /// What a chunked linear + cross-entropy gave.
@@ -246,7 +248,9 @@ impl Dropout {
     /// MurmurHash3), so that a backward pass makes the same mask again instead of keeping it.
     #[inline(always)]
     pub(super) fn factor(self, i: usize) -> f32 {
-        let mut x = (i as u32).wrapping_mul(0x9E37_79B1) ^ (self.seed as u32) ^ ((self.seed >> 32) as u32);
+        let mut x = (self.first.wrapping_add(i) as u32).wrapping_mul(0x9E37_79B1)
+            ^ (self.seed as u32)
+            ^ ((self.seed >> 32) as u32);
         x = (x ^ (x >> 16)).wrapping_mul(0x85EB_CA6B);
         x = (x ^ (x >> 13)).wrapping_mul(0xC2B2_AE35);
         x ^= x >> 16;

@@ -132,7 +132,7 @@ fn the_norm_agrees_with_its_twin() {
 
 #[test]
 fn what_stands_before_linear_maps_agrees_with_its_twin() {
-    let dropout = Some(Dropout { rate: 0.3, seed: 7 });
+    let dropout = Some(Dropout { rate: 0.3, seed: 7, first: 0 });
     for (batch, length, inside) in [(2, 5, 32), (1, 1, 3), (2, 19, 35)] {
         for (gate, sides, dropout) in
             [(false, false, None), (false, true, dropout), (true, true, None), (true, true, dropout)]
@@ -221,7 +221,7 @@ fn maps(i: &Inputs, sides: bool, dropout: Option<Dropout>) -> Vec<Map> {
 
 #[test]
 fn linear_maps_agree_with_their_twin() {
-    let dropout = Some(Dropout { rate: 0.3, seed: 0x1234_5678_9ABC });
+    let dropout = Some(Dropout { rate: 0.3, seed: 0x1234_5678_9ABC, first: 5 });
     for (batch, length, inside) in [(2, 9, 10), (1, 1, 5), (1, 300, 33)] {
         for (sides, dropout, residual) in
             [(false, None, false), (true, None, true), (true, dropout, false), (true, dropout, true)]
@@ -247,7 +247,7 @@ fn linear_maps_agree_with_their_twin() {
 fn outputs_that_are_known_are_not_made_again_and_their_gradients_are_the_same() {
     let shapes = [[11, 5], [6, 5], [3, 5], [11, 3], [2, 5], [6, 2]];
     let inputs = inputs([1, 3, 5], [1, 3, 17], &shapes, &[11]);
-    let dropout = Some(Dropout { rate: 0.3, seed: 7 });
+    let dropout = Some(Dropout { rate: 0.3, seed: 7, first: 0 });
     let maps = move |i: &Inputs| maps(i, true, dropout);
     let fused = |after: fn(Tensor<3>) -> After| {
         run(&inputs, &move |i| fused::linears(i.x.clone(), Before::Nothing, maps(i), after(i.residual.clone())))
@@ -377,7 +377,7 @@ fn rows_are_gathered_and_added_back_by_id() {
 
 #[test]
 fn dropout_drops_its_share_and_keeps_the_mean() {
-    let dropout = Dropout { rate: 0.3, seed: 42 };
+    let dropout = Dropout { rate: 0.3, seed: 42, first: 0 };
     let n = 100_000;
     let dropped = (0..n).filter(|i| dropout.factor(*i) == 0.0).count() as f32 / n as f32;
     let mean = (0..n).map(|i| dropout.factor(i)).sum::<f32>() / n as f32;

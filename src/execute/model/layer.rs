@@ -3,6 +3,7 @@
 use super::attention::Attention;
 use super::projection::Projection;
 use super::rope::RopeTable;
+use super::step::Draw;
 use crate::execute::kernels::{self, After, Before, Past};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -24,8 +25,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) rope: &'a RopeTable,
     /// What it is made for.
     pub(crate) wanted: Wanted,
-    /// Seed of this step's dropout; `None` outside of training.
-    pub(crate) dropout: Option<u64>,
+    /// What dropout draws by; `None` outside of training.
+    pub(crate) dropout: Option<Draw>,
 }
 
 impl Pass<'_> {

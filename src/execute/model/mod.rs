@@ -26,7 +26,7 @@ pub use matrix::Matrix;
 pub use parameters::{Group, Parameter};
 pub use projection::{LoraConfig, Target};
 pub use save::{Dtype, save_model, write_atomically};
-pub use step::{Batch, IGNORE, RowGradient, Step, StepOptions};
+pub use step::{Batch, Draw, IGNORE, RowGradient, Step, StepOptions};
 pub use stream::{Filler, NewTable, write_with_tables};
 pub use structural::Bridges;
 pub use weights::{Storage, StoredMatrix, Weights};

@@ -98,9 +98,10 @@ impl Projection {
             a: pass.value(&side.a),
             b: pass.value(&side.b),
             scale: side.scale as f32,
-            dropout: pass.dropout.filter(|_| side.dropout > 0.0).map(|seed| Dropout {
+            dropout: pass.dropout.filter(|_| side.dropout > 0.0).map(|draw| Dropout {
                 rate: side.dropout as f32,
-                seed: seed ^ side.stream.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+                seed: draw.seed ^ side.stream.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+                first: draw.before * self.weight.dims()[1],
             }),
         });
         Map { weight: pass.value(&self.weight), bias: self.bias.as_ref().map(|b| pass.value(b)), side }

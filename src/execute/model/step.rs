@@ -27,14 +27,23 @@ pub struct Batch<'a> {
     pub shape: [usize; 2],
 }
 
+/// What dropout draws by: the same for a token of an optimiser step in whatever micro-batch it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draw {
+    /// Of the optimiser step.
+    pub seed: u64,
+    /// Tokens of the optimiser step that came before this micro-batch.
+    pub before: usize,
+}
+
 /// How a step is taken.
 #[derive(Debug, Clone, Copy)]
 pub struct StepOptions {
     /// The gradients are those of `scale` times the summed nats: 1 / tokens of the whole optimiser step makes them
     /// those of its mean loss, whatever the micro-batches.
     pub scale: f32,
-    /// Seed of the adapters' dropout in this step; `None` for none.
-    pub dropout: Option<u64>,
+    /// What the adapters' dropout draws by; `None` for none.
+    pub dropout: Option<Draw>,
     /// Which layers are computed twice and not kept.
     pub checkpointing: Checkpointing,
 }

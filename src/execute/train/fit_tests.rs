@@ -172,8 +172,9 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 fn accumulation_gives_the_losses_of_one_large_batch() {
     let losses = |batch, accumulation| {
         let mut reviewer = Scripted::default();
-        let stage = crate::domain::strategy::StageConfig { batch, accumulation, ..stage() };
-        run(adapted(rows(), true), &Plan::new(stage, 2), &mut reviewer);
+        let stage = crate::domain::strategy::StageConfig { batch, accumulation, dropout: 0.3, ..stage() };
+        let model = model(rows(), true).with_lora(&LoraConfig::everywhere(4, 8.0, 0.3), 1);
+        run(model, &Plan::new(stage, 2), &mut reviewer);
         reviewer.seen.iter().map(|m| m.loss).collect::<Vec<_>>()
     };
     for (a, b) in losses(8, 1).iter().zip(losses(2, 4)) {

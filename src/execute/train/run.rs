@@ -19,7 +19,7 @@ use crate::domain::event::Event;
 use crate::domain::strategy::Precision;
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::{HeldOut, Scores};
-use crate::execute::model::{Batch, Decoder, Group, StepOptions};
+use crate::execute::model::{Batch, Decoder, Draw, Group, StepOptions};
 use std::time::Instant;
 
 /// Bytes of a snapshot up to which it is kept in memory rather than on disk.
@@ -262,17 +262,18 @@ impl<'a> Run<'a> {
         let bytes: u64 = batches.iter().map(|b| b.bytes).sum();
         let mut gradient = Gradient::none(&self.trained);
         let mut nats = 0.0;
-        for (micro, fed) in batches.iter().enumerate() {
-            let seed = self.plan.seed ^ (self.position + micro as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
+        let mut draw = Draw { seed: self.plan.seed ^ self.position.wrapping_mul(0xD1B5_4A32_D192_ED03), before: 0 };
+        for fed in &batches {
             let options = StepOptions {
                 scale: 1.0 / predicted.max(1) as f32,
-                dropout: (self.plan.stage.dropout > 0.0).then_some(seed),
+                dropout: (self.plan.stage.dropout > 0.0).then_some(draw),
                 checkpointing: self.load.checkpointing,
             };
             let shape = [fed.rows, fed.length];
             let batch = Batch { ids: &fed.ids, targets: &fed.targets, weights: None, shape };
             let step = self.model()?.step(&batch, &options)?;
             nats += step.nats;
+            draw.before += fed.rows * fed.length;
             gradient.add(&self.trained, step)?;
         }
         Ok((gradient, nats, predicted, bytes))
