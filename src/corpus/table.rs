@@ -33,7 +33,7 @@ pub(super) struct Table<'a> {
 
 /// What of it is read.
 enum Source {
-    Strings(Strings),
+    Strings(Box<Strings>),
     Turns(Turns),
 }
 
@@ -72,7 +72,7 @@ impl<'a> Table<'a> {
         let source = match column {
             Some((column, described)) => {
                 let nullable = described.max_def_level() > 0;
-                Source::Strings(Strings { column, nullable, group: 0, open: None, reader })
+                Source::Strings(Box::new(Strings { column, nullable, group: 0, open: None, reader }))
             }
             None => {
                 let Some(column) = turns::column(metadata.schema(), field) else {

@@ -202,8 +202,11 @@ fn a_parquet_file_without_the_column_or_cut_short_or_not_utf8_says_so() {
     }
 }
 
+/// Turns: who speaks, and what, if anything.
+type Chat<'a> = Vec<(&'a str, Option<&'a str>)>;
+
 /// A Parquet file with a column of conversations as the usual writers lay them out: lists of turns, some of them null.
-fn chats(rows: &[Option<Vec<(&str, Option<&str>)>>]) -> Vec<u8> {
+fn chats(rows: &[Option<Chat<'_>>]) -> Vec<u8> {
     use parquet::data_type::{ByteArray, ByteArrayType};
     use parquet::file::writer::SerializedFileWriter;
     let schema = "message m { optional group messages (LIST) { repeated group list { optional group element {
