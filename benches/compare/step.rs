@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let between = Instant::now();
         let mut gradient = Gradient::none(&trained);
         gradient.add(&trained, taken)?;
-        let clip = 1.0 / gradient.norm().max(1.0);
+        let clip = 1.0 / gradient.norm()?.max(1.0);
         decoder = optimizer.update(decoder, &trained, &gradient, clip, |_| 1e-4)?;
         device.sync()?;
         if step >= warm {

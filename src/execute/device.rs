@@ -1,6 +1,7 @@
 //! Which device the work runs on, and why. It detects and names; what runs there is not its business.
 
 use super::ExecuteError;
+use super::train::memory;
 use burn::tensor::Device;
 
 /// A device with the reason it was chosen.
@@ -12,11 +13,13 @@ pub struct Chosen {
     pub name: String,
     /// Why this one, in a sentence for the user.
     pub why: String,
+    /// Memory it has, bytes: a GPU's own, this machine's for the CPU; `None` where nobody tells.
+    pub memory: Option<u64>,
 }
 
 /// The CPU.
 pub fn cpu(why: &str) -> Chosen {
-    Chosen { device: Device::flex(), name: "cpu".into(), why: why.into() }
+    Chosen { device: Device::flex(), name: "cpu".into(), why: why.into(), memory: memory::total() }
 }
 
 /// The device a user asked for: `cpu`, `cuda:N` (or `cuda`), or `auto` (a GPU where one answers, else the CPU).
@@ -59,7 +62,10 @@ fn gpu(index: usize) -> Result<Chosen, String> {
     let device = Device::cuda(index);
     // A device is made lazily: only the first wait tells whether it works.
     device.sync().map_err(|e| format!("GPU {index} does not answer ({e:?})"))?;
-    Ok(Chosen { device, name: format!("cuda:{index}"), why: format!("GPU {index} of {found} answers") })
+    // Burn does not pass on what its runtime knows of the GPU.
+    let known = cubecl::Device::cuda(index).ok();
+    let memory = known.and_then(|gpu| gpu.client().properties().memory.max_memory());
+    Ok(Chosen { device, name: format!("cuda:{index}"), why: format!("GPU {index} of {found} answers"), memory })
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -76,6 +82,7 @@ mod tests {
         assert_eq!(choose("cpu").map(|c| c.name).ok().as_deref(), Some("cpu"));
         let auto = choose("auto").expect("auto always finds a device");
         assert!(!auto.why.is_empty());
+        assert!(auto.memory.is_none_or(|bytes| bytes > 64 << 20), "{:?}", auto.memory);
     }
 
     #[test]

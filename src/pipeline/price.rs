@@ -122,7 +122,7 @@ pub(super) fn speed(settings: &Settings, device: &Chosen, observer: &mut dyn Obs
     if let Some(kept) = kept.filter(|k| is_fresh(k, jiff::Timestamp::now())) {
         return Ok(kept.flops_per_second);
     }
-    let flops_per_second = cost::measure(&device.device, &device.name)?;
+    let flops_per_second = cost::measure(&device.device)?;
     let calibration = Calibration { machine, device: device.name.clone(), flops_per_second, at: now() };
     let written = settings.history().and_then(|history| Ok(history.keep_calibration(&calibration)?));
     if let Err(error) = written {

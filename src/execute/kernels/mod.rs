@@ -243,6 +243,14 @@ pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ExecuteErr
     data.convert::<f32>().try_into_vec().map_err(|e| fault(format!("{e:?}")))
 }
 
+/// Waits until a device has done what it was asked for.
+///
+/// # Errors
+/// [`ExecuteError::Backend`] where it could not do it.
+pub fn wait_for(device: &Device) -> Result<(), ExecuteError> {
+    device.sync().map_err(|e| ExecuteError::Backend { device: format!("{device:?}"), what: format!("{e:?}") })
+}
+
 impl Dropout {
     /// What element `i` is multiplied by: 0, or 1 / (1 - rate). A hash of seed and place decides (the finaliser of
     /// MurmurHash3), so that a backward pass makes the same mask again instead of keeping it.

@@ -4,7 +4,7 @@
 use super::{After, Before, Dropout, HeadNorms, Heads, Loss, Map, Past};
 use crate::execute::ExecuteError;
 use burn::tensor::activation::{silu, softmax};
-use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, IntDType, Tensor, TensorData};
 
 /// Rows of logits that exist at once.
 const CHUNK: usize = 256;
@@ -76,10 +76,15 @@ fn turned(mut x: Tensor<4>, norm: Option<(Tensor<1>, f32)>, cos: &Tensor<2>, sin
 /// 0 where one of the last `length` positions (row) sees a position (column), minus a lot where it does not:
 /// `[length, positions]`.
 fn barrier(length: usize, positions: usize, window: Option<usize>, device: &Device) -> Tensor<2> {
-    let sees = |from: usize, to: usize| to <= from && window.is_none_or(|w| to + w > from);
-    let past = positions - length;
-    let cells = (0..length * positions).map(|i| if sees(past + i / positions, i % positions) { 0.0 } else { -1e30f32 });
-    Tensor::from_data(TensorData::new(cells.collect(), [length, positions]), device)
+    let count = |from: usize, to: usize| Tensor::<1, Int>::arange(from as i64..to as i64, device);
+    let rows = count(positions - length, positions).reshape([length, 1]).expand([length, positions]);
+    let behind = rows - count(0, positions).reshape([1, positions]).expand([length, positions]);
+    let later = behind.clone().lower_elem(0);
+    let hidden = match window {
+        Some(window) => later.bool_or(behind.greater_equal_elem(window as i64)),
+        None => later,
+    };
+    hidden.float().mul_scalar(-1e30)
 }
 
 fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
@@ -125,10 +130,25 @@ fn narrowed(x: Tensor<2>, matrix: &Tensor<2>) -> Tensor<2> {
     if matrix.dtype() == DType::BF16 { x.cast(FloatDType::BF16) } else { x }
 }
 
-/// Factors of dropout: 0 or 1 / (1 - rate).
-fn mask(dropout: Dropout, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    let kept = (0..shape[0] * shape[1]).map(|i| dropout.factor(i));
-    Tensor::from_data(TensorData::new(kept.collect(), shape), device)
+/// [`Dropout::factor`] of every element, worked out where the tensor is: `[.., ..]`.
+pub(super) fn mask(dropout: Dropout, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    // Numbers of 32 bits in 64, where a product with 16 bits has room.
+    let times = |x: Tensor<1, Int>, factor: i64| {
+        let low = x.clone().bitwise_and_scalar(0xFFFF).mul_scalar(factor);
+        let high = x.bitwise_right_shift_scalar(16).mul_scalar(factor).bitwise_and_scalar(0xFFFF);
+        (low + high.bitwise_left_shift_scalar(16)).bitwise_and_scalar(0xFFFF_FFFFi64)
+    };
+    let mixed = |x: Tensor<1, Int>, shift: i64| x.clone().bitwise_xor(x.bitwise_right_shift_scalar(shift));
+    let count = shape[0] * shape[1];
+    let places = Tensor::<1, Int>::arange(0..count as i64, device).cast(IntDType::I64);
+    let places = places.add_scalar(i64::from(dropout.first as u32)).bitwise_and_scalar(0xFFFF_FFFFi64);
+    let seed = i64::from(dropout.seed as u32 ^ (dropout.seed >> 32) as u32);
+    let x = times(places, 0x9E37_79B1).bitwise_xor_scalar(seed);
+    let x = times(mixed(x, 16), 0x85EB_CA6B);
+    let x = mixed(times(mixed(x, 13), 0xC2B2_AE35), 16);
+    let least = (f64::from(dropout.rate) * f64::from(1 << 24)).ceil() as i64;
+    let kept = x.bitwise_right_shift_scalar(8).greater_equal_elem(least);
+    kept.float().mul_scalar(1.0 / (1.0 - dropout.rate)).reshape(shape)
 }
 
 pub fn linear_cross_entropy(
@@ -141,7 +161,7 @@ pub fn linear_cross_entropy(
     let ([n, _], [rows, _]) = (hidden.dims(), weight.dims());
     let device = hidden.device();
     let counts: Vec<bool> = targets.iter().map(|t| (*t as usize) < rows).collect();
-    let mut nats = Vec::with_capacity(n);
+    let mut lost = Vec::new();
     let mut d_hidden = Vec::new();
     let mut d_weight: Option<Tensor<2>> = None;
     for start in (0..n).step_by(CHUNK) {
@@ -152,8 +172,7 @@ pub fn linear_cross_entropy(
         let logits = narrowed(h.clone(), &weight).matmul(weight.clone().transpose()).cast(FloatDType::F32);
         let shifted = logits.clone() - logits.max_dim(1);
         let log_sum = shifted.clone().exp().sum_dim(1).log();
-        let lost = log_sum.clone() - shifted.clone().gather(1, ids.clone());
-        nats.extend(super::numbers(lost)?);
+        lost.push(log_sum.clone() - shifted.clone().gather(1, ids.clone()));
         let Some(factors) = factors else { continue };
         let factor: Vec<f32> = (start..start + length).map(|i| if counts[i] { factors[i] } else { 0.0 }).collect();
         let factor = Tensor::<2>::from_data(TensorData::new(factor, [length, 1]), &device);
@@ -168,6 +187,8 @@ pub fn linear_cross_entropy(
             });
         }
     }
+    // All in one go: each reading waits for the device.
+    let mut nats = if lost.is_empty() { vec![] } else { super::numbers(Tensor::cat(lost, 0))? };
     for (nats, counts) in nats.iter_mut().zip(&counts) {
         if !counts {
             *nats = 0.0;

@@ -389,3 +389,19 @@ fn dropout_drops_its_share_and_keeps_the_mean() {
     // Independent masks agree on .7² + .3² = 0.58 of the places.
     assert!((same - 0.58).abs() < 0.01, "{same}");
 }
+
+#[test]
+fn the_mask_that_a_device_makes_is_the_one_that_a_cpu_makes_again_element_by_element() {
+    for (rate, seed, first) in [
+        (0.1, 0, 0),
+        (0.05, 0x1234_5678_9ABC_DEF0, 7),
+        (0.5, u64::MAX, u32::MAX as usize - 500),
+        (0.999, 1 << 31, 1 << 40),
+        (0.0, 3, 1),
+    ] {
+        let dropout = Dropout { rate, seed, first };
+        let mask = values(plain::mask(dropout, [37, 53], &device()));
+        let one_by_one: Vec<f32> = (0..37 * 53).map(|i| dropout.factor(i)).collect();
+        assert_eq!(mask, one_by_one, "{dropout:?}");
+    }
+}

@@ -1,15 +1,15 @@
 //! The update: AdamW (Loshchilov and Hutter 2019) with PyTorch's defaults, and the arithmetic on gradients around it
 //! (sum over micro-batches, global norm, clipping). It knows parameters by name, group and shape, not what they do.
 //!
-//! Gradients and moments are plain numbers in the host's memory, whatever the device: on the CPU nothing is copied,
-//! and on an accelerator its memory is left to the model.
+//! For a CPU, gradients and moments are plain numbers and nothing is copied; rows that no batch touched have none. On an
+//! accelerator they stay where they are, as tensors: the way to the host and back would take longer than the update.
 
 use super::gradient::{Gradient, Slot};
 use crate::execute::ExecuteError;
-use crate::execute::kernels::numbers;
+use crate::execute::kernels::{self, numbers};
 use crate::execute::model::{Decoder, Group, Parameter};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -45,24 +45,42 @@ pub struct Trained {
     /// Whether the embeddings are only looked up: then a batch touches but few of their rows. As a tied head they get
     /// gradients everywhere.
     looked_up: bool,
+    /// The device that keeps gradients and moments; `None`: the host.
+    keeper: Option<Device>,
 }
 
 impl Trained {
-    /// Those of a decoder.
+    /// Those of a decoder. Where operations are fused, on a CPU, gradients and moments are kept by the host, else by the
+    /// device.
     pub fn of(model: &Decoder) -> Self {
+        let device = model.device();
+        Self::kept(model, !kernels::are_fused(&device))
+    }
+
+    /// Those of a decoder, their gradients and moments kept on the device or not.
+    pub(super) fn kept(model: &Decoder, on_device: bool) -> Self {
         let all = model.parameters();
         let looked_up = all.iter().any(|p| p.group == Group::Head);
         let parameters: Vec<Parameter> = all.into_iter().filter(|p| p.trained).collect();
         let index = parameters.iter().enumerate().map(|(i, p)| (p.id, i)).collect();
-        Self { parameters, index, looked_up }
+        Self { parameters, index, looked_up, keeper: on_device.then(|| model.device()) }
     }
 
     /// No history of a parameter, in the form that suits it.
     pub(super) fn blank(&self, p: &Parameter) -> History {
-        match (p.group, p.shape.first()) {
-            (Group::Embedding, Some(rows)) if self.looked_up => History::Rows(vec![None; *rows]),
+        match (&self.keeper, p.group, p.shape.first()) {
+            (Some(device), ..) => {
+                let zeros = || Tensor::zeros([p.count()], device);
+                History::OnDevice([zeros(), zeros()])
+            }
+            (None, Group::Embedding, Some(rows)) if self.looked_up => History::Rows(vec![None; *rows]),
             _ => History::Whole(Moments::default()),
         }
+    }
+
+    /// The device that keeps gradients and moments; `None`: the host.
+    pub(super) fn keeper(&self) -> Option<&Device> {
+        self.keeper.as_ref()
     }
 
     /// In order.
@@ -97,12 +115,33 @@ impl Trained {
     pub fn map(
         &self,
         model: Decoder,
-        change: impl FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>,
+        mut change: impl FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>,
+    ) -> Result<Decoder, ExecuteError> {
+        self.map_tensors(model, |index, tensor| in_place(tensor, |values| change(index, values)))
+    }
+
+    /// The same with a parameter's numbers, row-major, as a tensor.
+    fn map_tensors(
+        &self,
+        model: Decoder,
+        change: impl FnMut(usize, Tensor<1>) -> Result<Tensor<1>, ExecuteError>,
     ) -> Result<Decoder, ExecuteError> {
         let mut mapper = Change { trained: self, change, fault: None };
         let model = model.map(&mut mapper);
         mapper.fault.map_or(Ok(model), Err)
     }
+}
+
+/// A tensor whose numbers are changed by the host.
+fn in_place(
+    tensor: Tensor<1>,
+    change: impl FnOnce(&mut [f32]) -> Result<(), ExecuteError>,
+) -> Result<Tensor<1>, ExecuteError> {
+    let device = tensor.device();
+    let mut values = numbers(tensor)?;
+    change(&mut values)?;
+    let count = values.len();
+    Ok(Tensor::from_data(TensorData::new(values, [count]), &device))
 }
 
 struct Read {
@@ -124,7 +163,7 @@ struct Change<'a, F> {
     fault: Option<ExecuteError>,
 }
 
-impl<F: FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>> ModuleMapper for Change<'_, F> {
+impl<F: FnMut(usize, Tensor<1>) -> Result<Tensor<1>, ExecuteError>> ModuleMapper for Change<'_, F> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(&index) = self.trained.index.get(&param.id) else { return param };
         if self.fault.is_some() {
@@ -132,13 +171,9 @@ impl<F: FnMut(usize, &mut [f32]) -> Result<(), ExecuteError>> ModuleMapper for C
         }
         let (id, tensor, mapper) = param.consume();
         let (shape, device) = (tensor.dims(), tensor.device().inner());
-        let changed = numbers(tensor.inner()).and_then(|mut values| {
-            (self.change)(index, &mut values)?;
-            Ok(values)
-        });
-        match changed {
-            Ok(values) => {
-                let tensor = Tensor::from_data(TensorData::new(values, shape), &device).autodiff().require_grad();
+        match (self.change)(index, tensor.inner().reshape([-1])) {
+            Ok(changed) => {
+                let tensor = changed.reshape(shape).autodiff().require_grad();
                 Param::from_mapped_value(id, tensor, mapper)
             }
             Err(e) => {
@@ -167,13 +202,41 @@ impl Moments {
 }
 
 /// The optimiser's memory of a parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are as many as parameters, all of one kind")]
 pub enum History {
     /// Of all of it; empty before the first gradient.
     Whole(Moments),
     /// By row, only of rows that some batch touched. Exact where rows are not decayed: a row whose gradients were all
     /// zero has moments of zero and stays as it is.
     Rows(Vec<Option<Moments>>),
+    /// Of all of it, row-major, on the device: first and second.
+    OnDevice([Tensor<1>; 2]),
+}
+
+impl History {
+    /// The same, kept by a device.
+    fn on_device(self, p: &Parameter, device: &Device) -> Self {
+        let (count, width) = (p.count(), p.shape.last().copied().unwrap_or(1).max(1));
+        let there = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [count]), device);
+        match self {
+            Self::OnDevice(_) => self,
+            Self::Whole(moments) if moments.first.is_empty() => {
+                Self::OnDevice([(); 2].map(|()| Tensor::zeros([count], device)))
+            }
+            Self::Whole(Moments { first, second }) => Self::OnDevice([there(first), there(second)]),
+            Self::Rows(rows) => {
+                let mut whole = Moments::none(count);
+                for (i, row) in rows.iter().enumerate() {
+                    let Some(Moments { first, second }) = row else { continue };
+                    let range = i * width..(i + 1) * width;
+                    whole.first[range.clone()].copy_from_slice(first);
+                    whole.second[range].copy_from_slice(second);
+                }
+                Self::OnDevice([there(whole.first), there(whole.second)])
+            }
+        }
+    }
 }
 
 /// The optimiser: constants and moments.
@@ -193,6 +256,16 @@ impl AdamW {
         Self { config, updates: 0, moments }
     }
 
+    /// Goes on from moments that were kept.
+    pub(super) fn recall(&mut self, updates: u64, moments: &[History], trained: &Trained) {
+        self.updates = updates;
+        let placed = |(p, history): (&Parameter, &History)| match trained.keeper() {
+            Some(device) => history.clone().on_device(p, device),
+            None => history.clone(),
+        };
+        self.moments = trained.parameters.iter().zip(moments).map(placed).collect();
+    }
+
     /// One update: `rate` gives the learning rate of a group, `factor` multiplies the gradient (clipping).
     ///
     /// # Errors
@@ -209,11 +282,8 @@ impl AdamW {
         let (config, t) = (self.config, self.updates.min(i32::MAX as u64) as i32);
         let correction = (1.0 - config.beta1.powi(t), (1.0 - config.beta2.powi(t)).sqrt());
         let moments = &mut self.moments;
-        trained.map(model, |index, values| {
-            let (Some(history), Some(slot)) = (moments.get_mut(index), gradient.slot(index)) else { return Ok(()) };
-            if matches!(slot, Slot::None) {
-                return Ok(());
-            }
+        trained.map_tensors(model, |index, tensor| {
+            let (Some(history), Some(slot)) = (moments.get_mut(index), gradient.slot(index)) else { return Ok(tensor) };
             let group = trained.parameters[index].group;
             let rate = rate(group);
             let decayed = matches!(group, Group::Matrix | Group::Adapter);
@@ -226,47 +296,25 @@ impl AdamW {
                 epsilon: config.epsilon as f32,
                 factor: factor as f32,
             };
+            let width = trained.parameters[index].shape.last().copied().unwrap_or(1).max(1);
             match (history, slot) {
-                (_, Slot::None) => {}
-                (History::Whole(moments), Slot::Whole(slot)) => {
-                    if moments.first.is_empty() {
-                        *moments = Moments::none(slot.len());
-                    }
-                    values
-                        .par_chunks_mut(PIECE)
-                        .zip(moments.first.par_chunks_mut(PIECE))
-                        .zip(moments.second.par_chunks_mut(PIECE))
-                        .zip(slot.par_chunks(PIECE))
-                        .for_each(|(((p, m), v), g)| rule.apply(p, m, v, g));
+                (_, Slot::None) => Ok(tensor),
+                (History::OnDevice(moments), Slot::OnDevice(gradient)) => {
+                    Ok(rule.apply_on_device(tensor, moments, gradient.clone()))
                 }
-                (History::Rows(rows), slot) => {
-                    let width = (values.len() / rows.len().max(1)).max(1);
-                    let none = vec![0.0; width];
-                    let of_row = |(index, (p, row)): (usize, (&mut [f32], &mut Option<Moments>))| {
-                        let g = slot.row(index, width).filter(|g| g.iter().any(|x| *x != 0.0));
-                        if row.is_none() && g.is_none() {
-                            return;
-                        }
-                        let moments = row.get_or_insert_with(|| Moments::none(width));
-                        rule.apply(p, &mut moments.first, &mut moments.second, g.unwrap_or(&none));
-                    };
-                    values.par_chunks_mut(width).zip(rows.par_iter_mut()).enumerate().for_each(of_row);
-                }
-                (History::Whole(moments), Slot::Rows { .. }) => {
+                (History::Whole(moments), slot) => in_place(tensor, |values| {
                     if moments.first.is_empty() {
                         *moments = Moments::none(values.len());
                     }
-                    let width = trained.parameters[index].shape.last().copied().unwrap_or(1).max(1);
-                    let none = vec![0.0; width];
-                    values
-                        .par_chunks_mut(width)
-                        .zip(moments.first.par_chunks_mut(width))
-                        .zip(moments.second.par_chunks_mut(width))
-                        .enumerate()
-                        .for_each(|(row, ((p, m), v))| rule.apply(p, m, v, slot.row(row, width).unwrap_or(&none)));
-                }
+                    rule.apply_to_all(values, moments, slot, width);
+                    Ok(())
+                }),
+                (History::Rows(rows), slot) => in_place(tensor, |values| {
+                    rule.apply_to_rows(values, rows, slot, width);
+                    Ok(())
+                }),
+                (History::OnDevice(_), _) => Err(ExecuteError::Mismatch("moments and gradients are kept apart".into())),
             }
-            Ok(())
         })
     }
 }
@@ -291,6 +339,46 @@ impl Rule {
             *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
             *p = *p * self.keep - self.step * *m / (v.sqrt() * self.root + self.epsilon);
         }
+    }
+
+    /// To a whole parameter; what has no gradient has one of zero.
+    fn apply_to_all(self, values: &mut [f32], moments: &mut Moments, slot: &Slot, width: usize) {
+        let (first, second) = (&mut moments.first, &mut moments.second);
+        if let Slot::Whole(slot) = slot {
+            let moments = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
+            let pieces = values.par_chunks_mut(PIECE).zip(moments).zip(slot.par_chunks(PIECE));
+            return pieces.for_each(|((p, (m, v)), g)| self.apply(p, m, v, g));
+        }
+        let none = vec![0.0; width];
+        let moments = first.par_chunks_mut(width).zip(second.par_chunks_mut(width));
+        let rows = values.par_chunks_mut(width).zip(moments).enumerate();
+        rows.for_each(|(row, (p, (m, v)))| self.apply(p, m, v, slot.row(row, width).unwrap_or(&none)));
+    }
+
+    /// To the rows that this batch, or one before, touched.
+    fn apply_to_rows(self, values: &mut [f32], rows: &mut [Option<Moments>], slot: &Slot, width: usize) {
+        let none = vec![0.0; width];
+        let of_row = |(index, (p, row)): (usize, (&mut [f32], &mut Option<Moments>))| {
+            let g = slot.row(index, width).filter(|g| g.iter().any(|x| *x != 0.0));
+            if row.is_none() && g.is_none() {
+                return;
+            }
+            let moments = row.get_or_insert_with(|| Moments::none(width));
+            self.apply(p, &mut moments.first, &mut moments.second, g.unwrap_or(&none));
+        };
+        values.par_chunks_mut(width).zip(rows.par_iter_mut()).enumerate().for_each(of_row);
+    }
+
+    /// To a whole parameter, where it is.
+    fn apply_on_device(self, values: Tensor<1>, moments: &mut [Tensor<1>; 2], gradient: Tensor<1>) -> Tensor<1> {
+        let g = gradient * self.factor;
+        // Without a second owner they are changed in place.
+        let nothing = || Tensor::empty([0], &values.device());
+        let [m, v] = std::mem::replace(moments, [nothing(), nothing()]);
+        let m = m * self.beta1 + g.clone() * (1.0 - self.beta1);
+        let v = v * self.beta2 + g.clone() * g * (1.0 - self.beta2);
+        *moments = [m.clone(), v.clone()];
+        values * self.keep - m * self.step / (v.sqrt() * self.root + self.epsilon)
     }
 }
 
@@ -365,7 +453,7 @@ mod tests {
         assert_eq!(sparse, run(whole).0, "bit for bit");
         let kept = optimizer.moments.iter().find_map(|h| match h {
             History::Rows(rows) => Some(rows.iter().map(Option::is_some).collect::<Vec<_>>()),
-            History::Whole(_) => None,
+            History::Whole(_) | History::OnDevice(_) => None,
         });
         assert_eq!(kept.unwrap(), [false, false, true, false, false, true, false]);
     }

@@ -4,8 +4,9 @@
 
 use super::adamw::Trained;
 use crate::execute::ExecuteError;
-use crate::execute::kernels::numbers;
-use crate::execute::model::{Group, Step};
+use crate::execute::kernels::{self, numbers};
+use crate::execute::model::{Group, RowGradient, Step};
+use burn::tensor::{Tensor, s};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 const PIECE: usize = 1 << 15;
 
 /// The gradient of a parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Slot {
     /// Nothing yet.
     None,
@@ -21,13 +22,15 @@ pub(super) enum Slot {
     Whole(Vec<f32>),
     /// The rows that were touched, one after another, and which row of the matrix lies where.
     Rows { places: HashMap<u32, usize>, values: Vec<f32> },
+    /// All of it, row-major, on the device.
+    OnDevice(Tensor<1>),
 }
 
 impl Slot {
-    /// A row of `width` numbers; `None` where it is zero because nothing touched it.
+    /// A row of `width` numbers; `None` where it is zero because nothing touched it, or not at the host.
     pub(super) fn row(&self, row: usize, width: usize) -> Option<&[f32]> {
         match self {
-            Self::None => None,
+            Self::None | Self::OnDevice(_) => None,
             Self::Whole(values) => values.get(row * width..(row + 1) * width),
             Self::Rows { places, values } => {
                 let place = places.get(&u32::try_from(row).ok()?)?;
@@ -36,17 +39,11 @@ impl Slot {
         }
     }
 
-    fn values(&self) -> &[f32] {
+    fn scale(&mut self, factor: f32) {
         match self {
-            Self::None => &[],
-            Self::Whole(values) | Self::Rows { values, .. } => values,
-        }
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        match self {
-            Self::None => &mut [],
-            Self::Whole(values) | Self::Rows { values, .. } => values,
+            Self::None => {}
+            Self::Whole(values) | Self::Rows { values, .. } => values.iter_mut().for_each(|x| *x *= factor),
+            Self::OnDevice(values) => *values = values.clone() * factor,
         }
     }
 
@@ -61,6 +58,10 @@ impl Slot {
                     values.iter_mut().skip(place * width).take(width).for_each(|x| *x = 0.0);
                 }
             }
+            Self::OnDevice(values) => {
+                let end = (rows * width).min(values.dims()[0]);
+                *values = values.clone().slice_fill(s![0..end], 0.0);
+            }
         }
     }
 
@@ -70,8 +71,23 @@ impl Slot {
                 let pieces = sum.par_chunks_mut(PIECE).zip(new.par_chunks(PIECE));
                 pieces.for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
             }
-            Self::None | Self::Rows { .. } => *self = Self::Whole(new),
+            Self::None | Self::Rows { .. } | Self::OnDevice(_) => *self = Self::Whole(new),
         }
+    }
+
+    fn add_on_device(&mut self, new: Tensor<1>) {
+        *self = Self::OnDevice(match std::mem::replace(self, Self::None) {
+            Self::OnDevice(sum) => sum + new,
+            _ => new,
+        });
+    }
+
+    fn add_rows_on_device(&mut self, shape: [usize; 2], new: RowGradient) {
+        let sum = match std::mem::replace(self, Self::None) {
+            Self::OnDevice(sum) => sum.reshape(shape),
+            _ => Tensor::zeros(shape, &new.values.device()),
+        };
+        *self = Self::OnDevice(kernels::scatter_rows(sum, new.values, &new.ids).reshape([-1]));
     }
 
     fn add_rows(&mut self, ids: &[u32], new: &[f32]) {
@@ -119,20 +135,23 @@ impl Gradient {
     /// # Errors
     /// [`ExecuteError::Backend`] where they cannot be read back.
     pub fn add(&mut self, trained: &Trained, mut step: Step) -> Result<(), ExecuteError> {
+        let on_device = trained.keeper().is_some();
         for (slot, p) in self.slots.iter_mut().zip(trained.parameters()) {
-            if step.rows.as_ref().is_some_and(|rows| rows.parameter == p.id)
-                && let Some(rows) = step.rows.take()
-            {
-                slot.add_rows(&rows.ids, &numbers(rows.values)?);
+            if let Some(rows) = step.rows.take_if(|rows| rows.parameter == p.id) {
+                match *p.shape {
+                    [rows_there, width] if on_device => slot.add_rows_on_device([rows_there, width], rows),
+                    _ => slot.add_rows(&rows.ids, &numbers(rows.values)?),
+                }
                 continue;
             }
-            let new = if p.shape.len() == 1 {
-                step.grads.remove::<1>(p.id).map(numbers).transpose()?
-            } else {
-                step.grads.remove::<2>(p.id).map(numbers).transpose()?
+            let new = match p.shape.len() {
+                1 => step.grads.remove::<1>(p.id),
+                _ => step.grads.remove::<2>(p.id).map(|matrix| matrix.reshape([-1])),
             };
-            if let Some(new) = new {
-                slot.add(new);
+            match new {
+                Some(new) if on_device => slot.add_on_device(new),
+                Some(new) => slot.add(numbers(new)?),
+                None => {}
             }
         }
         Ok(())
@@ -150,14 +169,30 @@ impl Gradient {
 
     /// Multiplies everything.
     pub fn scale(&mut self, factor: f32) {
-        self.slots.iter_mut().for_each(|slot| slot.values_mut().iter_mut().for_each(|x| *x *= factor));
+        self.slots.iter_mut().for_each(|slot| slot.scale(factor));
     }
 
     /// Euclidean norm over everything; NaN or infinite where any number is.
-    pub fn norm(&self) -> f64 {
-        let square = |piece: &[f32]| piece.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
-        let of_slot = |s: &Slot| s.values().par_chunks(PIECE).map(square).collect::<Vec<f64>>().iter().sum::<f64>();
-        self.slots.iter().map(of_slot).sum::<f64>().sqrt()
+    ///
+    /// # Errors
+    /// [`ExecuteError::Backend`] where it cannot be read back.
+    pub fn norm(&self) -> Result<f64, ExecuteError> {
+        let of_piece = |piece: &[f32]| piece.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+        let (mut squares, mut there) = (Vec::new(), Vec::new());
+        for slot in &self.slots {
+            match slot {
+                Slot::None => {}
+                Slot::Whole(values) | Slot::Rows { values, .. } => {
+                    squares.push(values.par_chunks(PIECE).map(of_piece).collect::<Vec<f64>>().iter().sum::<f64>());
+                }
+                Slot::OnDevice(values) => there.push(values.clone().square().sum()),
+            }
+        }
+        if !there.is_empty() {
+            // All in one go: each reading waits for the device.
+            squares.extend(numbers(Tensor::cat(there, 0))?.into_iter().map(f64::from));
+        }
+        Ok(squares.iter().sum::<f64>().sqrt())
     }
 }
 
@@ -168,8 +203,8 @@ mod tests {
     #[test]
     fn the_norm_is_over_all_parameters_and_shows_what_is_not_finite() {
         let gradient = Gradient::of(vec![Slot::Whole(vec![3.0]), Slot::None, Slot::Whole(vec![4.0, 0.0])]);
-        assert_eq!(gradient.norm(), 5.0);
-        assert!(!Gradient::of(vec![Slot::Whole(vec![1.0, f32::NAN])]).norm().is_finite());
+        assert_eq!(gradient.norm().unwrap(), 5.0);
+        assert!(!Gradient::of(vec![Slot::Whole(vec![1.0, f32::NAN])]).norm().unwrap().is_finite());
     }
 
     #[test]
@@ -192,6 +227,6 @@ mod tests {
         assert_eq!((rows.row(7, 2), rows.row(2, 2)), (Some(&[1.0, 2.0][..]), Some(&[0.0, 0.0][..])));
         let mut whole = Slot::Whole(vec![1.0, 2.0, 3.0, 4.0]);
         whole.freeze(1, 2);
-        assert_eq!(whole, Slot::Whole(vec![0.0, 0.0, 3.0, 4.0]));
+        assert_eq!((whole.row(0, 2), whole.row(1, 2)), (Some(&[0.0, 0.0][..]), Some(&[3.0, 4.0][..])));
     }
 }

@@ -14,6 +14,8 @@ pub mod gradient;
 mod inject;
 mod load;
 pub mod memory;
+#[cfg(test)]
+mod on_device_tests;
 pub mod order;
 pub mod plan;
 mod run;

@@ -19,6 +19,7 @@ use crate::domain::event::Event;
 use crate::domain::strategy::Precision;
 use crate::execute::ExecuteError;
 use crate::execute::evaluate::{HeldOut, Scores};
+use crate::execute::kernels;
 use crate::execute::model::{Batch, Decoder, Draw, Group, StepOptions};
 use std::time::Instant;
 
@@ -236,7 +237,7 @@ impl<'a> Run<'a> {
         gradient.freeze_rows(&self.trained, self.plan.frozen_rows);
         inject::after(&self.plan.injected, self.batch_number(), started.elapsed(), &mut gradient, &mut nats);
         self.position += indices.len() as u64;
-        let gradient_norm = gradient.norm();
+        let gradient_norm = gradient.norm()?;
         self.books.saw(nats, predicted, bytes, started.elapsed().as_secs_f64());
         let measurement = Measurement {
             step: self.step + 1,
@@ -275,6 +276,10 @@ impl<'a> Run<'a> {
             nats += step.nats;
             draw.before += fed.rows * fed.length;
             gradient.add(&self.trained, step)?;
+        }
+        // A device that works ahead says only now that it had no room.
+        if self.trained.keeper().is_some() {
+            kernels::wait_for(&self.model()?.device())?;
         }
         Ok((gradient, nats, predicted, bytes))
     }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 /// A run at a step: what is trained, the optimiser's moments, the place in the text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// Steps done.
     pub step: u64,
@@ -36,8 +36,7 @@ impl Snapshot {
     /// # Errors
     /// [`ExecuteError::Mismatch`] where it is of another model, [`ExecuteError::Backend`] where the device fails.
     pub fn put_back(&self, model: Decoder, trained: &Trained, optimizer: &mut AdamW) -> Result<Decoder, ExecuteError> {
-        optimizer.updates = self.updates;
-        optimizer.moments.clone_from(&self.moments);
+        optimizer.recall(self.updates, &self.moments, trained);
         trained.map(model, |index, values| match self.values.get(index) {
             Some(kept) if kept.len() == values.len() => {
                 values.copy_from_slice(kept);
@@ -264,6 +263,7 @@ mod tests {
             match history {
                 History::Whole(moments) => *moments = some(32),
                 History::Rows(rows) => rows[3] = Some(some(4)),
+                History::OnDevice(_) => unreachable!("on a CPU the host keeps them"),
             }
         }
         optimizer.updates = 9;
@@ -273,7 +273,7 @@ mod tests {
         disk.keep(7, &live).unwrap();
         assert!(matches!(disk.kept[0], Kept::Spilled(..)) && matches!(memory.kept[0], Kept::Held(_)));
         let (a, b) = (memory.back(7, 0, &trained).unwrap(), disk.back(7, 0, &trained).unwrap());
-        assert_eq!(a, b);
+        assert_eq!(format!("{a:?}"), format!("{b:?}"));
         assert_eq!(a.map(|s| (s.step, s.updates)), Some((7, 9)));
     }
 

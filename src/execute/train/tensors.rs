@@ -5,6 +5,7 @@
 use super::adamw::{AdamW, History, Moments, Trained};
 use super::state::Snapshot;
 use crate::execute::ExecuteError;
+use crate::execute::kernels;
 use crate::execute::model::Decoder;
 use safetensors::tensor::SafeTensors;
 use serde_json::{Map, json};
@@ -65,7 +66,7 @@ impl Live<'_> {
             add("value", "F32", p.shape.clone());
             match history {
                 History::Whole(moments) if moments.first.is_empty() => {}
-                History::Whole(_) => {
+                History::Whole(_) | History::OnDevice(_) => {
                     add("first", "F32", p.shape.clone());
                     add("second", "F32", p.shape.clone());
                 }
@@ -93,6 +94,10 @@ impl Live<'_> {
             }
             (_, History::Rows(rows)) => rows.iter().flatten().try_for_each(|m| numbers(file, &of(m))),
             (_, History::Whole(moments)) => numbers(file, &of(moments)),
+            (kind, History::OnDevice([first, second])) => {
+                let moment = if kind == "first" { first } else { second };
+                numbers(file, &kernels::numbers(moment.clone()).map_err(Trouble::Device)?)
+            }
         }
     }
 }
@@ -124,10 +129,11 @@ pub(super) fn read(bytes: &[u8], trained: &Trained, step: u64, updates: u64) -> 
     let mut snapshot = Snapshot { step, updates, values: vec![], moments: vec![] };
     for p in trained.parameters() {
         snapshot.values.push(numbers("value", &p.name, p.count())?);
-        snapshot.moments.push(match (trained.blank(p), raw("rows", &p.name), raw("first", &p.name)) {
-            (blank, None, None) => blank,
-            (History::Rows(mut rows), Some(touched), _) => {
-                let width = p.count() / rows.len().max(1);
+        // A run that was saved on one kind of device goes on on another.
+        snapshot.moments.push(match (&*p.shape, raw("rows", &p.name), raw("first", &p.name)) {
+            (_, None, None) => trained.blank(p),
+            (&[rows, width], Some(touched), _) => {
+                let mut rows = vec![None; rows];
                 let count = touched.len() * width;
                 let (first, second) = (numbers("first", &p.name, count)?, numbers("second", &p.name, count)?);
                 for (i, row) in touched.iter().enumerate() {
@@ -138,7 +144,7 @@ pub(super) fn read(bytes: &[u8], trained: &Trained, step: u64, updates: u64) -> 
                 }
                 History::Rows(rows)
             }
-            (History::Whole(_), None, Some(_)) => History::Whole(Moments {
+            (_, None, Some(_)) => History::Whole(Moments {
                 first: numbers("first", &p.name, p.count())?,
                 second: numbers("second", &p.name, p.count())?,
             }),

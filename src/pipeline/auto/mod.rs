@@ -31,7 +31,6 @@ use crate::execute::cost::Hardware;
 use crate::execute::device;
 use crate::execute::strategy::{self, Budget, Commission, Grown, TokenizerFiles, Tokens, Work};
 use crate::execute::tokenizer::Coder;
-use crate::execute::train::memory;
 use crate::record::{self, Journal};
 use begun::Begun;
 use inputs::{Prepared, bytes_of, prepare};
@@ -225,7 +224,7 @@ impl Ground {
         let candidate = Coder::of(inputs.candidate.tokenizer.clone(), &inputs.candidate.vocabulary)?;
         let eval_tokens = [source.count(&inputs.eval)?, candidate.count(&inputs.eval)?];
         let train_bytes = bytes_of(&inputs.train);
-        let memory = request.resources.memory.or_else(memory::total);
+        let memory = request.resources.memory.or(device.memory);
         Ok(Self {
             inputs,
             device,
