@@ -119,7 +119,7 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Te
         Some(residual) => {
             let (residual, node) = parts(residual);
             nodes.push(node);
-            y = Some(if known { vec![0.0; n * total] } else { slice(&residual).to_vec() });
+            y = Some(if known { vec![0.0; n * total] } else { copied(slice(&residual)) });
             keep = Keep::Add;
         }
         None => nodes.push(nowhere()),
@@ -211,6 +211,12 @@ fn below_each_other(matrices: &[FlexTensor]) -> Vec<f32> {
 
 /// Numbers whose place in a mask one task works out.
 const BLOCK: usize = 1 << 14;
+
+fn copied(x: &[f32]) -> Vec<f32> {
+    let mut out = room(x.len());
+    out.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(out, x)| out.copy_from_slice(x));
+    out
+}
 
 /// x with the mask of a dropout.
 fn dropped(x: &[f32], dropout: Dropout) -> Vec<f32> {

@@ -10,6 +10,9 @@ use half::bf16;
 use rayon::prelude::*;
 use std::arch::x86_64::*;
 use std::hint::black_box;
+use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Most rows of a tile.
 pub(super) const ROWS: usize = 8;
@@ -158,9 +161,6 @@ pub(super) unsafe fn sum_of_products(
     let blocks = n.div_ceil(WIDTH).max(2 * threads).next_multiple_of(threads);
     let width = n.div_ceil(blocks).next_multiple_of(LANES).max(4 * LANES);
     let blocks = n.div_ceil(width);
-    // Where there are too few columns to go round, tasks share them and copy them more than once.
-    let parts = if blocks >= 2 * threads { 1 } else { (4 * threads).div_ceil(blocks).min(panels.div_ceil(4)) };
-    let share = panels.div_ceil(parts.max(1));
     // Where there are few rows, or columns that the first caches hold, a copy would cost more than it saves.
     let standing = |slice: &Slice| match (terms[slice.term].1, terms[slice.term].2) {
         (View { data: Numbers::F32(data), row, col: 1 }, 1.0) if m <= FEW || n * terms[slice.term].0.k <= SMALL => {
@@ -172,25 +172,25 @@ pub(super) unsafe fn sum_of_products(
         let in_place = slices.iter().all(|slice| standing(slice).is_some());
         let depth: usize = if in_place { 0 } else { slices.iter().map(|s| s.count).sum() };
         let keep = keep || visit > 0;
-        let task = |index: usize| {
-            let (block, part) = (index % blocks, index / blocks);
-            let first = block * width;
-            let block = Block { first, columns: width.min(n - first) };
-            let mut own = Scratch::new(block.vectors() * LANES * depth);
+        let block = |index: usize| Block { first: index * width, columns: width.min(n - index * width) };
+        let pack = |index: usize, own: Shared| {
             let mut at = 0;
             for slice in slices.iter().filter(|_| !in_place) {
                 let (_, b, scale) = &terms[slice.term];
-                // SAFETY: there is room for `depth` steps of every panel.
-                unsafe { pack_columns(b, *slice, block, *scale, own.as_mut_ptr(), (at, depth)) };
+                // SAFETY: there is room for `depth` steps of every panel, and one task packs a block.
+                unsafe { pack_columns(b, *slice, block(index), *scale, own.at(0), (at, depth)) };
                 at += slice.count;
             }
-            let none = own.as_ptr();
+        };
+        let multiply = |index: usize, own: Shared, rows: Range<usize>| {
+            let block = block(index);
+            let none = own.0.cast_const();
             let mut stretches = [Stretch { depth: 0, a: none, row: 0, step: 0, b: none, apart: 0, next: none }; MOST];
-            for panel in part * share..((part + 1) * share).min(panels) {
+            for panel in rows {
                 let top = panel * height;
                 let rows = height.min(m - top);
                 for (vector, vectors) in block.panels() {
-                    let left = first + vector * LANES;
+                    let left = block.first + vector * LANES;
                     let wide = (vectors * LANES).min(n - left);
                     let mut at = 0;
                     for (stretch, slice) in stretches.iter_mut().zip(slices) {
@@ -199,7 +199,7 @@ pub(super) unsafe fn sum_of_products(
                             None => {
                                 at += slice.count;
                                 let from = vector * depth + vectors * (at - slice.count);
-                                (own[from * LANES..].as_ptr(), vectors * LANES)
+                                (none.wrapping_add(from * LANES), vectors * LANES)
                             }
                         };
                         let (a, row, step) = terms[slice.term].0.at(*slice, top, rows);
@@ -215,12 +215,75 @@ pub(super) unsafe fn sum_of_products(
                 }
             }
         };
-        if threads > 1 {
-            (0..blocks * parts).into_par_iter().for_each(task);
-        } else {
-            (0..blocks * parts).for_each(task);
-        }
+        let room = width.div_ceil(LANES) * LANES * depth;
+        share_out((blocks, panels), (threads, room), pack, multiply);
     }
+}
+
+/// Packs and multiplies every block of columns with every panel of rows. A thread packs a block and goes through its
+/// rows; one that finds no block left takes rows of the others', so that all end at nearly the same time, also where one
+/// came late or was held up.
+fn share_out(
+    (blocks, panels): (usize, usize),
+    (threads, room): (usize, usize),
+    pack: impl Fn(usize, Shared) + Sync,
+    multiply: impl Fn(usize, Shared, Range<usize>) + Sync,
+) {
+    if threads <= 1 {
+        let mut own = Scratch::new(room);
+        let own = Shared(own.as_mut_ptr());
+        for block in 0..blocks {
+            pack(block, own);
+            multiply(block, own, 0..panels);
+        }
+        return;
+    }
+    const IDLE: usize = 0;
+    const PACKING: usize = 1;
+    const READY: usize = 2;
+    // A thread's room, and what it holds: READY + block when that is packed.
+    let mut rooms: Vec<Scratch> = (0..threads).map(|_| Scratch::new(room)).collect();
+    let slots: Vec<_> = rooms.iter_mut().map(|room| (Shared(room.as_mut_ptr()), AtomicUsize::new(IDLE))).collect();
+    let next = AtomicUsize::new(0);
+    let begun: Vec<AtomicUsize> = (0..blocks).map(|_| AtomicUsize::new(0)).collect();
+    let step = (panels / (8 * threads)).clamp(1, 4);
+    let rows_of = |block: usize, own: Shared| {
+        loop {
+            let from = begun[block].fetch_add(step, Relaxed);
+            if from >= panels {
+                break;
+            }
+            multiply(block, own, from..(from + step).min(panels));
+        }
+    };
+    slots.par_iter().with_max_len(1).for_each(|(own, state)| {
+        loop {
+            state.store(PACKING, Relaxed);
+            let block = next.fetch_add(1, Relaxed);
+            if block >= blocks {
+                state.store(IDLE, Relaxed);
+                break;
+            }
+            pack(block, *own);
+            state.store(READY + block, Release);
+            rows_of(block, *own);
+        }
+        // All blocks are taken, so that no room is packed again while its rows are not done.
+        loop {
+            let mut waits = false;
+            for (own, state) in &slots {
+                match state.load(Acquire) {
+                    IDLE => {}
+                    PACKING => waits = true,
+                    ready => rows_of(ready - READY, *own),
+                }
+            }
+            if !waits {
+                break;
+            }
+            std::thread::yield_now();
+        }
+    });
 }
 
 /// Most slices between two visits of the destination.
@@ -562,6 +625,44 @@ fn transpose(block: &mut [__m512; 16]) {
         for lower in [0, 4] {
             block[lower + i] = _mm512_shuffle_f32x4::<0x88>(pairs[lower + i], pairs[8 + lower + i]);
             block[8 + lower + i] = _mm512_shuffle_f32x4::<0xDD>(pairs[lower + i], pairs[8 + lower + i]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::time::Duration;
+
+    #[test]
+    fn every_block_meets_every_row_once_and_in_the_room_it_was_packed_into() {
+        for (blocks, panels, threads) in
+            [(1, 1, 1), (5, 7, 1), (4, 128, 2), (1, 40, 2), (9, 3, 2), (3, 200, 8), (8, 64, 3), (0, 5, 2), (4, 0, 2)]
+        {
+            let met: Vec<AtomicUsize> = (0..blocks * panels).map(|_| AtomicUsize::new(0)).collect();
+            let packed = AtomicUsize::new(0);
+            let pack = |block: usize, own: Shared| {
+                packed.fetch_add(1, SeqCst);
+                // One block is late, so that the others' threads come to help.
+                std::thread::sleep(Duration::from_micros(if block == 0 { 2000 } else { 0 }));
+                // SAFETY: rooms are of 16.
+                unsafe { own.row(0, 16) }.fill(block as f32);
+            };
+            let multiply = |block: usize, own: Shared, rows: Range<usize>| {
+                // SAFETY: as above; nobody writes while others read.
+                assert!(unsafe { std::slice::from_raw_parts(own.0, 16) }.iter().all(|x| *x == block as f32));
+                rows.for_each(|row| {
+                    met[block * panels + row].fetch_add(1, SeqCst);
+                });
+            };
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap()
+                .install(|| share_out((blocks, panels), (threads, 16), pack, multiply));
+            assert!(met.iter().all(|count| count.load(SeqCst) == 1), "{blocks} {panels} {threads}");
+            assert_eq!(packed.load(SeqCst), blocks);
         }
     }
 }
