@@ -17,6 +17,8 @@ mod online;
 mod product;
 mod rows;
 mod scratch;
+#[cfg(target_arch = "x86_64")]
+mod share;
 mod simd;
 mod swiglu;
 #[cfg(target_arch = "x86_64")]
