@@ -43,6 +43,11 @@ impl Parameter {
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// How many numbers a row holds; a vector is one row.
+    pub fn width(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1).max(1)
+    }
 }
 
 /// A parameter itself.

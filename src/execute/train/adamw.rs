@@ -69,10 +69,7 @@ impl Trained {
     /// No history of a parameter, in the form that suits it.
     pub(super) fn blank(&self, p: &Parameter) -> History {
         match (&self.keeper, p.group, p.shape.first()) {
-            (Some(device), ..) => {
-                let zeros = || Tensor::zeros([p.count()], device);
-                History::OnDevice([zeros(), zeros()])
-            }
+            (Some(device), ..) => History::none_on_device(p, device),
             (None, Group::Embedding, Some(rows)) if self.looked_up => History::Rows(vec![None; *rows]),
             _ => History::Whole(Moments::default()),
         }
@@ -215,15 +212,18 @@ pub enum History {
 }
 
 impl History {
+    /// Of a parameter without a past.
+    fn none_on_device(p: &Parameter, device: &Device) -> Self {
+        Self::OnDevice([(); 2].map(|()| Tensor::zeros([p.count()], device)))
+    }
+
     /// The same, kept by a device.
     fn on_device(self, p: &Parameter, device: &Device) -> Self {
-        let (count, width) = (p.count(), p.shape.last().copied().unwrap_or(1).max(1));
+        let (count, width) = (p.count(), p.width());
         let there = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [count]), device);
         match self {
             Self::OnDevice(_) => self,
-            Self::Whole(moments) if moments.first.is_empty() => {
-                Self::OnDevice([(); 2].map(|()| Tensor::zeros([count], device)))
-            }
+            Self::Whole(moments) if moments.first.is_empty() => Self::none_on_device(p, device),
             Self::Whole(Moments { first, second }) => Self::OnDevice([there(first), there(second)]),
             Self::Rows(rows) => {
                 let mut whole = Moments::none(count);
@@ -296,11 +296,14 @@ impl AdamW {
                 epsilon: config.epsilon as f32,
                 factor: factor as f32,
             };
-            let width = trained.parameters[index].shape.last().copied().unwrap_or(1).max(1);
+            let width = trained.parameters[index].width();
             match (history, slot) {
                 (_, Slot::None) => Ok(tensor),
                 (History::OnDevice(moments), Slot::OnDevice(gradient)) => {
                     Ok(rule.apply_on_device(tensor, moments, gradient.clone()))
+                }
+                (History::OnDevice(_), _) | (_, Slot::OnDevice(_)) => {
+                    Err(ExecuteError::Mismatch("moments and gradients are kept apart".into()))
                 }
                 (History::Whole(moments), slot) => in_place(tensor, |values| {
                     if moments.first.is_empty() {
@@ -313,7 +316,6 @@ impl AdamW {
                     rule.apply_to_rows(values, rows, slot, width);
                     Ok(())
                 }),
-                (History::OnDevice(_), _) => Err(ExecuteError::Mismatch("moments and gradients are kept apart".into())),
             }
         })
     }

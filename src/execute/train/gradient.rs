@@ -162,7 +162,7 @@ impl Gradient {
     pub fn freeze_rows(&mut self, trained: &Trained, rows: usize) {
         for (slot, p) in self.slots.iter_mut().zip(trained.parameters()) {
             if matches!(p.group, Group::Embedding | Group::Head) {
-                slot.freeze(rows, p.shape.get(1).copied().unwrap_or(1));
+                slot.freeze(rows, p.width());
             }
         }
     }

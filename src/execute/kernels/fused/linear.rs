@@ -209,9 +209,10 @@ fn below_each_other(matrices: &[FlexTensor]) -> Vec<f32> {
     matrices.iter().map(slice).collect::<Vec<_>>().concat()
 }
 
-/// Numbers whose place in a mask one task works out.
+/// Numbers that one task goes through.
 const BLOCK: usize = 1 << 14;
 
+/// x again, by all threads: fresh memory is cleared by the system as it is written.
 fn copied(x: &[f32]) -> Vec<f32> {
     let mut out = room(x.len());
     out.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(out, x)| out.copy_from_slice(x));

@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// Packs and multiplies every block of columns with every panel of rows. A thread packs a block and goes through its
+/// Packs and multiplies every block of columns with every panel of rows. `pack` writes a block into a room of `room`
+/// numbers, `multiply` reads it there for a range of panels; both are called on any of `threads` threads. A thread packs a block and goes through its
 /// rows; one that finds no block left takes rows of the others', so that all end at nearly the same time, also where one
 /// came late or was held up.
 pub(super) fn share_out(
@@ -29,9 +30,11 @@ pub(super) fn share_out(
     const IDLE: usize = 0;
     const PACKING: usize = 1;
     const READY: usize = 2;
-    // A thread's room, and what it holds: READY + block when that is packed.
-    let mut rooms: Vec<Scratch> = (0..threads).map(|_| Scratch::new(room)).collect();
-    let slots: Vec<_> = rooms.iter_mut().map(|room| (Shared(room.as_mut_ptr()), AtomicUsize::new(IDLE))).collect();
+    // Each thread's room, in one buffer: a thread keeps but a few of them from one product to the next.
+    let mut rooms = Scratch::new(threads * room);
+    // And what it holds: READY + block when that is packed.
+    let slot = |thread: usize| (Shared(rooms[thread * room..].as_mut_ptr()), AtomicUsize::new(IDLE));
+    let slots: Vec<_> = (0..threads).map(slot).collect();
     let next = AtomicUsize::new(0);
     let begun: Vec<AtomicUsize> = (0..blocks).map(|_| AtomicUsize::new(0)).collect();
     let step = (panels / (8 * threads)).clamp(1, 4);

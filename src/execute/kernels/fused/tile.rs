@@ -214,8 +214,7 @@ pub(super) unsafe fn sum_of_products(
                 }
             }
         };
-        let room = width.div_ceil(LANES) * LANES * depth;
-        share_out((blocks, panels), (threads, room), pack, multiply);
+        share_out((blocks, panels), (threads, width * depth), pack, multiply);
     }
 }
 
