@@ -4,9 +4,10 @@
 //! `cargo bench --bench analyze`; once, without statistics: `cargo bench --bench analyze -- --test`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hibrit::analyze::{ProfileInputs, TokenizerFile, profile};
+use hibrit::analyze::{ProfileInputs, profile};
 use hibrit::corpus::{Corpus, CorpusOptions};
 use hibrit::domain::event::Silent;
+use hibrit::tokenizer::TokenizerFile;
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -8,15 +8,16 @@
 //! Columns: bits per byte of the tied model (or with both matrices moved); the same with rows' norms matched; and, for a
 //! tied base, with a head of its own where rows that are no copies are those of `mean`.
 
-use hibrit::analyze::{TokenizerFile, mapping};
+use hibrit::analyze::mapping;
 use hibrit::domain::vocabulary::Origin;
-use hibrit::execute::device;
-use hibrit::execute::embed::{
+use hibrit::model::device;
+use hibrit::model::evaluate::HeldOut;
+use hibrit::model::{Matrix, ModelFolder};
+use hibrit::tokenizer::Coder;
+use hibrit::tokenizer::TokenizerFile;
+use hibrit::transplant::{
     Learnt, Method, Named, Norms, Request, Table, Texts, dictionary, mean_norm, transplant, transplant_apart, with_norm,
 };
-use hibrit::execute::evaluate::HeldOut;
-use hibrit::execute::model::{Matrix, ModelFolder};
-use hibrit::execute::tokenizer::Coder;
 use std::path::Path;
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The binary: set the allocator to the work, parse, call, map the exit code.
 
 use hibrit::cli::Memory;
-use hibrit::execute::pages::SmallPages;
+use hibrit::model::pages::SmallPages;
 
 /// Training allocates and frees large buffers all the time; measured in docs/log.md.
 #[global_allocator]

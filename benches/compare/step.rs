@@ -11,11 +11,11 @@
 
 use burn::tensor::{Tensor, TensorData};
 use hibrit::domain::strategy::Checkpointing;
-use hibrit::execute::device;
-use hibrit::execute::kernels::{self, After, Before, Map};
-use hibrit::execute::model::{Batch, Decoder, Dimensions, LoraConfig, ModelConfig, StepOptions};
-use hibrit::execute::train::adamw::{AdamW, AdamWConfig, Trained};
-use hibrit::execute::train::gradient::Gradient;
+use hibrit::kernels::{self, After, Before, Map};
+use hibrit::model::device;
+use hibrit::model::{Batch, Decoder, Dimensions, LoraConfig, ModelConfig, StepOptions};
+use hibrit::train::adamw::{AdamW, AdamWConfig, Trained};
+use hibrit::train::gradient::Gradient;
 use std::time::Instant;
 
 #[global_allocator]

@@ -2,9 +2,9 @@
 //! neither: the most frequent words of the text around the words that hold the token.
 
 use super::error::AnalyzeError;
-use super::side::Encoder;
-use super::tokenizer::TokenizerFile;
 use crate::corpus::Corpus;
+use crate::tokenizer::TokenizerFile;
+use crate::tokenizer::encoder::Encoder;
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 use std::collections::HashMap;

@@ -1,18 +1,18 @@
 //! How often does each tokenizer use each of its tokens on a text, what does it lose, and does the text come back?
 //! What the numbers mean is not known here.
 //!
-//! Where [`Cut`](super::cut::Cut) proves that a text may be cut, each distinct piece is encoded once and counted as
+//! Where [`Cut`](crate::tokenizer::chunking::Cut) proves that a text may be cut, each distinct piece is encoded once and counted as
 //! often as it occurs; a document that holds an added token which reaches over a cut, and every document of a
 //! tokenizer without the proof, is encoded whole. Both ways give the same numbers.
 
 use super::error::AnalyzeError;
-use super::pieces::{Piece, Tally, fingerprint, pieces};
-use super::side::{Encoder, Tokens};
-use super::tokenizer::TokenizerFile;
 use crate::corpus::{Block, Corpus, CorpusError};
 use crate::domain::event::{Event, Observer};
 use crate::domain::metric::Pair;
 use crate::domain::outcome::Side;
+use crate::tokenizer::TokenizerFile;
+use crate::tokenizer::encoder::{Encoder, Tokens};
+use crate::tokenizer::pieces::{Piece, Tally, fingerprint, pieces};
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 use std::collections::HashSet;

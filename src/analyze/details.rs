@@ -2,12 +2,12 @@
 
 use super::counts::{Counts, SideCounts};
 use super::probe::{digits, unreachable};
-use super::tokenizer::TokenizerFile;
 use super::traps::{Evidence, traps};
 use crate::domain::details::{Details, Worth};
 use crate::domain::metric::{Pair, Share};
 use crate::domain::profile::ModelSummary;
 use crate::domain::vocabulary::{TokenKind, Vocabulary};
+use crate::tokenizer::TokenizerFile;
 
 /// The order of the Renyi entropy; Zouhar et al. 2023 found 2.5 to predict translation quality best.
 const ALPHA: f64 = 2.5;

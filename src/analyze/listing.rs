@@ -71,7 +71,7 @@ impl Listing<'_> {
     pub fn write(&self, path: &Path) -> Result<(), AnalyzeError> {
         let failed = |reason: String| AnalyzeError::Output { path: path.to_owned(), reason };
         let form = Form::of(path)?;
-        let written = crate::domain::beside::write(path, |file| match form {
+        let written = crate::files::atomic::write(path, |file| match form {
             Form::Parquet => self.parquet(file).map_err(std::io::Error::other),
             Form::Csv | Form::Jsonl => self.lines(file, form),
         });

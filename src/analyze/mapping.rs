@@ -2,9 +2,9 @@
 //! stand for, control tokens by role; what is left is written in the original's own pieces. How rows are then made
 //! of it is not known here.
 
-use super::alphabet::Script;
-use super::tokenizer::TokenizerFile;
 use crate::domain::vocabulary::{Mapping, Origin, Role, Token, TokenKind, Vocabulary};
+use crate::tokenizer::TokenizerFile;
+use crate::tokenizer::alphabet::Script;
 use rayon::prelude::*;
 use std::collections::HashMap;
 

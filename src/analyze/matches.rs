@@ -1,9 +1,9 @@
 //! How does each candidate token match the original's vocabulary? Exact bytes first, then the near misses that a
 //! person would want to know of.
 
-use super::tokenizer::TokenizerFile;
 use crate::domain::profile::Match;
 use crate::domain::vocabulary::{TokenKind, Vocabulary};
+use crate::tokenizer::TokenizerFile;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,10 +1,10 @@
 //! What does a tokenizer do to text in general: which of its tokens can no text produce, how does it split numbers,
 //! what does it change? Found by asking it, without a corpus.
 
-use super::alphabet::Script;
-use super::tokenizer::TokenizerFile;
 use crate::domain::details::DigitPolicy;
 use crate::domain::vocabulary::{Token, TokenKind};
+use crate::tokenizer::TokenizerFile;
+use crate::tokenizer::alphabet::Script;
 use rayon::prelude::*;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 

@@ -7,7 +7,6 @@ use super::listing::Listing;
 use super::mapping::mapping;
 use super::matches::{Matched, classes};
 use super::similarity::{Embeddings, Grounds, similarity_on_all_bases};
-use super::tokenizer::TokenizerFile;
 use crate::corpus::Corpus;
 use crate::domain::details::Details;
 use crate::domain::event::Observer;
@@ -16,6 +15,7 @@ use crate::domain::profile::{
     CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, TokenizerSummary,
 };
 use crate::domain::vocabulary::{Mapping, TokenKind, Vocabulary};
+use crate::tokenizer::TokenizerFile;
 use std::collections::HashSet;
 use std::path::Path;
 use strum::IntoEnumIterator;

@@ -8,11 +8,11 @@
 
 use super::context::{Sample, TokenVectors};
 use super::error::AnalyzeError;
-use super::tokenizer::TokenizerFile;
 use crate::corpus::Corpus;
 use crate::domain::metric::Similarity;
 use crate::domain::profile::{Basis, BasisScore, SimilarityScore};
 use crate::domain::vocabulary::{Mapping, Origin, TokenKind, Vocabulary};
+use crate::tokenizer::TokenizerFile;
 use rayon::prelude::*;
 
 /// Bytes of a corpus that the contextual basis looks at.

@@ -3,13 +3,13 @@
 
 use super::counts::{CONTRACTIONS, Counts, Seen};
 use super::probe::{back, shown};
-use super::roles::template;
-use super::tokenizer::TokenizerFile;
 use crate::domain::details::{DigitPolicy, Severity, Trap};
 use crate::domain::metric::Pair;
 use crate::domain::outcome::Side;
 use crate::domain::profile::ModelSummary;
 use crate::domain::vocabulary::{Role, TokenKind};
+use crate::tokenizer::TokenizerFile;
+use crate::tokenizer::special_tokens::template;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 

@@ -2,7 +2,7 @@
 
 use super::inputs::InputArgs;
 use super::{Failure, Session};
-use crate::pipeline::{self, Looking};
+use crate::app::{self, Looking};
 use crate::report;
 use clap::Args;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl Analyze {
             tokens_out: self.tokens_out,
             fresh: self.fresh,
         };
-        let profile = pipeline::measure(&session.settings, &self.inputs.inputs(), &looking, &mut progress)?;
+        let profile = app::measure(&session.settings, &self.inputs.inputs(), &looking, &mut progress)?;
         drop(progress);
         session.report(|form, style| report::profile(&profile, form, style))
     }

@@ -3,10 +3,10 @@
 use super::inputs::{ReadingArgs, ResourceArgs, bytes, overrides};
 use super::remote::name;
 use super::{Failure, Session};
+use crate::app::{self, AutoRequest, Comparison, RunPlan};
 use crate::domain::injection::Injection;
 use crate::domain::strategy::Strategy;
-use crate::http::api::{AutoTask, ResourcesOrder, RunOrder, RunTask};
-use crate::pipeline::{self, AutoRequest, Comparison, RunPlan};
+use crate::service::api::{AutoTask, ResourcesOrder, RunOrder, RunTask};
 use clap::Args;
 use std::path::PathBuf;
 use strum::IntoEnumIterator;
@@ -173,15 +173,15 @@ impl Auto {
         }
         let mut progress = session.progress();
         let (run, out) = match &self.resume {
-            Some(out) => (pipeline::resume(&session.settings, out, &session.stop, &mut progress)?, out.clone()),
+            Some(out) => (app::resume(&session.settings, out, &session.stop, &mut progress)?, out.clone()),
             None => {
                 let request = self.request(strategy, session)?;
                 if self.dry_run {
-                    let plan = pipeline::plan(&session.settings, &request, &mut progress)?;
+                    let plan = app::plan(&session.settings, &request, &mut progress)?;
                     drop(progress);
                     return session.print(|| serde_json::json!({ "plan": plan }), || told(&plan));
                 }
-                (pipeline::auto(&session.settings, &request, &mut progress)?, request.out)
+                (app::auto(&session.settings, &request, &mut progress)?, request.out)
             }
         };
         drop(progress);
@@ -205,7 +205,7 @@ impl Run {
             Which::All => {
                 let request = self.auto.request(None, session)?;
                 let mut progress = session.progress();
-                let all = pipeline::run_all(&session.settings, &request, &mut progress)?;
+                let all = app::run_all(&session.settings, &request, &mut progress)?;
                 drop(progress);
                 session.print(|| serde_json::json!({ "all": all }), || compared(&all))
             }

@@ -2,9 +2,9 @@
 
 use super::inputs::{InputArgs, ResourceArgs, bytes, speed};
 use super::{Failure, Session};
-use crate::http::api::{DecisionOrder, ResourcesOrder};
 use crate::report::Form;
-use crate::{pipeline, report};
+use crate::service::api::{DecisionOrder, ResourcesOrder};
+use crate::{app, report};
 use clap::Args;
 
 /// Arguments of `decide`.
@@ -38,13 +38,13 @@ impl Decide {
             return remote.decide(&order, self.full);
         }
         let mut progress = session.progress();
-        let plan = pipeline::Plan {
+        let plan = app::Plan {
             resources: self.resources.resources(),
             train_bytes: self.train_bytes,
             device: self.device.clone(),
             speed: self.speed,
         };
-        let advice = pipeline::decide(&session.settings, &self.inputs.inputs(), &plan, &mut progress)?;
+        let advice = app::decide(&session.settings, &self.inputs.inputs(), &plan, &mut progress)?;
         drop(progress);
         let background = report::Background { seed: &advice.seed, runs: &advice.past };
         let (profile, decision) = (&advice.profile, &advice.decision);

@@ -1,9 +1,9 @@
 //! `hibrit demo`: the whole flow on a sample that the program makes itself.
 
 use super::{Failure, Session};
-use crate::http::api::{DemoTask, RunOrder, RunTask};
-use crate::pipeline::{self, Effort};
+use crate::app::{self, Effort};
 use crate::sample;
+use crate::service::api::{DemoTask, RunOrder, RunTask};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -30,13 +30,13 @@ impl Demo {
         let out = self.out.unwrap_or_else(|| free_folder("hibrit-demo"));
         let effort = if self.quick { Effort::Quick } else { Effort::Full };
         let texts = sample::bilingual(self.seed, effort.base_bytes(), effort.target_bytes());
-        let sample = pipeline::Sample {
+        let sample = app::Sample {
             base_train: texts.base_train,
             target_train: texts.target_train,
             target_eval: texts.target_eval,
         };
         let mut progress = session.progress();
-        let run = pipeline::demo(&session.settings, &sample, effort, &out, self.seed, &session.stop, &mut progress)?;
+        let run = app::demo(&session.settings, &sample, effort, &out, self.seed, &session.stop, &mut progress)?;
         drop(progress);
         session.report_run(&run, &out.join("run"))
     }

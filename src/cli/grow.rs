@@ -2,7 +2,7 @@
 
 use super::inputs::ReadingArgs;
 use super::{Failure, Session};
-use crate::pipeline;
+use crate::app;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub struct Extend {
 impl Extend {
     /// Grows, and says what changed.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let request = pipeline::ExtendRequest {
+        let request = app::ExtendRequest {
             source: self.source,
             corpus: self.corpus,
             vocabulary: self.vocab,
@@ -43,7 +43,7 @@ impl Extend {
             out: self.out,
             reading: self.reading.options(),
         };
-        let extended = pipeline::extend_tokenizer(&request)?;
+        let extended = app::extend_tokenizer(&request)?;
         let saved = |before: u64, after: u64| 100.0 * (before - after.min(before)) as f64 / before.max(1) as f64;
         session.print(
             || serde_json::json!({ "tokenizer": { "extended": extended, "out": request.out } }),

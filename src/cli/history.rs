@@ -3,9 +3,9 @@
 use super::remote::Remote;
 use super::{Failure, Session};
 use crate::domain::run::Feedback;
-use crate::http::api::{FeedbackOrder, MetricOrder};
 use crate::report::text::counted;
-use crate::{pipeline, report};
+use crate::service::api::{FeedbackOrder, MetricOrder};
+use crate::{app, report};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -110,7 +110,7 @@ impl History {
             History::Export(to) => {
                 let lines = remote.export()?;
                 let count = lines.lines().count() as u64;
-                let wrote = crate::pipeline::write_export(&to.file, lines.as_bytes());
+                let wrote = crate::app::write_export(&to.file, lines.as_bytes());
                 wrote?;
                 session.print(
                     || serde_json::json!({ "exported": count, "file": to.file }),
@@ -132,40 +132,39 @@ impl History {
         let settings = &session.settings;
         match self {
             History::List => {
-                let runs = pipeline::runs(settings)?;
+                let runs = app::runs(settings)?;
                 session.report(|form, style| report::history(&runs, form, style))
             }
             History::Show(show) => {
-                let run = pipeline::run(settings, &show.run)?;
+                let run = app::run(settings, &show.run)?;
                 session.report(|form, style| report::run(&run, form, style))
             }
             History::Compare(args) => {
-                let runs = pipeline::compare(settings, &args.runs)?;
+                let runs = app::compare(settings, &args.runs)?;
                 session.report(|form, style| report::compare(&runs, form, style))
             }
             History::Decisions(Decisions { decision: None }) => {
-                let all = pipeline::decisions(settings)?;
+                let all = app::decisions(settings)?;
                 session.report(|form, style| report::decisions(&all, form, style))
             }
             History::Decisions(Decisions { decision: Some(id) }) => {
-                let (logged, became) = pipeline::decision(settings, &id)?;
+                let (logged, became) = app::decision(settings, &id)?;
                 session.report(|form, style| report::logged(&logged, became.as_ref(), form, style))
             }
             History::Feedback(args) => {
-                let feedback =
-                    Feedback { at: pipeline::now(), verdict: args.verdict, metric: args.metric, note: args.note };
-                let run = pipeline::give_feedback(settings, &args.run, feedback)?;
+                let feedback = Feedback { at: app::now(), verdict: args.verdict, metric: args.metric, note: args.note };
+                let run = app::give_feedback(settings, &args.run, feedback)?;
                 session.print(|| report::json::run(&run), || noted(&run.id, run.feedback.len() as u64))
             }
             History::Export(to) => {
-                let count = pipeline::export(settings, &to.file)?;
+                let count = app::export(settings, &to.file)?;
                 session.print(
                     || serde_json::json!({ "exported": count, "file": to.file }),
                     || format!("{} written to {}.", counted(count, "run"), to.file.display()),
                 )
             }
             History::Import(from) => {
-                let done = pipeline::import(settings, &from.file)?;
+                let done = app::import(settings, &from.file)?;
                 session.print(
                     || serde_json::json!({ "import": done }),
                     || {
@@ -183,7 +182,7 @@ impl History {
                 )
             }
             History::Verify => {
-                let health = pipeline::verify(settings)?;
+                let health = app::verify(settings)?;
                 session.print(
                     || serde_json::json!({ "health": health, "well": health.is_well() }),
                     || {
@@ -203,7 +202,7 @@ impl History {
                 }
             }
             History::Repair => {
-                let repairs = pipeline::repair(settings)?;
+                let repairs = app::repair(settings)?;
                 session.print(
                     || serde_json::json!({ "repairs": repairs }),
                     || {

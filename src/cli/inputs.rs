@@ -2,9 +2,9 @@
 
 use super::failure::Failure;
 use super::remote::name;
+use crate::app::Inputs;
 use crate::domain::resources::{Priority, Resources};
-use crate::http::api::InputsOrder;
-use crate::pipeline::Inputs;
+use crate::service::api::InputsOrder;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -81,8 +81,8 @@ impl ReadingArgs {
     }
 
     /// As the corpus reader wants them.
-    pub fn options(&self) -> crate::pipeline::CorpusOptions {
-        crate::pipeline::CorpusOptions { field: self.field.clone(), lossy: self.lossy }
+    pub fn options(&self) -> crate::app::CorpusOptions {
+        crate::app::CorpusOptions { field: self.field.clone(), lossy: self.lossy }
     }
 }
 

@@ -18,10 +18,10 @@ mod scorer;
 mod serve;
 mod transplant;
 
+use crate::app::Settings;
 use crate::domain::fault::Kind;
 use crate::domain::outcome::Status;
 use crate::domain::run::Run;
-use crate::pipeline::Settings;
 use crate::report::text::Style;
 use crate::report::{self, Form, Lang};
 use clap::{Args, Parser, Subcommand, ValueEnum};

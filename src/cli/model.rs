@@ -2,8 +2,8 @@
 
 use super::inputs::{ReadingArgs, bytes};
 use super::{Failure, Session};
+use crate::app::{self, View};
 use crate::domain::outcome::Side;
-use crate::pipeline::{self, View};
 use crate::report::Form;
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -43,7 +43,7 @@ pub struct Eval {
 impl Eval {
     /// Measures and prints.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let request = pipeline::EvalRequest {
+        let request = app::EvalRequest {
             model: self.model,
             adapter: self.adapter,
             source: self.source,
@@ -54,7 +54,7 @@ impl Eval {
             device: self.device,
             reading: self.reading.options(),
         };
-        let measured = pipeline::evaluate(&request)?;
+        let measured = app::evaluate(&request)?;
         let e = &measured.evaluation;
         session.print(
             || serde_json::json!({ "evaluation": e, "classes": measured.classes }),
@@ -119,7 +119,7 @@ pub struct Generate {
 impl Generate {
     /// Writes the text as it comes.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let request = pipeline::GenerateRequest {
+        let request = app::GenerateRequest {
             model: self.model,
             adapter: self.adapter,
             prompt: self.prompt,
@@ -132,7 +132,7 @@ impl Generate {
             device: self.device,
         };
         if session.form == Form::Json {
-            let text = pipeline::generate(&request, &mut |_| {})?;
+            let text = app::generate(&request, &mut |_| {})?;
             return session.print(|| serde_json::json!({ "prompt": request.prompt, "text": text }), String::new);
         }
         let mut out = std::io::stdout().lock();
@@ -143,7 +143,7 @@ impl Generate {
             }
         };
         say(&request.prompt);
-        pipeline::generate(&request, &mut say)?;
+        app::generate(&request, &mut say)?;
         say("\n");
         match failed {
             Some(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::output("the text", &e)),
@@ -173,8 +173,8 @@ impl Merge {
     /// Merges and says where the model is.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         let dtype = dtype(self.dtype);
-        let request = pipeline::MergeRequest { model: self.model, adapter: self.adapter, dtype, out: self.out };
-        pipeline::merge(&request)?;
+        let request = app::MergeRequest { model: self.model, adapter: self.adapter, dtype, out: self.out };
+        app::merge(&request)?;
         session.print(
             || serde_json::json!({ "merged": request.out }),
             || format!("The merged model is in {}.", request.out.display()),
@@ -203,8 +203,8 @@ impl Export {
     /// Exports and says where the model is.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         let side = if self.side == "candidate" { Side::Candidate } else { Side::Source };
-        let request = pipeline::ExportRequest { model: self.model, side, dtype: dtype(self.dtype), out: self.out };
-        pipeline::export_side(&request)?;
+        let request = app::ExportRequest { model: self.model, side, dtype: dtype(self.dtype), out: self.out };
+        app::export_side(&request)?;
         session.print(
             || serde_json::json!({ "exported": request.out, "side": self.side }),
             || format!("The {} side as a plain model is in {}.", self.side, request.out.display()),
@@ -216,7 +216,7 @@ impl Export {
 const DTYPES: [&str; 3] = ["f32", "bf16", "f16"];
 
 /// A name that the parser let through.
-fn dtype(name: Option<String>) -> Option<pipeline::Dtype> {
+fn dtype(name: Option<String>) -> Option<app::Dtype> {
     name.and_then(|name| name.parse().ok())
 }
 
@@ -265,14 +265,14 @@ impl Tokenizer {
             Tokenizer::Train(train) => train,
             Tokenizer::Extend(extend) => return extend.call(session),
         };
-        let request = pipeline::TokenizerRequest {
+        let request = app::TokenizerRequest {
             corpus: train.corpus,
             vocabulary: train.vocab,
             metaspace: train.metaspace,
             out: train.out,
             reading: train.reading.options(),
         };
-        let tokens = pipeline::train_tokenizer(&request)?;
+        let tokens = app::train_tokenizer(&request)?;
         session.print(
             || serde_json::json!({ "tokenizer": { "tokens": tokens, "out": request.out } }),
             || format!("A tokenizer of {tokens} tokens is in {}.", request.out.display()),

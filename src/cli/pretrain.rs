@@ -2,7 +2,7 @@
 
 use super::inputs::{ReadingArgs, bytes};
 use super::{Failure, Session};
-use crate::pipeline;
+use crate::app;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ pub struct Pretrain {
 impl Pretrain {
     /// Trains and says where the model is.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
-        let request = pipeline::PretrainRequest {
+        let request = app::PretrainRequest {
             config: self.config,
             source: self.source,
             train: self.train,
@@ -73,7 +73,7 @@ impl Pretrain {
             stop: session.stop.clone(),
         };
         let mut progress = session.progress();
-        let done = pipeline::pretrain(&request, &mut progress)?;
+        let done = app::pretrain(&request, &mut progress)?;
         drop(progress);
         session.print(
             || serde_json::json!({ "pretrained": done }),

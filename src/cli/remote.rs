@@ -4,7 +4,7 @@
 use super::{Failure, Session};
 use crate::domain::event::{Event, Observer};
 use crate::domain::fault::{Fault, Kind};
-use crate::http::api::{DecisionOrder, FeedbackOrder, InputsOrder, RunOrder, RunView};
+use crate::service::api::{DecisionOrder, FeedbackOrder, InputsOrder, RunOrder, RunView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read};

@@ -1,7 +1,7 @@
 //! `hibrit rules`: the tables that decide.
 
 use super::{Failure, Session};
-use crate::pipeline;
+use crate::app;
 use clap::{Args, Subcommand};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
@@ -54,12 +54,12 @@ impl Rules {
         let settings = &session.settings;
         match self {
             Rules::Check => {
-                let report = pipeline::check_rules(settings)?;
+                let report = app::check_rules(settings)?;
                 session.print(|| serde_json::json!({ "check": report }), || report.text(session.colour))?;
                 sound(report.usable, "the rules cannot be used", "each finding above says what to change")
             }
             Rules::Test => {
-                let results = pipeline::test_rules(settings)?;
+                let results = app::test_rules(settings)?;
                 let failed = results.iter().filter(|r| r.got != r.wanted).count();
                 session.print(
                     || serde_json::json!({ "tests": results }),
@@ -79,11 +79,11 @@ impl Rules {
                 sound(failed == 0, "tests of the rules failed", "a failed test shows what was expected and what came")
             }
             Rules::Show(show) => {
-                let grids = pipeline::show_rules(settings, show.table.as_deref())?;
+                let grids = app::show_rules(settings, show.table.as_deref())?;
                 session.print(
                     || serde_json::json!({ "tables": grids }),
                     || {
-                        let one = |grid: &pipeline::Grid| {
+                        let one = |grid: &app::Grid| {
                             let mut table = Table::new();
                             table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
                             table.set_width(session.style.width);
@@ -98,11 +98,11 @@ impl Rules {
                 )
             }
             Rules::Diff(diff) => {
-                let report = pipeline::diff_rules(Some(&diff.a), diff.b.as_deref())?;
+                let report = app::diff_rules(Some(&diff.a), diff.b.as_deref())?;
                 session.print(|| serde_json::json!({ "diff": report }), || report.text())
             }
             Rules::Replay => {
-                let replay = pipeline::hindsight(settings)?;
+                let replay = app::hindsight(settings)?;
                 let flips = replay.decisions.iter().filter(|r| r.flips).count();
                 session.print(
                     || serde_json::json!({ "replay": replay.decisions, "earned": replay.earned, "known": replay.known }),
@@ -121,7 +121,7 @@ impl Rules {
                 )
             }
             Rules::Schema(schema) => {
-                let written = pipeline::write_schemas(&schema.out, &crate::report::json::schema())?;
+                let written = app::write_schemas(&schema.out, &crate::report::json::schema())?;
                 session.print(
                     || serde_json::json!({ "schemas": written }),
                     || written.iter().map(|p| format!("{}\n", p.display())).collect(),
@@ -132,7 +132,7 @@ impl Rules {
 }
 
 /// What today's rules would have earned on past decisions, or that too few agree to say.
-fn earned(replay: &pipeline::Replay) -> String {
+fn earned(replay: &app::Replay) -> String {
     let (earned, known) = (&replay.earned, replay.known);
     match earned.estimate.filter(|_| earned.verdict) {
         Some(saved) => format!(

@@ -1,7 +1,7 @@
 //! `hibrit scorer`: the tree that is grown on past runs.
 
 use super::{Failure, Session};
-use crate::pipeline;
+use crate::app;
 use clap::{Args, Subcommand};
 
 /// Commands below `scorer`.
@@ -38,14 +38,14 @@ impl Scorer {
         let settings = &session.settings;
         match self {
             Scorer::Train => {
-                let (growth, promotion) = pipeline::promote_scorer(settings)?;
+                let (growth, promotion) = app::promote_scorer(settings)?;
                 session.print(
                     || serde_json::json!({ "scorer": growth, "promotion": promotion }),
-                    || pipeline::describe(&growth, promotion.as_ref()),
+                    || app::describe(&growth, promotion.as_ref()),
                 )
             }
             Scorer::Evaluate => {
-                let evaluated = pipeline::evaluate_scorer(settings)?;
+                let evaluated = app::evaluate_scorer(settings)?;
                 session.print(
                     || serde_json::json!({ "evaluation": evaluated }),
                     || match &evaluated {
@@ -55,7 +55,7 @@ impl Scorer {
                 )
             }
             Scorer::Explain => {
-                let live = pipeline::explain_scorer(settings)?;
+                let live = app::explain_scorer(settings)?;
                 session.print(
                     || serde_json::json!({ "scorer": live.as_ref().map(|l| &l.0) }),
                     || live.as_ref().map_or("No scorer is live: the rules decide alone.".into(), |l| l.1.clone()),
@@ -63,8 +63,7 @@ impl Scorer {
             }
             Scorer::Simulate(args) => {
                 let mut progress = session.progress();
-                let simulation =
-                    pipeline::simulate_scorer(settings, args.worlds, &args.runs, args.seed, &mut progress)?;
+                let simulation = app::simulate_scorer(settings, args.worlds, &args.runs, args.seed, &mut progress)?;
                 drop(progress);
                 session.print(|| serde_json::json!({ "simulation": simulation }), || simulation.table())
             }

@@ -2,7 +2,7 @@
 
 use super::inputs::duration;
 use super::{Failure, Session};
-use crate::http::{self, Config, Limits, Scope, Tokens};
+use crate::service::{self, Config, Limits, Scope, Tokens};
 use clap::{Args, Subcommand};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -144,8 +144,7 @@ impl Token {
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         match self {
             Token::Create(create) => {
-                let token =
-                    Tokens::open(&create.place.state)?.create(&create.name, create.scope, crate::pipeline::now())?;
+                let token = Tokens::open(&create.place.state)?.create(&create.name, create.scope, crate::app::now())?;
                 session.print(
                     || serde_json::json!({ "name": create.name, "scope": create.scope, "token": token }),
                     || {

@@ -2,7 +2,7 @@
 
 use super::inputs::ReadingArgs;
 use super::{Failure, Session};
-use crate::pipeline::{self, Padding, Which};
+use crate::app::{self, Padding, Which};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub struct Transplant {
     #[arg(long, value_name = "PATH")]
     candidate: PathBuf,
     /// How rows are made
-    #[arg(long, value_name = "NAME", default_value_t = pipeline::default_method(), value_parser = methods())]
+    #[arg(long, value_name = "NAME", default_value_t = app::default_method(), value_parser = methods())]
     method: String,
     /// How rows of the output matrix are made, if otherwise
     #[arg(long, value_name = "NAME", value_parser = methods())]
@@ -69,14 +69,14 @@ pub struct Transplant {
 }
 
 fn methods() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(pipeline::methods())
+    clap::builder::PossibleValuesParser::new(app::methods())
 }
 
 impl Transplant {
     /// Moves the rows and says where they came from.
     pub fn call(self, session: &Session) -> Result<(), Failure> {
         let mut parallel = self.parallel.into_iter();
-        let request = pipeline::TransplantRequest {
+        let request = app::TransplantRequest {
             model: self.model,
             candidate: self.candidate,
             method: self.method,
@@ -97,7 +97,7 @@ impl Transplant {
             reading: self.reading.options(),
         };
         let mut progress = session.progress();
-        let done = pipeline::transplant(&request, &mut progress)?;
+        let done = app::transplant(&request, &mut progress)?;
         drop(progress);
         session.print(
             || {

@@ -1,7 +1,6 @@
 //! The words of hibrit: inert data and closed enums that every stage shares. No input or output happens here, and
 //! no stage is known here.
 
-pub mod beside;
 pub mod decision;
 pub mod details;
 pub mod directive;

@@ -1,0 +1,319 @@
+//! analyse -> decide -> execute -> record -> learn, wired together. The stages do not know each other; whoever
+//! needs two of them comes here. What a user typed and how results look is not known here.
+
+mod advisor;
+mod auto;
+mod demo;
+mod evidence;
+mod grow;
+mod log;
+mod model;
+mod past;
+mod price;
+mod profile;
+mod tables;
+mod transplant;
+
+pub use crate::corpus::CorpusOptions;
+pub use crate::decide::rules::inspect::Grid;
+pub use crate::learn::Growth;
+pub use crate::store::{
+    Cancelled, Ending, Job, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal, run_id,
+};
+pub use advisor::{Advisor, Stamp};
+pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, has_begun, plan, resume, run_all};
+pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
+pub use evidence::{Advice, Inputs, Plan, analyze, decide};
+pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
+pub use log::{Replay, decision, decisions, hindsight, replay};
+pub use model::{
+    EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
+    generate, merge, train_tokenizer,
+};
+pub use past::{
+    compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export,
+};
+pub use profile::{Looking, measure};
+pub use tables::{
+    check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, show_rules, simulate_scorer, test_rules,
+    write_schemas,
+};
+
+pub use crate::model::Dtype;
+pub use crate::model::structural_folder::View;
+pub use transplant::{Padding, TransplantRequest, Transplanted, Which, default_method, methods, transplant};
+
+use crate::analyze::AnalyzeError;
+use crate::corpus::CorpusError;
+use crate::decide::DecideError;
+use crate::decide::rules::RuleBook;
+use crate::domain::fault::{Fault, Kind};
+use crate::learn::LearnError;
+use crate::model::ExecuteError;
+use crate::store::{History, RecordError};
+use std::path::{Path, PathBuf};
+
+/// Where rules and history are.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    rules: Option<PathBuf>,
+    history: PathBuf,
+    run_id: Option<String>,
+}
+
+impl Settings {
+    /// `rules`: a folder that replaces built-in rule files. `history`: the database; by default
+    /// `history/hibrit.redb` where a folder `history` stands in the current one, else in the user's data folder.
+    pub fn new(rules: Option<PathBuf>, history: Option<PathBuf>) -> Self {
+        let history = history.unwrap_or_else(|| {
+            let here = Path::new("history");
+            match directories::ProjectDirs::from("", "", "hibrit") {
+                Some(dirs) if !here.is_dir() => dirs.data_dir().join("history.redb"),
+                _ => here.join("hibrit.redb"),
+            }
+        });
+        Self { rules, history, run_id: None }
+    }
+
+    /// The same for one run, whose id in the history is settled beforehand: carried out again after a crash, it takes
+    /// the place of what the crash has left, and never stands there twice.
+    pub fn for_run(&self, id: &str) -> Self {
+        Self { run_id: Some(id.into()), ..self.clone() }
+    }
+
+    /// The id of a run that begins.
+    fn new_run_id(&self) -> String {
+        self.run_id.clone().unwrap_or_else(|| run_id(jiff::Timestamp::now(), rand::random()))
+    }
+
+    /// Writes down that a run begins.
+    fn begin(&self, history: &History, run: &crate::domain::run::Run) -> Result<(), PipelineError> {
+        match history.begin(run) {
+            Err(RecordError::Exists { .. }) if self.run_id.is_some() => Ok(history.update(run)?),
+            other => Ok(other?),
+        }
+    }
+
+    /// Where profiles are kept: beside the history, in a file of their own that may be lost.
+    fn profile_cache(&self) -> PathBuf {
+        self.history.with_file_name("profiles.redb")
+    }
+
+    fn rules(&self) -> Result<RuleBook, PipelineError> {
+        Ok(RuleBook::load(self.rules.as_deref())?)
+    }
+
+    /// The history where there is one already: looking must not make one.
+    fn existing_history(&self) -> Result<Option<History>, PipelineError> {
+        if self.history.exists() { Ok(Some(self.history()?)) } else { Ok(None) }
+    }
+
+    /// The history, which must be there.
+    fn known_history(&self) -> Result<History, PipelineError> {
+        self.existing_history()?.ok_or_else(|| PipelineError::NoHistory { path: self.history.clone() })
+    }
+
+    fn history(&self) -> Result<History, PipelineError> {
+        Ok(History::open(&self.history)?)
+    }
+}
+
+/// The time now (UTC, RFC 3339, seconds).
+pub fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// What can go wrong on the way, by stage.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// Reading text.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// Measuring.
+    #[error(transparent)]
+    Analyze(#[from] AnalyzeError),
+    /// Rules and deciding.
+    #[error(transparent)]
+    Decide(#[from] DecideError),
+    /// Models and training.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// The history.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The scorer.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// The output folder is taken.
+    #[error("the output folder {} {}", path.display(), if *run { "already holds a run" } else { "is not empty" })]
+    Occupied { path: PathBuf, run: bool },
+    /// A folder that no run can be gone on from.
+    #[error("there is no run to go on with in {}: {why}", path.display())]
+    NoRun { path: PathBuf, why: String },
+    /// The candidate has no tokens for the text.
+    #[error(
+        "the candidate {candidate} loses {:.1}% of the held-out text's bytes to unknown tokens, and {:.0}% is the most",
+        100.0 * share, 100.0 * most
+    )]
+    Unwritable { candidate: String, share: f64, most: f64 },
+    /// A budget in which nothing can be learnt.
+    #[error("{strategy} needs about {needed:.0} s and the budget is {budget:.0} s: too little for anything")]
+    TooLittleTime { strategy: crate::domain::strategy::Strategy, budget: f64, needed: f64 },
+    /// A file could not be read or written.
+    #[error("cannot {verb} {}", path.display())]
+    File { verb: &'static str, path: PathBuf, source: std::io::Error },
+    /// The tokenizer does not belong to the model.
+    #[error("the original tokenizer needs {tokens} rows and the embedding matrix of {} has {rows}", model.display())]
+    TooFewRows { model: PathBuf, rows: usize, tokens: usize },
+    /// A signal came before there was anything worth keeping.
+    #[error("stopped by a signal before anything was written")]
+    Interrupted,
+    /// A signal came; the state is saved.
+    #[error("stopped by a signal; the state is saved in {}", checkpoints.display())]
+    Saved { checkpoints: PathBuf },
+    /// An interrupted run is in the way of a new one.
+    #[error("{} holds an interrupted run", checkpoints.display())]
+    Unfinished { checkpoints: PathBuf },
+    /// There are no past runs.
+    #[error("there is no history at {} yet", path.display())]
+    NoHistory { path: PathBuf },
+    /// No logged decision, or several, fit.
+    #[error("{} logged decisions have an id that begins with `{wanted}`", if *matching == 0 { "no".to_string() } else { matching.to_string() })]
+    NoDecision { wanted: String, matching: usize, known: String },
+    /// A table that is not there.
+    #[error("there is no table `{name}`")]
+    NoTable { name: String, known: String },
+    /// An override names nothing.
+    #[error("`{name}` is no value of a strategy's configuration")]
+    Override { name: String, known: String },
+    /// An override does not fit.
+    #[error("`{name}` cannot be {value}: {reason}")]
+    OverrideValue { name: String, value: String, reason: String },
+    /// Conversations that nothing can lay out.
+    #[error("the training text holds conversations, and neither {} nor the candidate has a chat template", .model.display())]
+    NoTemplate { model: PathBuf },
+    /// The weights of the training texts make no mixture.
+    #[error("the training texts cannot be mixed: {why}")]
+    Weights { why: String },
+}
+
+/// Expected refusals of queue and history, for whoever answers them in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Snag {
+    /// There is no such job.
+    NoJob,
+    /// There is no such run, or no history at all.
+    NoRun,
+    /// The job is not in the state that is needed.
+    WrongState,
+    /// Somebody else holds the history.
+    Busy,
+}
+
+impl PipelineError {
+    /// Which expected refusal it is, if it is one.
+    pub fn snag(&self) -> Option<Snag> {
+        match self {
+            Self::Record(RecordError::NoJob { .. }) => Some(Snag::NoJob),
+            Self::Record(RecordError::WrongState { .. }) => Some(Snag::WrongState),
+            Self::Record(RecordError::Unknown { .. } | RecordError::Ambiguous { .. }) | Self::NoHistory { .. } => {
+                Some(Snag::NoRun)
+            }
+            Self::Record(RecordError::Busy { .. }) => Some(Snag::Busy),
+            _ => None,
+        }
+    }
+}
+
+impl Fault for PipelineError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Corpus(e) => e.kind(),
+            Self::Analyze(e) => e.kind(),
+            Self::Decide(e) => e.kind(),
+            Self::Execute(e) => e.kind(),
+            Self::Record(e) => e.kind(),
+            Self::Learn(e) => e.kind(),
+            Self::NoDecision { .. }
+            | Self::Occupied { .. }
+            | Self::NoTable { .. }
+            | Self::Override { .. }
+            | Self::OverrideValue { .. }
+            | Self::Weights { .. } => Kind::Usage,
+            Self::TooFewRows { .. } | Self::NoTemplate { .. } | Self::NoHistory { .. } | Self::NoRun { .. } => {
+                Kind::Input
+            }
+            Self::Unwritable { .. } | Self::TooLittleTime { .. } => Kind::Infeasible,
+            Self::Interrupted | Self::Saved { .. } => Kind::Interrupted,
+            Self::Unfinished { .. } => Kind::Usage,
+            Self::File { verb, .. } => {
+                if *verb == "read" {
+                    Kind::Input
+                } else {
+                    Kind::Failed
+                }
+            }
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Corpus(e) => e.hint(),
+            Self::Analyze(e) => e.hint(),
+            Self::Decide(e) => e.hint(),
+            Self::Execute(e) => e.hint(),
+            Self::Record(e) => e.hint(),
+            Self::Learn(e) => e.hint(),
+            Self::Occupied { run: true, .. } => {
+                Some("go on with that run with --resume, name another folder with --out, or remove this one".into())
+            }
+            Self::Occupied { .. } => Some("name another folder with --out, or remove this one".into()),
+            Self::NoRun { .. } => Some("start it anew with `hibrit auto` in another folder".into()),
+            Self::Unwritable { .. } => {
+                Some("take `keep` or `extend`, or a candidate that was made for this language and script".into())
+            }
+            Self::TooLittleTime { needed, .. } => Some(format!(
+                "give at least {:.0} s with --budget, or less text with --train-bytes; all of it takes about {needed:.0} s",
+                (needed * 0.05).ceil()
+            )),
+            Self::File { .. } => Some("check that the path is right and may be written".into()),
+            Self::TooFewRows { .. } => Some("give the tokenizer that the model was trained with, with --source".into()),
+            Self::Override { known, .. } => Some(format!("write STAGE.FIELD=VALUE or FIELD=VALUE; known: {known}")),
+            Self::NoHistory { .. } => {
+                Some("run `hibrit demo` or `hibrit auto` first, or name another with --history".into())
+            }
+            Self::NoDecision { known, .. } if known.is_empty() => {
+                Some("`hibrit decide`, `hibrit auto` and `hibrit run` log their decisions".into())
+            }
+            Self::NoDecision { known, .. } => Some(format!("the latest are {known}")),
+            Self::NoTable { known, .. } => Some(format!("the tables are {known}")),
+            Self::Interrupted => None,
+            Self::Saved { .. } => Some("the same command with --resume goes on from there".into()),
+            Self::Unfinished { .. } => Some("go on with --resume, or remove that folder to begin anew".into()),
+            Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
+            Self::NoTemplate { .. } => Some("put a chat_template.jinja beside one of the tokenizers".into()),
+            Self::Weights { .. } => Some("give --weights one number from 0 to 1000 for each --train, not all 0".into()),
+        }
+    }
+}
+
+/// Refuses a folder that holds anything.
+fn must_be_free(out: &Path) -> Result<(), PipelineError> {
+    match std::fs::read_dir(out) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(PipelineError::File { verb: "use", path: out.into(), source }),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(PipelineError::Occupied {
+                path: out.into(),
+                run: ["run.json", "begun.json"].iter().any(|f| out.join(f).is_file()),
+            }),
+        },
+    }
+}
+
+/// A reader never sees half a file.
+fn write_whole(path: &Path, contents: &[u8]) -> Result<(), PipelineError> {
+    let fail = |source| PipelineError::File { verb: "write", path: path.into(), source };
+    crate::files::atomic::write(path, |file| file.write_all(contents)).map_err(fail)
+}

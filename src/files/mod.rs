@@ -1,0 +1,3 @@
+//! How are files written and read so that nothing is lost or half there? What is in them is not known here.
+
+pub mod atomic;

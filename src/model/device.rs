@@ -1,0 +1,94 @@
+//! Which device the work runs on, and why. It detects and names; what runs there is not its business.
+
+use crate::model::ExecuteError;
+use crate::model::memory;
+use burn::tensor::Device;
+
+/// A device with the reason it was chosen.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The device, without autodiff.
+    pub device: Device,
+    /// `cpu` or `cuda:N`.
+    pub name: String,
+    /// Why this one, in a sentence for the user.
+    pub why: String,
+    /// Memory it has, bytes: a GPU's own, this machine's for the CPU; `None` where nobody tells.
+    pub memory: Option<u64>,
+}
+
+/// The CPU.
+pub fn cpu(why: &str) -> Chosen {
+    Chosen { device: Device::flex(), name: "cpu".into(), why: why.into(), memory: memory::total() }
+}
+
+/// The device a user asked for: `cpu`, `cuda:N` (or `cuda`), or `auto` (a GPU where one answers, else the CPU).
+///
+/// # Errors
+/// [`ExecuteError::Device`] for an unknown name or a GPU that is not there.
+pub fn choose(asked: &str) -> Result<Chosen, ExecuteError> {
+    let fault = |why: String| ExecuteError::Device { asked: asked.into(), why };
+    match asked {
+        "cpu" => Ok(cpu("the CPU was asked for")),
+        "auto" => Ok(gpu(0).unwrap_or_else(|why| cpu(&format!("the CPU is used because {why}")))),
+        _ => {
+            let index = match asked.split_once(':') {
+                None if asked == "cuda" => 0,
+                Some(("cuda", index)) => {
+                    index.parse().map_err(|_| fault(format!("{index:?} is not the number of a GPU")))?
+                }
+                _ => return Err(fault("the devices are cpu, cuda:N and auto".into())),
+            };
+            gpu(index).map_err(fault)
+        }
+    }
+}
+
+/// Another device of the same kind, for work at the same time; the same one where there is no other.
+pub fn another(than: &Chosen) -> Chosen {
+    let index = than.name.strip_prefix("cuda:").and_then(|i| i.parse::<usize>().ok());
+    index.and_then(|i| gpu(i + 1).or_else(|_| gpu(i.wrapping_sub(1))).ok()).unwrap_or_else(|| than.clone())
+}
+
+#[cfg(feature = "cuda")]
+fn gpu(index: usize) -> Result<Chosen, String> {
+    let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
+    if index >= found {
+        return Err(match found {
+            0 => "no CUDA GPU answers here".into(),
+            n => format!("there are only {n} CUDA GPUs, counted from 0"),
+        });
+    }
+    let device = Device::cuda(index);
+    // A device is made lazily: only the first wait tells whether it works.
+    device.sync().map_err(|e| format!("GPU {index} does not answer ({e:?})"))?;
+    // Burn does not pass on what its runtime knows of the GPU.
+    let known = cubecl::Device::cuda(index).ok();
+    let memory = known.and_then(|gpu| gpu.client().properties().memory.max_memory());
+    Ok(Chosen { device, name: format!("cuda:{index}"), why: format!("GPU {index} of {found} answers"), memory })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn gpu(_: usize) -> Result<Chosen, String> {
+    Err("this binary was built without the feature `cuda`".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_always_there_and_auto_says_why() {
+        assert_eq!(choose("cpu").map(|c| c.name).ok().as_deref(), Some("cpu"));
+        let auto = choose("auto").expect("auto always finds a device");
+        assert!(!auto.why.is_empty());
+        assert!(auto.memory.is_none_or(|bytes| bytes > 64 << 20), "{:?}", auto.memory);
+    }
+
+    #[test]
+    fn an_unknown_device_is_an_error_that_lists_the_known() {
+        let error = choose("tpu").map(|c| c.name).unwrap_err().to_string();
+        assert!(error.contains("cuda:N"), "{error}");
+        assert!(choose("cuda:x").is_err());
+    }
+}

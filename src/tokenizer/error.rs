@@ -1,0 +1,147 @@
+//! What can be wrong with a tokenizer's files and with a text for it, said in one sentence each, and what to do about it.
+
+use crate::domain::fault::{Fault, Kind};
+use std::path::{Path, PathBuf};
+
+/// A tokenizer that cannot be used, or a text that it cannot handle.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// No such file, or a folder without a tokenizer.
+    #[error("there is no tokenizer at {}", .path.display())]
+    NotFound {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{} cannot be read: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Damaged, or another kind of file.
+    #[error("{} is not JSON: {reason}", .path.display())]
+    NotJson {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
+    /// JSON, but no tokenizer.
+    #[error("{} has no vocabulary", .path.display())]
+    NoVocabulary {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A kind of tokenizer that is not known.
+    #[error("{} is a tokenizer of the unknown kind \"{model}\"", .path.display())]
+    UnknownModel {
+        /// The file.
+        path: PathBuf,
+        /// What it calls itself.
+        model: String,
+    },
+    /// A tokenizer that contradicts itself or is larger than any real one.
+    #[error("{} does not make a tokenizer: {reason}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A repository of the Hub that cannot be had.
+    #[error("{id} cannot be had from the Hub: {reason}")]
+    Hub {
+        /// The repository.
+        id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A text that the tokenizer refuses.
+    #[error("the tokenizer {name} cannot encode a text of the corpus: {reason}")]
+    Encode {
+        /// The tokenizer's name.
+        name: String,
+        /// What it says.
+        reason: String,
+    },
+    /// A file that could not be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that could not be written.
+    #[error("{} cannot be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that should be JSON and is not.
+    #[error("{} is not valid JSON", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A tokenizer that cannot be used, or a text it cannot handle.
+    #[error("the tokenizer cannot be used: {0}")]
+    Unusable(String),
+    /// A text or a setting that nothing can be trained with.
+    #[error("{0}")]
+    Data(String),
+}
+
+impl Fault for TokenizerError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Write { .. } => Kind::Failed,
+            _ => Kind::Input,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { .. } => Some(
+                "give a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id (owner/name)".into()
+            ),
+            Self::Hub { .. } => Some(
+                "check the name and the network; without one, copy the repository into the cache (HF_HOME) or give a folder"
+                    .into(),
+            ),
+            Self::Io { .. } => Some("check that the file may be read".into()),
+            Self::NotJson { .. } => {
+                Some("the file may be cut short or be a pointer to a large file; fetch it again".into())
+            }
+            Self::NoVocabulary { .. } => {
+                Some("give the tokenizer.json that lies beside the model, not another .json file".into())
+            }
+            Self::UnknownModel { .. } => Some("BPE, Unigram, WordPiece and WordLevel are known".into()),
+            Self::Malformed { .. } => Some("save it again with the library that made it".into()),
+            Self::Encode { .. } => {
+                Some("give the tokenizer an unknown token, or leave the text out of the corpus".into())
+            }
+            Self::Read { .. } => Some("check the path, and that the file may be read".into()),
+            Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
+            Self::Json { .. } | Self::Unusable(_) | Self::Data(_) => None,
+        }
+    }
+}
+
+impl TokenizerError {
+    /// For `map_err` on reads.
+    pub(crate) fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Read { path: path.to_path_buf(), source }
+    }
+
+    /// For `map_err` on writes.
+    pub(crate) fn writing(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Write { path: path.to_path_buf(), source }
+    }
+}
