@@ -15,7 +15,7 @@ use crate::domain::profile::{
     CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, TokenizerSummary,
 };
 use crate::domain::vocabulary::{Mapping, TokenKind, Vocabulary};
-use crate::tokenizer::TokenizerFile;
+use crate::tokenizer::{TokenizerError, TokenizerFile};
 use std::collections::HashSet;
 use std::path::Path;
 use strum::IntoEnumIterator;
@@ -90,7 +90,7 @@ pub fn analyze(
     let guarded = std::panic::AssertUnwindSafe(|| measure(inputs, besides, observer));
     std::panic::catch_unwind(guarded).unwrap_or_else(|_| {
         let name = format!("{} or {}", inputs.source.name, inputs.candidate.name);
-        Err(AnalyzeError::Encode { name, reason: "its parts contradict each other".into() })
+        Err(TokenizerError::Encode { name, reason: "its parts contradict each other".into() }.into())
     })
 }
 

@@ -1,6 +1,7 @@
 //! The analyzer on real tokenizers and on small ones made here. The real ones lie outside the package; without them
 //! those tests say so and pass over.
 
+use crate::tokenizer::TokenizerFile;
 use super::counts::SideCounts;
 use super::*;
 use crate::corpus::{Corpus, CorpusOptions};

@@ -5,7 +5,8 @@ use super::{PipelineError, Settings, must_be_free, write_whole};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
 use crate::domain::run::Run;
-use crate::execute;
+use crate::model;
+use crate::train;
 use crate::model::ModelConfig;
 use crate::tokenizer::TokenizerFile;
 use crate::tokenizer::{self, Coder};
@@ -82,7 +83,7 @@ pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Resul
         std::fs::read_to_string(path).map_err(|source| PipelineError::File { verb: "read", path: path.into(), source })
     };
     let wanted = ModelConfig::parse(&request.config, &read(&request.config)?)?;
-    let device = execute::device::choose(&request.device)?;
+    let device = model::device::choose(&request.device)?;
     observer.observe(&Event::Note { text: format!("Training on {}: {}", device.name, device.why) });
     let source = TokenizerFile::open(&request.source)?;
     let coder = Coder::of(source.tokenizer.clone(), &source.vocabulary)?;
@@ -102,7 +103,7 @@ pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Resul
         ..PretrainConfig::default()
     };
     let mut around = Surroundings { device: &device.device, reviewer: &mut Trusting, observer, stop: &request.stop };
-    let fitted = execute::pretrain::pretrain(&recipe, &coder, &documents, None, &mut around)?;
+    let fitted = train::pretrain::pretrain(&recipe, &coder, &documents, None, &mut around)?;
     if fitted.ending == Ending::Interrupted {
         return Err(match checkpoints {
             Some(checkpoints) => PipelineError::Saved { checkpoints },

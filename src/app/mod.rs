@@ -44,6 +44,7 @@ pub use crate::model::structural_folder::View;
 pub use transplant::{Padding, TransplantRequest, Transplanted, Which, default_method, methods, transplant};
 
 use crate::analyze::AnalyzeError;
+use crate::tokenizer::TokenizerError;
 use crate::corpus::CorpusError;
 use crate::decide::DecideError;
 use crate::decide::rules::RuleBook;
@@ -129,6 +130,9 @@ pub enum PipelineError {
     /// Reading text.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// Tokenizers.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// Measuring.
     #[error(transparent)]
     Analyze(#[from] AnalyzeError),
@@ -229,6 +233,7 @@ impl Fault for PipelineError {
     fn kind(&self) -> Kind {
         match self {
             Self::Corpus(e) => e.kind(),
+            Self::Tokenizer(e) => e.kind(),
             Self::Analyze(e) => e.kind(),
             Self::Decide(e) => e.kind(),
             Self::Execute(e) => e.kind(),
@@ -259,6 +264,7 @@ impl Fault for PipelineError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Corpus(e) => e.hint(),
+            Self::Tokenizer(e) => e.hint(),
             Self::Analyze(e) => e.hint(),
             Self::Decide(e) => e.hint(),
             Self::Execute(e) => e.hint(),

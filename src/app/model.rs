@@ -8,7 +8,8 @@ use crate::model::generate::{self, Choice};
 use crate::model::structural_folder::{self, View, Views};
 use crate::model::{Decoder, Dtype, ModelFolder};
 use crate::model::{adapter, device};
-use crate::strategies::{TokenizerFiles, Tokens, write_complete};
+use crate::model::write_complete;
+use crate::tokenizer::{TokenizerFiles, Tokens};
 use crate::tokenizer::TokenizerFile;
 use crate::tokenizer::{self, BpeConfig, BpeKind, Coder};
 use serde::Serialize;
@@ -95,9 +96,9 @@ pub(super) fn load(model: &Path, with: Option<&Path>, on: &str) -> Result<Loaded
     };
     fits(model, decoder.config().size.rows, &tokenizer)?;
     let mut second = None;
-    if structural::is_structural(model) {
-        decoder = structural::attach(model, decoder)?;
-        let own = TokenizerFile::open(&model.join(structural::CANDIDATE))?;
+    if structural_folder::is_structural(model) {
+        decoder = structural_folder::attach(model, decoder)?;
+        let own = TokenizerFile::open(&model.join(structural_folder::CANDIDATE))?;
         fits(model, decoder.second_rows().unwrap_or(0), &own)?;
         second = Some(own);
     }

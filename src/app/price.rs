@@ -66,7 +66,7 @@ pub(super) fn load(plan: &Plan, name: &str, on: Vocab) -> Option<Load> {
 
 /// Bytes that the rival of a stage holds on the same device while it waits.
 fn beside(plan: &Plan, name: &str) -> u64 {
-    let races = strategy::ROADS.iter().filter(|road| road.races() && !plan.two).map(|road| road.stages());
+    let races = strategies::ROADS.iter().filter(|road| road.races() && !plan.two).map(|road| road.stages());
     let rivals = races.filter(|stages| stages.iter().any(|(stage, _)| *stage == name)).flatten();
     let waiting =
         |(rival, on): &(&str, Vocab)| Some(cost::waiting(plan.config, plan.stages.get(*rival)?, plan.rows(*on)));
@@ -99,7 +99,7 @@ fn text(plan: &Plan, name: &str, on: Vocab) -> Option<cost::Text> {
 /// `adaptive` goes one of the other roads: it costs at least what the cheapest does.
 pub(super) fn costs(plan: &Plan) -> Costs {
     let mut costs = Costs::new();
-    for road in strategy::ROADS {
+    for road in strategies::ROADS {
         let total = road.stages().iter().try_fold(None, |sum: Option<Cost>, (name, side)| {
             let one = stage(plan, name, *side)?;
             Some(Some(sum.map_or(one, |s| cost::both(&s, &one))))

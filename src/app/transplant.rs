@@ -11,7 +11,8 @@ use crate::model::ExecuteError;
 use crate::model::device;
 use crate::model::structural_folder;
 use crate::model::{Bridges, Decoder, Matrix, ModelFolder, NewTable, write_with_tables};
-use crate::strategies::{TokenizerFiles, Tokens, with_specials, write_companions};
+use crate::model::{with_specials, write_companions};
+use crate::tokenizer::{TokenizerFiles, Tokens};
 use crate::tokenizer::Coder;
 use crate::tokenizer::TokenizerFile;
 use crate::transplant::{
@@ -194,7 +195,7 @@ struct Job<'a> {
 /// A matrix that is made block by block, and what is known of its rows so far.
 struct Making<'a> {
     ground: Ground<'a>,
-    chain: Vec<Box<dyn embed::Initialiser + 'a>>,
+    chain: Vec<Box<dyn transplant::Initialiser + 'a>>,
     /// Rows that are there already.
     held: Option<Moved>,
     norm: Option<f32>,
@@ -211,12 +212,12 @@ impl Making<'_> {
                 block.copy_from_slice(&held.matrix.data()[rows.start * cols..rows.end * cols]);
                 held.by_row[rows].to_vec()
             }
-            None => embed::fill(&self.ground, &self.chain, first, block),
+            None => transplant::fill(&self.ground, &self.chain, first, block),
         };
         for (row, by) in block.chunks_mut(cols).zip(&by) {
             let own = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
             let length = match self.norm {
-                Some(wanted) if own > 0.0 && !embed::is_copy(by) => {
+                Some(wanted) if own > 0.0 && !transplant::is_copy(by) => {
                     let factor = (f64::from(wanted) / own) as f32;
                     row.iter_mut().for_each(|x| *x *= factor);
                     f64::from(wanted)
@@ -229,7 +230,7 @@ impl Making<'_> {
     }
 
     fn told(&self, method: Named) -> MovedTable {
-        let rows = embed::count(&self.by_row);
+        let rows = transplant::count(&self.by_row);
         let mean = |(by, sum): (&&'static str, &f64)| (*by, sum / rows.get(by).copied().unwrap_or(1).max(1) as f64);
         MovedTable { method: method.to_string(), mean_norms: self.lengths.iter().map(mean).collect(), rows }
     }
@@ -267,7 +268,7 @@ impl<'a> Job<'a> {
             norms: Norms::Kept,
             seed: self.request.seed,
         };
-        Ok(embed::transplant_apart(&request, methods, Some(self.texts))?)
+        Ok(transplant::transplant_apart(&request, methods, Some(self.texts))?)
     }
 
     fn making(&self, table: Table<'a>, side: Side, method: Named) -> Result<Making<'a>, PipelineError> {
@@ -379,7 +380,7 @@ impl<'a> Job<'a> {
         let original = Tokens { coder, vocabulary: &original.vocabulary, files: &first };
         let candidate = Tokens { coder: self.coder, vocabulary: &self.candidate.vocabulary, files: &second };
         beside(&self.request.out, |out| {
-            structural::save(out, &model, self.folder, &original, &candidate)?;
+            structural_folder::save(out, &model, self.folder, &original, &candidate)?;
             self.write_report(out, &report, &by_input, by_output.as_deref())
         })?;
         Ok(report)

@@ -86,7 +86,7 @@ impl Serve {
             ..base
         };
         let quiet = session.quiet;
-        http::serve(config, &session.stop, |addr| {
+        service::serve(config, &session.stop, |addr| {
             if !quiet {
                 eprintln!("hibrit listens on http://{addr} (Ctrl-C ends it and saves what runs)");
             }
@@ -156,9 +156,9 @@ impl Token {
             }
             Token::List(place) => {
                 let tokens = Tokens::open(&place.state)?;
-                let line = |t: &http::TokenInfo| format!("{}  {}  {}\n", t.created, t.scope, t.name);
+                let line = |t: &service::TokenInfo| format!("{}  {}  {}\n", t.created, t.scope, t.name);
                 let plain =
-                    |t: &http::TokenInfo| serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created });
+                    |t: &service::TokenInfo| serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created });
                 session.print(
                     || serde_json::json!({ "tokens": tokens.list().iter().map(plain).collect::<Vec<_>>() }),
                     || match tokens.list().is_empty() {

@@ -2,6 +2,7 @@
 //! are on their way. What the text is for is not known here.
 
 use crate::domain::outcome::Side;
+use crate::tokenizer::TokenizerError;
 use crate::model::Decoder;
 use crate::model::ExecuteError;
 use rand::{RngExt, SeedableRng};
@@ -119,7 +120,7 @@ pub fn text(
 /// # Errors
 /// [`ExecuteError::Tokenizer`] where the tokenizer fails.
 pub fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ExecuteError> {
-    let encoding = tokenizer.encode(prompt, true).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
+    let encoding = tokenizer.encode(prompt, true).map_err(|e| TokenizerError::Unusable(e.to_string()))?;
     Ok(encoding.get_ids().to_vec())
 }
 
@@ -134,7 +135,7 @@ pub fn text_towards(
     request: &Request,
     listen: &mut dyn FnMut(&str),
 ) -> Result<(String, End), ExecuteError> {
-    let fault = |e: tokenizers::Error| ExecuteError::Tokenizer(e.to_string());
+    let fault = |e: tokenizers::Error| TokenizerError::Unusable(e.to_string());
     let mut stream = tokenizer.decode_stream(true);
     let (mut whole, mut trouble) = (String::new(), None);
     let (_, end) = tokens_towards(decoder, side, prompt, request, &mut |id| match stream.step(id) {
@@ -150,7 +151,7 @@ pub fn text_towards(
             ControlFlow::Break(())
         }
     })?;
-    trouble.map_or(Ok((whole, end)), Err)
+    trouble.map_or(Ok((whole, end)), |e| Err(e.into()))
 }
 
 /// Chooses tokens, one after another.

@@ -2,16 +2,13 @@
 //! branches on the original tokenizer), and the winner's at the top. The winner is read back from the disk and must
 //! reproduce its loss.
 
-use super::{Tokens, Work, held_out};
+use super::{Work, held_out};
 use crate::domain::event::Event;
 use crate::domain::outcome::{Branch, Vocab};
-use crate::domain::vocabulary::{Role, Vocabulary};
 use crate::model::ExecuteError;
 use crate::model::adapter;
 use crate::model::structural_folder;
-use crate::model::{Decoder, Dtype, ModelConfig, ModelFolder, Specials, save_model, write_atomically};
-use crate::tokenizer;
-use crate::tokenizer::chat_template::ChatTemplate;
+use crate::model::{Decoder, Dtype, ModelFolder, write_complete};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +50,7 @@ pub(super) fn write_model(model: &Decoder, on: Vocab, name: &str, work: &Work<'_
     // A grown vocabulary has the original's special tokens where they were.
     let folder = work.out.join(&relative);
     match on {
-        Vocab::Both => structural::save(&folder, model, work.base, &work.source, &work.candidate)?,
+        Vocab::Both => structural_folder::save(&folder, model, work.base, &work.source, &work.candidate)?,
         Vocab::Source | Vocab::Candidate | Vocab::Grown => {
             write_complete(&folder, model, work.base, work.tokens(on)?, on == Vocab::Candidate, Dtype::F32)?;
         }
@@ -80,7 +77,7 @@ pub fn export(branch: &mut Branch, work: &mut Work<'_>) -> Result<(), ExecuteErr
     let folder = ModelFolder::open(&work.out.join("model"))?;
     let mut model = folder.load(work.device)?;
     if branch.tokenizer == Vocab::Both {
-        model = structural::attach(folder.path(), model)?;
+        model = structural_folder::attach(folder.path(), model)?;
     }
     let again = held_out(work, branch.tokenizer)?.evaluate(&model)?.evaluation;
     let difference = (again.bits_per_byte.get() - after.bits_per_byte.get()).abs();

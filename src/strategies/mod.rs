@@ -28,7 +28,7 @@ use crate::domain::lesson::Lesson;
 use crate::domain::outcome::{Branch, Evaluation, Incident, Status, Vocab};
 use crate::domain::profile::Profile;
 use crate::domain::strategy::{StageConfig, Strategy};
-use crate::domain::vocabulary::{Mapping, Vocabulary};
+use crate::domain::vocabulary::Mapping;
 use crate::model::ExecuteError;
 use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, ModelFolder};

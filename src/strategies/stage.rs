@@ -218,7 +218,7 @@ fn packed(work: &Work<'_>, on: Vocab, length: usize) -> Result<Packed, ExecuteEr
         }
         let none = "the training text holds conversations, and neither the base nor the candidate has a chat template";
         let template = template.ok_or_else(|| ExecuteError::Data(none.into()))?;
-        documents.extend(chat::documents(&coder.clone().reading_specials(), &template, &chats)?);
+        documents.extend(chat_template::documents(&coder.clone().reading_specials(), &template, &chats)?);
     }
     Packed::documents(coder, documents, length, work.seed)
 }

@@ -5,11 +5,11 @@ use super::tokenizer_json::{ModelKind, Skeleton, has_step, steps};
 use serde_json::Value;
 
 /// The word-initial mark of SentencePiece.
-pub(super) const METASPACE: char = '▁';
+pub(crate) const METASPACE: char = '▁';
 
 /// How a vocabulary's strings are to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Alphabet {
+pub(crate) struct Alphabet {
     pub script: Script,
     /// Whether `<0xNN>` stands for a byte.
     pub byte_fallback: bool,
@@ -19,7 +19,7 @@ pub(super) struct Alphabet {
 
 /// How token strings stand for text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Script {
+pub(crate) enum Script {
     /// Each character stands for a byte (the alphabet that GPT-2 introduced).
     ByteLevel,
     /// `▁` stands for a space.

@@ -13,7 +13,7 @@ const TABLE: usize = 0x180;
 const NONE: u32 = u32::MAX;
 
 /// The merges of a model, by pair of ids.
-pub(super) struct Merger {
+pub(crate) struct Merger {
     table: Vec<u32>,
     others: HashMap<char, u32, FixedState>,
     /// Rank and result by pair.
@@ -121,7 +121,7 @@ impl Merger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::skeleton::by_text;
+    use crate::tokenizer::tokenizer_json::by_text;
     use super::*;
     use proptest::prelude::*;
     use tokenizers::Model as _;

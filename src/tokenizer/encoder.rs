@@ -13,7 +13,7 @@ use tokenizers::{NormalizedString, Normalizer};
 
 /// What a text was encoded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     /// The tokens; no special token is added.
     pub ids: Vec<u32>,
     /// Unknown tokens among them.
@@ -25,7 +25,7 @@ pub(super) struct Tokens {
 }
 
 /// One tokenizer at work on a corpus.
-pub(super) struct Encoder<'a> {
+pub(crate) struct Encoder<'a> {
     file: &'a TokenizerFile,
     cut: Option<Cut>,
     /// Added tokens that reach over a cut, by text and by id.

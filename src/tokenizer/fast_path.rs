@@ -9,7 +9,7 @@ use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
 /// How texts reach the model.
-pub(super) struct Direct {
+pub(crate) struct Direct {
     way: Way,
     /// Finds added tokens, where there are any.
     added: Option<AhoCorasick>,

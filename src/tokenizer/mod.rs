@@ -1,25 +1,25 @@
 //! How text becomes ids and back, and how a vocabulary is learnt from a text. What the tokens *mean* (raw bytes,
 //! roles, coverage) is the analyzer's knowledge and comes in as a [`Vocabulary`](crate::domain::vocabulary::Vocabulary).
 
-mod alphabet;
-mod bpe_encoder;
+pub(crate) mod alphabet;
+pub(crate) mod bpe_encoder;
 mod bpe_training;
 mod byte_level_fast_path;
 pub mod chat_template;
 mod chunking;
-mod encoder;
+pub(crate) mod encoder;
 mod error;
-mod fast_path;
+pub(crate) mod fast_path;
 mod files;
 mod growth;
 mod locate;
 mod open;
-mod pieces;
+pub(crate) mod pieces;
 mod regex_analysis;
 mod sentencepiece;
-mod special_tokens;
+pub(crate) mod special_tokens;
 mod text_encoder;
-mod tokenizer_json;
+pub(crate) mod tokenizer_json;
 #[cfg(test)]
 pub(crate) use text_encoder::tests::{coder as coder_for_tests, vocabulary as vocabulary_for_tests};
 

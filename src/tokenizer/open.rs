@@ -46,13 +46,13 @@ pub struct TokenizerFile {
     pub tokenizer: Tokenizer,
     /// Whether a chat template lies beside it.
     pub has_chat_template: bool,
-    pub(super) skeleton: Skeleton,
-    pub(super) alphabet: Alphabet,
-    pub(super) kind: ModelKind,
+    pub(crate) skeleton: Skeleton,
+    pub(crate) alphabet: Alphabet,
+    pub(crate) kind: ModelKind,
     /// The short way through the model, where there is one.
-    pub(super) merger: Option<Merger>,
+    pub(crate) merger: Option<Merger>,
     /// What may go that way.
-    pub(super) direct: Direct,
+    pub(crate) direct: Direct,
 }
 
 impl TokenizerFile {
@@ -171,7 +171,7 @@ impl TokenizerFile {
     }
 
     /// Appends the tokens that the model makes of a word by itself; `false` where it cannot be asked.
-    pub(super) fn tokens_of_word(&self, word: &str, ids: &mut Vec<u32>) -> bool {
+    pub(crate) fn tokens_of_word(&self, word: &str, ids: &mut Vec<u32>) -> bool {
         if self.merger.as_ref().is_some_and(|m| m.tokenize(word, ids)) {
             return true;
         }

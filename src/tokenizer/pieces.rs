@@ -11,7 +11,7 @@ const MOST_HELD: usize = 64 << 20;
 
 /// A piece of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// From the beginning of the document to the first cut.
     First(&'a str),
     /// After a cut; the space at the cut is left out.
@@ -19,7 +19,7 @@ pub(super) enum Piece<'a> {
 }
 
 /// The pieces of a document, in order.
-pub(super) fn pieces(document: &str) -> impl Iterator<Item = Piece<'_>> {
+pub(crate) fn pieces(document: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut from = 0;
     let mut first = true;
     let mut cuts = memchr::memchr_iter(b' ', document.as_bytes()).filter(|at| is_cut(document, *at));
@@ -55,7 +55,7 @@ fn is_cut(document: &str, at: usize) -> bool {
 
 /// A piece's name where its text need not be kept: 64 bits, so that even among ten million pieces the chance of any
 /// two sharing one is below one in a hundred thousand.
-pub(super) fn fingerprint(piece: Piece<'_>) -> u64 {
+pub(crate) fn fingerprint(piece: Piece<'_>) -> u64 {
     match piece {
         Piece::First(text) => FixedState::with_seed(1).hash_one(text),
         Piece::Inner(text) => FixedState::with_seed(2).hash_one(text),
@@ -64,7 +64,7 @@ pub(super) fn fingerprint(piece: Piece<'_>) -> u64 {
 
 /// Distinct pieces with their occurrences.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     first: HashMap<Box<str>, u64, FixedState>,
     inner: HashMap<Box<str>, u64, FixedState>,
     held: usize,

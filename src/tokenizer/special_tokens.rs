@@ -50,7 +50,7 @@ const OTHER_CONTROL: [&str; 4] = ["<mask>", "[MASK]", "<MASK>", "<|mask|>"];
 
 /// The control tokens of a vocabulary.
 #[derive(Debug, Default)]
-pub(super) struct Specials {
+pub(crate) struct Specials {
     pub roles: HashMap<Role, u32>,
     pub ids: HashSet<u32>,
 }
@@ -116,7 +116,7 @@ fn is_control_name(name: &str) -> bool {
 }
 
 /// The token that the post-processor puts before a single sequence, and the one it puts after.
-pub(super) fn template(skeleton: &Skeleton) -> (Option<&str>, Option<&str>) {
+pub(crate) fn template(skeleton: &Skeleton) -> (Option<&str>, Option<&str>) {
     let (mut first, mut last) = (None, None);
     for step in steps(skeleton.post_processor.as_ref()) {
         match step.get("type").and_then(Value::as_str) {

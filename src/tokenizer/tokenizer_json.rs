@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use tokenizers::AddedToken;
 
 /// No real tokenizer has more tokens; a file that claims more is refused before anything is built from it.
-pub(super) const MOST_TOKENS: usize = 4_000_000;
+pub(crate) const MOST_TOKENS: usize = 4_000_000;
 /// The same for merges.
 const MOST_MERGES: usize = 4_000_000;
 
 /// A tokenizer.json.
 #[derive(Debug, Deserialize)]
-pub(super) struct Skeleton {
+pub(crate) struct Skeleton {
     #[serde(default)]
     pub added_tokens: Option<Vec<Added>>,
     #[serde(default)]
@@ -33,7 +33,7 @@ pub(super) struct Skeleton {
 
 /// A token that was added to the model's vocabulary.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Added {
+pub(crate) struct Added {
     pub content: String,
     #[serde(default)]
     pub special: bool,
@@ -60,7 +60,7 @@ impl Added {
 
 /// The model's small fields.
 #[derive(Debug, Deserialize)]
-pub(super) struct Model {
+pub(crate) struct Model {
     #[serde(rename = "type", default)]
     pub kind: Option<String>,
     #[serde(default)]
@@ -89,7 +89,7 @@ pub(super) struct Model {
 
 /// A vocabulary as it stands in the file.
 #[derive(Debug)]
-pub(super) enum Vocab {
+pub(crate) enum Vocab {
     /// Tokens with their ids, in the order of the file.
     Ids(Vec<(String, u32)>),
     /// A list whose order gives the ids (Unigram): how many.
@@ -107,11 +107,11 @@ impl Vocab {
 
 /// Merges in order of rank.
 #[derive(Debug)]
-pub(super) struct Merges(pub Vec<(String, String)>);
+pub(crate) struct Merges(pub Vec<(String, String)>);
 
 /// What kind of tokenizer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ModelKind {
+pub(crate) enum ModelKind {
     Bpe,
     Unigram,
     WordPiece,
@@ -152,7 +152,7 @@ impl Model {
 }
 
 /// Every object in `part` (a normaliser, a pre-tokenizer, a decoder) that has a `type`, the nested ones too, in order.
-pub(super) fn steps(part: Option<&Value>) -> Vec<&Value> {
+pub(crate) fn steps(part: Option<&Value>) -> Vec<&Value> {
     let mut found = Vec::new();
     let mut open: Vec<&Value> = part.into_iter().collect();
     while let Some(value) = open.pop() {
@@ -171,7 +171,7 @@ pub(super) fn steps(part: Option<&Value>) -> Vec<&Value> {
 }
 
 /// The first regular expression of the file's steps that may take exponential time.
-pub(super) fn exploding_regex(skeleton: &Skeleton) -> Option<&str> {
+pub(crate) fn exploding_regex(skeleton: &Skeleton) -> Option<&str> {
     [&skeleton.normalizer, &skeleton.pre_tokenizer, &skeleton.decoder]
         .into_iter()
         .flat_map(|part| steps(part.as_ref()))
@@ -180,13 +180,13 @@ pub(super) fn exploding_regex(skeleton: &Skeleton) -> Option<&str> {
 }
 
 /// Ids by token.
-pub(super) type ByText<'a> = HashMap<&'a str, u32, FixedState>;
+pub(crate) type ByText<'a> = HashMap<&'a str, u32, FixedState>;
 
 /// A list by token.
 ///
 /// # Errors
 /// The first token that stands in the list twice, or two that share an id.
-pub(super) fn by_text(list: &[(String, u32)]) -> Result<ByText<'_>, String> {
+pub(crate) fn by_text(list: &[(String, u32)]) -> Result<ByText<'_>, String> {
     let mut found = ByText::with_capacity_and_hasher(list.len(), FixedState::default());
     if let Some((token, _)) = list.iter().find(|(token, id)| found.insert(token, *id).is_some()) {
         return Err(format!("the token {token:?} stands in it twice"));
@@ -205,7 +205,7 @@ pub(super) fn by_text(list: &[(String, u32)]) -> Result<ByText<'_>, String> {
 }
 
 /// Whether a step of this type is part of it.
-pub(super) fn has_step(part: Option<&Value>, kind: &str) -> bool {
+pub(crate) fn has_step(part: Option<&Value>, kind: &str) -> bool {
     steps(part).iter().any(|s| s.get("type").and_then(Value::as_str) == Some(kind))
 }
 

@@ -4,6 +4,7 @@
 use crate::domain::directive::Reviewer;
 use crate::domain::event::Observer;
 use crate::domain::strategy::{Checkpointing, Course, Precision, StageConfig};
+use crate::tokenizer::TokenizerError;
 use crate::model::ExecuteError;
 use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, Dimensions, Dtype, ModelConfig, Specials, save_model, write_atomically};
@@ -150,7 +151,7 @@ pub fn save_base(
 ) -> Result<(), ExecuteError> {
     save_model(folder, model, model.config(), dtype)?;
     let tokenizer: serde_json::Value =
-        serde_json::from_str(tokenizer_json).map_err(|e| ExecuteError::Tokenizer(e.to_string()))?;
+        serde_json::from_str(tokenizer_json).map_err(|e| TokenizerError::Unusable(e.to_string()))?;
     let name = |id: Option<u32>| {
         let added = tokenizer.get("added_tokens")?.as_array()?;
         let token = added.iter().find(|t| t.get("id").and_then(serde_json::Value::as_u64) == id.map(u64::from))?;

@@ -9,7 +9,7 @@ use super::fit::{Company, Ending, Fitted, MAX_NORM};
 use super::gradient::Gradient;
 use super::inject;
 use super::load::Load;
-use super::memory;
+use crate::model::memory;
 use super::order::Order;
 use super::plan::{Checkpoints, Plan};
 use super::state::Snapshots;

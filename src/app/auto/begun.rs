@@ -123,7 +123,7 @@ pub(super) fn spent(out: &Path) -> Result<f64, PipelineError> {
     Ok(sum + last)
 }
 
-fn journal(out: &Path) -> Result<record::Replay, PipelineError> {
+fn journal(out: &Path) -> Result<store::Replay, PipelineError> {
     let path = out.join("journal.jsonl");
-    if path.exists() { Ok(store::read_journal(&path)?) } else { Ok(record::Replay::default()) }
+    if path.exists() { Ok(store::read_journal(&path)?) } else { Ok(store::Replay::default()) }
 }

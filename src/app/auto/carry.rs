@@ -16,7 +16,7 @@ pub(super) fn stages_ahead(chosen: Strategy, course: &[Strategy], with_keep: boo
         (Strategy::Adaptive, Some(first)) => *first,
         _ => chosen,
     };
-    let of = |s: Strategy| strategy::road(s).map(|r| r.stages()).unwrap_or_default();
+    let of = |s: Strategy| strategies::road(s).map(|r| r.stages()).unwrap_or_default();
     let yardstick =
         if with_keep && first != Strategy::Keep && first != Strategy::Parallel { of(Strategy::Keep) } else { &[] };
     of(first).iter().chain(yardstick).map(|(name, _)| (*name).to_string()).collect()
@@ -59,8 +59,8 @@ pub(super) fn carry_out(
     with_keep: bool,
     work: &mut Work<'_>,
 ) -> Result<Outcome, PipelineError> {
-    let base = strategy::evaluate_base(work)?;
-    let mut trained = strategy::road(chosen)?.carry_out(work, Start::default())?;
+    let base = strategies::evaluate_base(work)?;
+    let mut trained = strategies::road(chosen)?.carry_out(work, Start::default())?;
     let stages = work.stages;
     // A branch is only a step on the way where a later one went on from it.
     let fell_back = trained.last().is_some_and(|b| matches!(given_up(b), Some(Directive::FallBack { .. })));
@@ -68,11 +68,11 @@ pub(super) fn carry_out(
     if (fell_back || nothing) && chosen != Strategy::Emergency && !work.stopped() {
         let why = if fell_back { "The reviewer fell back" } else { "Nothing usable came out; falling back" };
         work.observer.observe(&crate::domain::event::Event::Note { text: format!("{why} to emergency.") });
-        trained.extend(strategy::road(Strategy::Emergency)?.carry_out(work, Start::default())?);
+        trained.extend(strategies::road(Strategy::Emergency)?.carry_out(work, Start::default())?);
     }
     let yardstick_wanted = with_keep && !trained.iter().any(|b| is_keep(b, stages)) && !work.stopped();
     let yardstick = match yardstick_wanted {
-        true => strategy::road(Strategy::Keep)?.carry_out(work, Start::default())?,
+        true => strategies::road(Strategy::Keep)?.carry_out(work, Start::default())?,
         false => Vec::new(),
     };
     if work.stopped() {
@@ -82,7 +82,7 @@ pub(super) fn carry_out(
     let keep = trained.iter().chain(&yardstick).find(|b| is_keep(b, stages)).and_then(|b| b.after.clone());
     let winner = match winner.and_then(|i| trained.get_mut(i)) {
         Some(branch) => {
-            strategy::export(branch, work)?;
+            strategies::export(branch, work)?;
             Some(branch.clone())
         }
         None => None,

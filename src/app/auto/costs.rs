@@ -31,7 +31,7 @@ pub(super) fn evaluation_on_candidate(inputs: &Prepared, eval_tokens: [u64; 2]) 
 pub(super) fn by_stage(ground: &Ground, costs: &Costs) -> BTreeMap<String, f64> {
     let unit = ground.pricing(1.0);
     let mut seconds = BTreeMap::new();
-    for road in strategy::ROADS {
+    for road in strategies::ROADS {
         let parts: Vec<(&str, f64)> = road
             .stages()
             .iter()
@@ -115,7 +115,7 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     };
     let seconds = by_stage(&ground, &costs);
     let names = carry::stages_ahead(first, &course, request.with_keep);
-    let vocabularies: BTreeMap<&str, Vocab> = strategy::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
+    let vocabularies: BTreeMap<&str, Vocab> = strategies::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
     let pricing = ground.pricing(1.0);
     let stages: Vec<StagePlan> = names
         .iter()

@@ -13,7 +13,8 @@ use crate::domain::profile::Profile;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::{Mapping, Origin};
 use crate::model::ModelFolder;
-use crate::strategies::{self, TokenizerFiles};
+use crate::strategies;
+use crate::tokenizer::TokenizerFiles;
 use crate::tokenizer::TokenizerFile;
 use crate::tokenizer::{Coder, Growth, grow_bpe};
 use crate::train::data::mix;
@@ -170,7 +171,7 @@ pub(super) fn digest(documents: &[String]) -> String {
 
 /// Refuses a road that needs the candidate where the candidate cannot write the held-out text.
 pub(super) fn must_be_writable(rules: &RuleBook, ground: &Ground, chosen: Strategy) -> Result<(), PipelineError> {
-    let needs = strategy::road(chosen)?.stages().iter().any(|(_, on)| matches!(on, Vocab::Candidate | Vocab::Both));
+    let needs = strategies::road(chosen)?.stages().iter().any(|(_, on)| matches!(on, Vocab::Candidate | Vocab::Both));
     if !needs {
         return Ok(());
     }

@@ -30,7 +30,8 @@ use crate::domain::strategy::Strategy;
 use crate::model::device;
 use crate::store::{self, Journal};
 use crate::strategies::cost::Hardware;
-use crate::strategies::{self, Budget, Commission, Grown, TokenizerFiles, Tokens, Work};
+use crate::strategies::{self, Budget, Commission, Grown, Work};
+use crate::tokenizer::{TokenizerFiles, Tokens};
 use crate::tokenizer::Coder;
 use begun::Begun;
 use inputs::{Prepared, bytes_of, prepare};
@@ -240,7 +241,7 @@ impl Ground {
     /// Strategies that can be carried out with these inputs.
     fn executable(&self) -> Vec<Strategy> {
         let can = |s: &Strategy| *s != Strategy::Extend || inputs::can_grow(&self.inputs.source);
-        strategy::ROADS.iter().map(|r| r.strategy()).filter(can).collect()
+        strategies::ROADS.iter().map(|r| r.strategy()).filter(can).collect()
     }
 
     /// What costs are counted from, on a device of so many operations a second.
@@ -497,7 +498,7 @@ fn open_journal(request: &AutoRequest) -> Result<Journal, PipelineError> {
         source,
     })?;
     let began = Instant::now();
-    Ok(Journal::open(request.out.join("journal.jsonl"), record::Sync::default(), move || {
+    Ok(Journal::open(request.out.join("journal.jsonl"), store::Sync::default(), move || {
         Some(began.elapsed().as_secs_f64())
     })?)
 }
