@@ -1,7 +1,6 @@
 //! The analyzer on real tokenizers and on small ones made here. The real ones lie outside the package; without them
 //! those tests say so and pass over.
 
-use crate::tokenizer::TokenizerFile;
 use super::counts::SideCounts;
 use super::*;
 use crate::corpus::{Corpus, CorpusOptions};
@@ -10,6 +9,7 @@ use crate::domain::fault::{Fault, Kind};
 use crate::domain::outcome::Side;
 use crate::domain::profile::{Basis, Match, Profile};
 use crate::domain::vocabulary::{Origin, Role, TokenKind};
+use crate::tokenizer::{TokenizerError, TokenizerFile};
 use std::path::{Path, PathBuf};
 
 /// A path of the real data; `None`, with a message, where there is none.
@@ -279,28 +279,28 @@ fn near_misses_are_told_apart() {
 #[test]
 fn bad_tokenizer_files_are_told_apart_in_one_sentence() {
     let open = |json: &[u8]| TokenizerFile::from_json(json, None, Path::new("t.json")).err().unwrap();
-    assert!(matches!(open(b"{\"model\": {"), AnalyzeError::NotJson { .. }));
-    assert!(matches!(open(b"version https://git-lfs"), AnalyzeError::NotJson { .. }));
-    assert!(matches!(open(b"{}"), AnalyzeError::NoVocabulary { .. }));
-    assert!(matches!(open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {}}}"), AnalyzeError::NoVocabulary { .. }));
+    assert!(matches!(open(b"{\"model\": {"), TokenizerError::NotJson { .. }));
+    assert!(matches!(open(b"version https://git-lfs"), TokenizerError::NotJson { .. }));
+    assert!(matches!(open(b"{}"), TokenizerError::NoVocabulary { .. }));
+    assert!(matches!(open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {}}}"), TokenizerError::NoVocabulary { .. }));
     assert!(matches!(
         open(b"{\"model\": {\"type\": \"Morse\", \"vocab\": {\"a\": 0}}}"),
-        AnalyzeError::UnknownModel { .. }
+        TokenizerError::UnknownModel { .. }
     ));
     assert!(matches!(
         open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a b\"]}}"),
-        AnalyzeError::Malformed { .. }
+        TokenizerError::Malformed { .. }
     ));
     assert!(matches!(
         open(b"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 4000000000}, \"merges\": []}}"),
-        AnalyzeError::Malformed { .. }
+        TokenizerError::Malformed { .. }
     ));
     // A character map that is none; a panic of the library's must not come through.
     let damaged = b"{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"AAECAw==\"},
         \"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", 0.0]]}}";
-    assert!(matches!(open(damaged), AnalyzeError::Malformed { .. }));
+    assert!(matches!(open(damaged), TokenizerError::Malformed { .. }));
     let missing = TokenizerFile::open(Path::new("no/such/place")).err().unwrap();
-    assert!(matches!(missing, AnalyzeError::NotFound { .. }));
+    assert!(matches!(missing, TokenizerError::NotFound { .. }));
     assert_eq!(missing.to_string(), "there is no tokenizer at no/such/place");
     assert_eq!(missing.kind(), Kind::Input);
     assert!(missing.hint().is_some());
@@ -367,7 +367,7 @@ fn the_three_bases_of_similarity_agree_that_an_english_base_expresses_turkish_wo
 fn hostile_tokenizer_files_are_refused_before_they_cost_anything() {
     let refused = |json: &str| {
         let error = TokenizerFile::from_json(json.as_bytes(), None, Path::new("t.json")).err().unwrap();
-        assert!(matches!(error, AnalyzeError::Malformed { .. }), "{error}");
+        assert!(matches!(error, TokenizerError::Malformed { .. }), "{error}");
         error.to_string()
     };
     let bpe = |vocab: &str, merges: &str, more: &str| {

@@ -44,7 +44,6 @@ pub use crate::model::structural_folder::View;
 pub use transplant::{Padding, TransplantRequest, Transplanted, Which, default_method, methods, transplant};
 
 use crate::analyze::AnalyzeError;
-use crate::tokenizer::TokenizerError;
 use crate::corpus::CorpusError;
 use crate::decide::DecideError;
 use crate::decide::rules::RuleBook;
@@ -52,6 +51,7 @@ use crate::domain::fault::{Fault, Kind};
 use crate::learn::LearnError;
 use crate::model::ExecuteError;
 use crate::store::{History, RecordError};
+use crate::tokenizer::TokenizerError;
 use std::path::{Path, PathBuf};
 
 /// Where rules and history are.

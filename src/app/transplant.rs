@@ -12,9 +12,9 @@ use crate::model::device;
 use crate::model::structural_folder;
 use crate::model::{Bridges, Decoder, Matrix, ModelFolder, NewTable, write_with_tables};
 use crate::model::{with_specials, write_companions};
-use crate::tokenizer::{TokenizerFiles, Tokens};
 use crate::tokenizer::Coder;
 use crate::tokenizer::TokenizerFile;
+use crate::tokenizer::{TokenizerFiles, Tokens};
 use crate::transplant::{
     self, Ground, Method, Moved, Named, Norms, Request, Side, Table, Texts, chain_of, dictionary, mean_norm,
 };

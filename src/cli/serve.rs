@@ -157,8 +157,7 @@ impl Token {
             Token::List(place) => {
                 let tokens = Tokens::open(&place.state)?;
                 let line = |t: &service::TokenInfo| format!("{}  {}  {}\n", t.created, t.scope, t.name);
-                let plain =
-                    |t: &service::TokenInfo| serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created });
+                let plain = |t: &service::TokenInfo| serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created });
                 session.print(
                     || serde_json::json!({ "tokens": tokens.list().iter().map(plain).collect::<Vec<_>>() }),
                     || match tokens.list().is_empty() {

@@ -2,9 +2,9 @@
 //! are on their way. What the text is for is not known here.
 
 use crate::domain::outcome::Side;
-use crate::tokenizer::TokenizerError;
 use crate::model::Decoder;
 use crate::model::ExecuteError;
+use crate::tokenizer::TokenizerError;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;

@@ -121,8 +121,8 @@ impl Merger {
 
 #[cfg(test)]
 mod tests {
-    use crate::tokenizer::tokenizer_json::by_text;
     use super::*;
+    use crate::tokenizer::tokenizer_json::by_text;
     use proptest::prelude::*;
     use tokenizers::Model as _;
     use tokenizers::models::bpe::BPE;

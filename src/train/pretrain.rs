@@ -4,11 +4,11 @@
 use crate::domain::directive::Reviewer;
 use crate::domain::event::Observer;
 use crate::domain::strategy::{Checkpointing, Course, Precision, StageConfig};
-use crate::tokenizer::TokenizerError;
 use crate::model::ExecuteError;
 use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, Dimensions, Dtype, ModelConfig, Specials, save_model, write_atomically};
 use crate::tokenizer::Coder;
+use crate::tokenizer::TokenizerError;
 use crate::train::{Checkpoints, Company, Fitted, Packed, Plan, Shape, fit};
 use burn::tensor::Device;
 use serde_json::json;
@@ -243,7 +243,7 @@ mod tests {
         let known: Vec<u32> = (0..old.rows() as u32).collect();
         let after = |method: Method| {
             let ground = Ground::new(&input, &known, &mapping, Side::Input, 1).unwrap();
-            let moved = embed::rows(&ground, &method.chain());
+            let moved = transplant::rows(&ground, &method.chain());
             let model = trained.model.clone().replace_embeddings(moved.matrix, None).unwrap();
             held_out.evaluate(&model).unwrap().evaluation.bits_per_byte.get()
         };

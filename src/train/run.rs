@@ -9,7 +9,6 @@ use super::fit::{Company, Ending, Fitted, MAX_NORM};
 use super::gradient::Gradient;
 use super::inject;
 use super::load::Load;
-use crate::model::memory;
 use super::order::Order;
 use super::plan::{Checkpoints, Plan};
 use super::state::Snapshots;
@@ -20,6 +19,7 @@ use crate::domain::strategy::Precision;
 use crate::kernels;
 use crate::model::ExecuteError;
 use crate::model::evaluate::{HeldOut, Scores};
+use crate::model::memory;
 use crate::model::{Batch, Decoder, Draw, Group, StepOptions};
 use std::time::Instant;
 

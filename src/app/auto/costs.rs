@@ -115,7 +115,8 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     };
     let seconds = by_stage(&ground, &costs);
     let names = carry::stages_ahead(first, &course, request.with_keep);
-    let vocabularies: BTreeMap<&str, Vocab> = strategies::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
+    let vocabularies: BTreeMap<&str, Vocab> =
+        strategies::ROADS.iter().flat_map(|r| r.stages().iter().copied()).collect();
     let pricing = ground.pricing(1.0);
     let stages: Vec<StagePlan> = names
         .iter()
