@@ -117,7 +117,10 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// What follows `mod` on a line that declares a module.
 fn module(line: &str) -> Option<&str> {
-    line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ").trim_start_matches("pub ").strip_prefix("mod ")
+    line.trim_start_matches("pub(crate) ")
+        .trim_start_matches("pub(super) ")
+        .trim_start_matches("pub ")
+        .strip_prefix("mod ")
 }
 
 /// The part of a file before its unit tests: `#[cfg(test)]` and a module with a body.
