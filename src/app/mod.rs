@@ -152,7 +152,7 @@ pub enum PipelineError {
     #[error("the output folder {} {}", path.display(), if *run { "already holds a run" } else { "is not empty" })]
     Occupied { path: PathBuf, run: bool },
     /// A folder that no run can be gone on from.
-    #[error("there is no run to go on with in {}: {why}", path.display())]
+    #[error("there is no run to resume in {}: {why}", path.display())]
     NoRun { path: PathBuf, why: String },
     /// The candidate has no tokens for the text.
     #[error(
@@ -161,7 +161,7 @@ pub enum PipelineError {
     )]
     Unwritable { candidate: String, share: f64, most: f64 },
     /// A budget in which nothing can be learnt.
-    #[error("{strategy} needs about {needed:.0} s and the budget is {budget:.0} s: too little for anything")]
+    #[error("{strategy} needs about {needed:.0} s and the budget is {budget:.0} s: too little for any training")]
     TooLittleTime { strategy: crate::domain::strategy::Strategy, budget: f64, needed: f64 },
     /// A file could not be read or written.
     #[error("cannot {verb} {}", path.display())]
@@ -188,13 +188,13 @@ pub enum PipelineError {
     #[error("there is no table `{name}`")]
     NoTable { name: String, known: String },
     /// An override names nothing.
-    #[error("`{name}` is no value of a strategy's configuration")]
+    #[error("`{name}` is not a setting of a strategy")]
     Override { name: String, known: String },
     /// An override does not fit.
     #[error("`{name}` cannot be {value}: {reason}")]
     OverrideValue { name: String, value: String, reason: String },
     /// Conversations that nothing can lay out.
-    #[error("the training text holds conversations, and neither {} nor the candidate has a chat template", .model.display())]
+    #[error("the training text contains conversations, and neither {} nor the candidate has a chat template", .model.display())]
     NoTemplate { model: PathBuf },
     /// The weights of the training texts make no mixture.
     #[error("the training texts cannot be mixed: {why}")]
@@ -271,18 +271,18 @@ impl Fault for PipelineError {
             Self::Record(e) => e.hint(),
             Self::Learn(e) => e.hint(),
             Self::Occupied { run: true, .. } => {
-                Some("go on with that run with --resume, name another folder with --out, or remove this one".into())
+                Some("resume that run with --resume, name another folder with --out, or delete this one".into())
             }
-            Self::Occupied { .. } => Some("name another folder with --out, or remove this one".into()),
-            Self::NoRun { .. } => Some("start it anew with `hibrit auto` in another folder".into()),
+            Self::Occupied { .. } => Some("name another folder with --out, or delete this one".into()),
+            Self::NoRun { .. } => Some("start a new run with `hibrit auto` in another folder".into()),
             Self::Unwritable { .. } => {
-                Some("take `keep` or `extend`, or a candidate that was made for this language and script".into())
+                Some("use `keep` or `extend`, or a candidate made for this language and script".into())
             }
             Self::TooLittleTime { needed, .. } => Some(format!(
                 "give at least {:.0} s with --budget, or less text with --train-bytes; all of it takes about {needed:.0} s",
                 (needed * 0.05).ceil()
             )),
-            Self::File { .. } => Some("check that the path is right and may be written".into()),
+            Self::File { .. } => Some("check that the path is right and writable".into()),
             Self::TooFewRows { .. } => Some("give the tokenizer that the model was trained with, with --source".into()),
             Self::Override { known, .. } => Some(format!("write STAGE.FIELD=VALUE or FIELD=VALUE; known: {known}")),
             Self::NoHistory { .. } => {
@@ -294,8 +294,8 @@ impl Fault for PipelineError {
             Self::NoDecision { known, .. } => Some(format!("the latest are {known}")),
             Self::NoTable { known, .. } => Some(format!("the tables are {known}")),
             Self::Interrupted => None,
-            Self::Saved { .. } => Some("the same command with --resume goes on from there".into()),
-            Self::Unfinished { .. } => Some("go on with --resume, or remove that folder to begin anew".into()),
+            Self::Saved { .. } => Some("the same command with --resume continues from there".into()),
+            Self::Unfinished { .. } => Some("continue with --resume, or delete that folder to start over".into()),
             Self::OverrideValue { .. } => Some("see `hibrit run --help`, option --set".into()),
             Self::NoTemplate { .. } => Some("put a chat_template.jinja beside one of the tokenizers".into()),
             Self::Weights { .. } => Some("give --weights one number from 0 to 1000 for each --train, not all 0".into()),

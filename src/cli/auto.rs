@@ -14,10 +14,10 @@ use strum::IntoEnumIterator;
 /// Arguments of `auto`.
 #[derive(Debug, Args)]
 pub struct Auto {
-    /// Go on with a run that was stopped or killed, from its folder: nothing else needs to be given
+    /// Resume a run that was stopped or killed, from its folder; no other argument is needed
     #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "candidate", "train", "eval", "out", "dry_run"])]
     resume: Option<PathBuf>,
-    /// Say what would be done and what time, memory and disk it would take; train and write nothing
+    /// Print the plan with estimates of time, memory and disk; train and write nothing
     #[arg(long)]
     dry_run: bool,
     /// The base model's Hugging Face folder
@@ -26,44 +26,44 @@ pub struct Auto {
     /// The original tokenizer [default: the model's]
     #[arg(long, value_name = "PATH")]
     source: Option<PathBuf>,
-    /// The candidate tokenizer: a tokenizer.json or a folder that holds one
+    /// The candidate tokenizer: a tokenizer.json or a folder containing one
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     candidate: Option<PathBuf>,
     /// Training text; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "resume")]
     train: Vec<PathBuf>,
-    /// How often each training text is seen an epoch, in the order of --train: 1 0.3 sees three documents in ten of the second
+    /// Weight of each training text per epoch, in the order of --train: 1 0.3 uses three in ten documents of the second
     #[arg(long, value_name = "TIMES", num_args = 1.., conflicts_with = "resume")]
     weights: Vec<f64>,
     /// Held-out text; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "resume")]
     eval: Vec<PathBuf>,
-    /// Where the results go: a folder that does not exist yet, or is empty
+    /// Output folder; must be empty or not exist yet
     #[arg(long, value_name = "DIR", required_unless_present_any = ["resume", "dry_run", "server"])]
     out: Option<PathBuf>,
-    /// Try something else than decided with this probability, so that the history learns of it [default with the option
-    /// alone: 0.05]
+    /// With this probability, try another strategy than the one decided, so that the history learns about it [default
+    /// when given without a value: 0.05]
     #[arg(long, value_name = "P", num_args = 0..=1, default_missing_value = "0.05", value_parser = probability)]
     explore: Option<f64>,
-    /// Run `keep` as well, on the same text, as the yardstick
+    /// Also run `keep` on the same text, as a baseline
     #[arg(long)]
     with_keep: bool,
-    /// Use no more than this much of the training text
+    /// Use at most this much of the training text
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     train_bytes: Option<u64>,
-    /// Use no more than this much of the held-out text
+    /// Use at most this much of the held-out text
     #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "1MB")]
     eval_bytes: u64,
-    /// Change a value of the strategies' configurations: STAGE.FIELD=VALUE, or FIELD=VALUE for every stage
+    /// Override a setting: STAGE.FIELD=VALUE, or FIELD=VALUE for every stage
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// How rows for another vocabulary are made [default: the best of the methods that need no text]
+    /// Embedding method for another vocabulary [default: the best of the methods that need no text]
     #[arg(long, value_name = "NAME")]
     method: Option<String>,
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Make trouble on purpose, to see what is done about it: explosion@STEP, nan@STEP, oom@STEP, crash@STEP, slow:TIMES
+    /// Inject faults to see how they are handled: explosion@STEP, nan@STEP, oom@STEP, crash@STEP, slow:TIMES
     #[arg(long, value_name = "WHAT", hide = true)]
     inject: Vec<Injection>,
     /// Where to train: auto, cpu or cuda:0
@@ -78,7 +78,7 @@ pub struct Auto {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The strategy to carry out, whatever would be decided; `all` carries out every feasible one, each in its own folder
+    /// The strategy to carry out, whatever the decision would be; `all` runs every feasible one, each in its own folder
     #[arg(value_name = "STRATEGY", value_parser = which)]
     strategy: Which,
     #[command(flatten)]
@@ -136,7 +136,7 @@ impl Auto {
 
     /// As a service wants it: names of its catalog.
     fn order(&self, strategy: Option<Strategy>) -> Result<RunOrder, Failure> {
-        let refuse = |what: &str| Failure::usage(format!("{what} is not for a service"), "leave it out with --server");
+        let refuse = |what: &str| Failure::usage(format!("{what} cannot be used with --server"), "leave it out");
         self.reading.must_be_plain()?;
         let refused = [
             (self.resume.is_some(), "--resume"),
@@ -200,7 +200,7 @@ impl Run {
         match self.strategy {
             Which::One(strategy) => self.auto.carry_out(Some(strategy), session),
             Which::All if session.server.is_some() => {
-                Err(Failure::usage("`run all` is not for a service", "name one strategy with --server"))
+                Err(Failure::usage("`run all` cannot be used with --server", "name one strategy"))
             }
             Which::All => {
                 let request = self.auto.request(None, session)?;
@@ -227,7 +227,7 @@ fn told(plan: &RunPlan) -> String {
             s.stage, s.tokenizer, c.rank, c.learning_rate, c.epochs, c.batch, c.accumulation, c.sequence, s.seconds
         ));
         if let Some(load) = s.load {
-            lines.push(format!("  {:<22} {load}, to need less memory", ""));
+            lines.push(format!("  {:<22} {load}, to save memory", ""));
         }
     }
     lines.push(String::new());
@@ -239,17 +239,18 @@ fn told(plan: &RunPlan) -> String {
         mib(plan.disk)
     ));
     if let Some(there) = plan.memory_there.filter(|there| *there < plan.memory) {
-        lines.push(format!("The memory of {:.0} MiB is less than that.", mib(there)));
+        lines.push(format!("Only {:.0} MiB of memory are available.", mib(there)));
     }
     if let Some(budget) = plan.budget {
-        let verdict = if plan.seconds <= budget { "fits" } else { "is short: the schedule would be hurried" };
+        let verdict =
+            if plan.seconds <= budget { "suffices" } else { "is too short: the schedule would be compressed" };
         lines.push(format!("The budget of {budget:.0} s {verdict}."));
     }
     if plan.course.len() > 1 {
         let later: Vec<String> = plan.course.iter().skip(1).map(ToString::to_string).collect();
-        lines.push(format!("If it is given up: {}.", later.join(", then ")));
+        lines.push(format!("If it is abandoned: {}.", later.join(", then ")));
     }
-    lines.push("Nothing was trained or written; the speed of this machine is remembered.".into());
+    lines.push("Nothing was trained or written; this machine's speed was recorded.".into());
     lines.join("\n")
 }
 

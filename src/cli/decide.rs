@@ -23,7 +23,7 @@ pub struct Decide {
     /// Speed of another machine that would train, such as 300TFLOPS [default: this machine's, measured once]
     #[arg(long, value_name = "SPEED", value_parser = speed)]
     speed: Option<f64>,
-    /// Print everything the recommendation rests on, not only what it takes to follow it
+    /// Print the full report: everything the recommendation rests on
     #[arg(long)]
     full: bool,
 }

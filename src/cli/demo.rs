@@ -10,13 +10,13 @@ use std::path::PathBuf;
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Where everything goes: a folder that does not exist yet, or is empty [default: hibrit-demo, numbered if taken]
+    /// Output folder; must be empty or not exist yet [default: hibrit-demo, numbered if taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Seed of everything random: the same seed gives the same result
+    /// Random seed: the same seed gives the same result
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// A twentieth of the text and a smaller model: shows the flow in seconds, proves nothing
+    /// A twentieth of the text and a smaller model: shows the workflow in seconds, but proves nothing
     #[arg(long)]
     quick: bool,
 }

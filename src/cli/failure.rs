@@ -23,7 +23,7 @@ impl Failure {
         Self {
             message: "stopped by a signal before the run was done".into(),
             causes: Vec::new(),
-            hint: Some(format!("go on with `hibrit auto --resume {}`", folder.display())),
+            hint: Some(format!("resume it with `hibrit auto --resume {}`", folder.display())),
             kind: Kind::Interrupted,
         }
     }
@@ -31,9 +31,9 @@ impl Failure {
     /// A run from which no model came out.
     pub fn no_model(verdict: &str) -> Self {
         Self {
-            message: format!("no model came out of the run: {verdict}"),
+            message: format!("the run produced no model: {verdict}"),
             causes: Vec::new(),
-            hint: Some("the report says what happened to each branch, journal.jsonl when".into()),
+            hint: Some("see the report for each branch, and journal.jsonl for each step".into()),
             kind: Kind::Failed,
         }
     }

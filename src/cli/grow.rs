@@ -9,22 +9,22 @@ use std::path::PathBuf;
 /// Arguments of `tokenizer extend`.
 #[derive(Debug, Args)]
 pub struct Extend {
-    /// The original tokenizer: a tokenizer.json or a folder that holds one
+    /// The original tokenizer: a tokenizer.json or a folder containing one
     #[arg(long, value_name = "PATH")]
     source: PathBuf,
-    /// Text that asks for new tokens; may be repeated
+    /// Text to learn new tokens from; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     corpus: Vec<PathBuf>,
-    /// Tokens in all, the old ones included [default: as many as are seen often enough]
+    /// Total number of tokens, including the old ones [default: as many as occur often enough]
     #[arg(long, value_name = "N")]
     vocab: Option<usize>,
-    /// A pair of neighbours that is seen fewer times does not become a token
+    /// Minimum number of occurrences for a pair to become a token
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..))]
     least_seen: u64,
-    /// Text in another language, or code: says how much of it is cut differently; may be repeated
+    /// Text in another language, or code, to report how much of it is tokenized differently; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1..)]
     compare: Vec<PathBuf>,
-    /// Where the tokenizer goes: a folder that does not exist yet, or is empty
+    /// Output folder for the tokenizer; must be empty or not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl Extend {
                 )];
                 lines.extend(extended.compare.iter().map(|c| {
                     format!(
-                        "{}: {:.1}% of the words are cut differently, {:.1}% fewer tokens.",
+                        "{}: {:.1}% of the words are tokenized differently, {:.1}% fewer tokens.",
                         c.text.display(),
                         100.0 * c.words_changed,
                         saved(c.tokens_before, c.tokens_after)

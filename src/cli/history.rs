@@ -12,37 +12,37 @@ use std::path::PathBuf;
 /// Commands below `history`.
 #[derive(Debug, Subcommand)]
 pub enum History {
-    /// One line a run, the newest first
+    /// List runs, newest first
     List,
-    /// One run, whole
+    /// Show one run in full
     Show(Show),
-    /// Some runs side by side
+    /// Compare runs side by side
     Compare(Compare),
-    /// Every decision that was made, and what became of it; one of them whole, where its id is given
+    /// List decisions with their outcomes, or show one in full by its id
     Decisions(Decisions),
-    /// Say how a run turned out in your eyes, or what was measured elsewhere
+    /// Record your judgement of a run, or a metric measured elsewhere
     Feedback(FeedbackArgs),
     /// Write every run as JSON lines
     Export(File),
-    /// Read runs written by export; runs that are there already are left alone
+    /// Import runs written by export; existing runs are left as they are
     Import(File),
     /// Check every page and every record
     Verify,
-    /// Put records aside that cannot be read any more
+    /// Set aside records that can no longer be read
     Repair,
 }
 
 /// A run by its id.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The run's id, or its beginning where that is unique
+    /// The run's id or a unique prefix of it
     run: String,
 }
 
 /// Runs by their ids.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// Ids of two or more runs, or their beginnings where those are unique
+    /// Ids of two or more runs, or unique prefixes
     #[arg(required = true, num_args = 2..)]
     runs: Vec<String>,
 }
@@ -50,7 +50,7 @@ pub struct Compare {
 /// The decision log, or one entry of it.
 #[derive(Debug, Args)]
 pub struct Decisions {
-    /// The decision's id, or its beginning where that is unique
+    /// The decision's id or a unique prefix of it
     decision: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub struct File {
 #[derive(Debug, Args)]
 #[group(id = "said", required = true, multiple = true, args = ["verdict", "metric", "note"])]
 pub struct FeedbackArgs {
-    /// The run's id, or its beginning where that is unique
+    /// The run's id or a unique prefix of it
     run: String,
     /// From -1 (worse than hoped) to 1 (better than hoped)
     #[arg(long, allow_negative_numbers = true, value_parser = verdict)]
@@ -73,7 +73,7 @@ pub struct FeedbackArgs {
     /// A metric measured elsewhere, such as mmlu_tr=0.41
     #[arg(long, value_name = "NAME=VALUE", value_parser = metric)]
     metric: Option<(String, f64)>,
-    /// In your words
+    /// A note in your own words
     #[arg(long)]
     note: Option<String>,
 }
@@ -117,10 +117,7 @@ impl History {
                     || format!("{} written to {}.", counted(count, "run"), to.file.display()),
                 )
             }
-            _ => Err(Failure::usage(
-                "this is not for a service",
-                "with --server there are list, show, feedback and export",
-            )),
+            _ => Err(Failure::usage("this command cannot be used with --server", "use list, show, feedback or export")),
         }
     }
 
@@ -170,7 +167,7 @@ impl History {
                     || {
                         let left_out = done.left_out.iter().map(|l| format!("\n  line {}: {}", l.line, l.why));
                         format!(
-                            "{} added from {}, {} the same already, {} extended by feedback, {} left out{}",
+                            "{} added from {}, {} already present, {} extended by feedback, {} skipped{}",
                             counted(done.added, "record"),
                             from.file.display(),
                             done.unchanged,
@@ -208,7 +205,7 @@ impl History {
                     || {
                         let aside = repairs.quarantined.iter().map(|p| format!("\n  {}: {}", p.at, p.what));
                         format!(
-                            "{} put aside{}",
+                            "{} set aside{}",
                             counted(repairs.quarantined.len() as u64, "record"),
                             aside.collect::<String>()
                         )

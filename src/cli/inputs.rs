@@ -11,14 +11,14 @@ use std::path::PathBuf;
 /// The two tokenizers, and what else there is to look at.
 #[derive(Debug, Args)]
 pub struct InputArgs {
-    /// The original tokenizer: a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id [default: the
+    /// The original tokenizer: a tokenizer.json, a SentencePiece .model, a folder containing one, or a Hub id [default: the
     /// model's]
     #[arg(long, value_name = "PATH", required_unless_present = "model")]
     source: Option<PathBuf>,
-    /// The candidate tokenizer: a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id
+    /// The candidate tokenizer: a tokenizer.json, a SentencePiece .model, a folder containing one, or a Hub id
     #[arg(long, value_name = "PATH")]
     candidate: PathBuf,
-    /// Text to measure on: .txt (a line is a document), .jsonl or .parquet, each also .gz or .zst; may be repeated
+    /// Text to measure on: .txt (one document per line), .jsonl or .parquet, optionally .gz or .zst; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1..)]
     corpus: Vec<PathBuf>,
     /// The model's Hugging Face folder
@@ -31,7 +31,7 @@ pub struct InputArgs {
 /// How text files are read.
 #[derive(Debug, Args)]
 pub struct ReadingArgs {
-    /// Field of .jsonl records, or column of .parquet files, that holds the text
+    /// Field of .jsonl records, or column of .parquet files, that contains the text
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub field: String,
     /// Replace invalid UTF-8 instead of stopping at it
@@ -76,7 +76,7 @@ impl ReadingArgs {
     pub fn must_be_plain(&self) -> Result<(), Failure> {
         match self.field == "text" && !self.lossy {
             true => Ok(()),
-            false => Err(Failure::usage("--field and --lossy are not for a service", "leave them out with --server")),
+            false => Err(Failure::usage("--field and --lossy cannot be used with --server", "leave them out")),
         }
     }
 
@@ -95,10 +95,10 @@ pub struct ResourceArgs {
     /// What matters most
     #[arg(long, value_name = "WHAT", default_value = "balanced", value_parser = priority)]
     priority: Priority,
-    /// Devices that can train at once
+    /// Number of devices that can train at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     devices: u32,
-    /// Memory of one device, such as 24GiB [default: this machine's where something is executed, else not known]
+    /// Memory of one device, such as 24GiB [default: this machine's when training, otherwise unknown]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     memory: Option<u64>,
 }
@@ -116,7 +116,7 @@ fn priority(text: &str) -> Result<Priority, String> {
 
 /// A number with a unit from `units` (name, factor), as number x factor.
 fn quantity(text: &str, units: &[(&str, f64)], example: &str) -> Result<f64, String> {
-    let wrong = || format!("`{text}` is not understood; write it as {example}");
+    let wrong = || format!("cannot parse `{text}`; write it like {example}");
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().map_err(|_| wrong())?;

@@ -54,25 +54,25 @@ struct Common {
     /// Print the result as JSON on stdout: the same as --format json
     #[arg(long, global = true, conflicts_with = "format")]
     json: bool,
-    /// What reports are written as: text, json, markdown or html
+    /// Format of reports: text, json, markdown or html
     #[arg(long, global = true, value_name = "FORM", value_parser = form)]
     format: Option<Form>,
     /// Language of reports: en or tr
     #[arg(long, global = true, value_name = "LANG", value_parser = language, default_value = "en")]
     lang: Lang,
-    /// Say nothing on stderr but errors
+    /// Print only errors on stderr
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Colours in text results
+    /// When to use colours in text output
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
     color: Colour,
     /// Folder whose rule files replace the built-in ones of the same name
     #[arg(long, global = true, value_name = "DIR", env = "HIBRIT_RULES")]
     rules: Option<PathBuf>,
-    /// The history's database [default: history/hibrit.redb where there is a folder `history`, else in the user's data folder]
+    /// The history database [default: history/hibrit.redb if there is a folder `history`, otherwise in the user's data folder]
     #[arg(long, global = true, value_name = "FILE", env = "HIBRIT_HISTORY")]
     history: Option<PathBuf>,
-    /// Ask a service instead: analyze, decide, auto, run, demo and history; paths are then names of its catalog
+    /// Send analyze, decide, auto, run, demo or history to a service; paths are then names from its catalog
     #[arg(long, global = true, value_name = "URL", env = "HIBRIT_SERVER")]
     server: Option<String>,
 }
@@ -86,17 +86,17 @@ enum Colour {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a small sample and run the whole flow on it, on the CPU, in a few minutes
+    /// Generate a small sample and run the whole workflow on it, on the CPU, in a few minutes
     Demo(demo::Demo),
-    /// Measure two tokenizers against each other
+    /// Compare two tokenizers
     Analyze(analyze::Analyze),
     /// Recommend a strategy, with everything the recommendation rests on
     Decide(decide::Decide),
     /// Decide, execute, evaluate, record
     Auto(auto::Auto),
-    /// The same as auto with the strategy forced
+    /// Like auto, with a strategy of your choice
     Run(auto::Run),
-    /// Pretrain a small base from scratch, for demos and experiments
+    /// Pretrain a small base model from scratch, for demos and experiments
     Pretrain(pretrain::Pretrain),
     /// Past runs
     #[command(subcommand)]
@@ -104,25 +104,25 @@ enum Command {
     /// The learned scorer
     #[command(subcommand)]
     Scorer(scorer::Scorer),
-    /// The tables that decide
+    /// The decision tables
     #[command(subcommand)]
     Rules(rules::Rules),
     /// Move a model's embeddings to another tokenizer, without training
     Transplant(transplant::Transplant),
-    /// Take one side of a structural model out as a plain model
+    /// Export one side of a structural model as a plain model
     Export(model::Export),
     /// Measure a model on a text: bits per byte and equivalent loss
     Eval(model::Eval),
-    /// Let a model go on from a prompt
+    /// Generate text from a prompt
     Generate(model::Generate),
     /// Merge an adapter into its base
     Merge(model::Merge),
-    /// Make a tokenizer
+    /// Train or extend a tokenizer
     #[command(subcommand)]
     Tokenizer(model::Tokenizer),
-    /// Answer over HTTP: decisions, runs, pages
+    /// Serve decisions, runs and web pages over HTTP
     Serve(serve::Serve),
-    /// Who may ask a service
+    /// Manage the access tokens of a service
     #[command(subcommand)]
     Token(serve::Token),
 }

@@ -15,7 +15,7 @@ pub struct Eval {
     /// The model's Hugging Face folder
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// A PEFT adapter on it
+    /// A PEFT adapter for it
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
     /// The original tokenizer, whose tokens the equivalent loss counts [default: the model's own]
@@ -24,13 +24,13 @@ pub struct Eval {
     /// Text; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     corpus: Vec<PathBuf>,
-    /// Use no more than this much of the text
+    /// Use at most this much of the text
     #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "1MB")]
     bytes: u64,
     /// Context in bytes of text: the same for every tokenizer
     #[arg(long, value_name = "BYTES", default_value_t = 2048)]
     window: usize,
-    /// Of a structural model: the tokenizer the text goes through
+    /// For a structural model: the tokenizer to encode the text with
     #[arg(long, value_name = "NAME", default_value = "original", value_parser = views())]
     view: String,
     /// Where to run: auto, cpu or cuda:0
@@ -87,28 +87,28 @@ pub struct Generate {
     /// The model's Hugging Face folder
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// A PEFT adapter on it
+    /// A PEFT adapter for it
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
-    /// The beginning of the text
+    /// The prompt
     #[arg(long, value_name = "TEXT")]
     prompt: String,
-    /// Tokens at most
+    /// Maximum number of tokens to generate
     #[arg(long, value_name = "N", default_value_t = 100)]
     tokens: usize,
-    /// 0 takes the likeliest token; above, tokens are drawn
+    /// Sampling temperature; 0 always takes the most likely token
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     temperature: f32,
-    /// Draw only among the likeliest tokens that together reach this probability
+    /// Top-p: sample only from the most likely tokens that together reach this probability
     #[arg(long, value_name = "P", default_value_t = 1.0)]
     top_p: f32,
-    /// Draw only among so many tokens; 0 for all
+    /// Top-k: sample only from this many of the most likely tokens; 0 for all
     #[arg(long, value_name = "N", default_value_t = 0)]
     top_k: usize,
-    /// Seed of the draws
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Of a structural model: the tokenizer that is read and written with; auto goes span by span
+    /// For a structural model: the tokenizer to read and write with; auto chooses one for each span
     #[arg(long, value_name = "NAME", default_value = "original", value_parser = views())]
     view: String,
     /// Where to run: auto, cpu or cuda:0
@@ -161,10 +161,10 @@ pub struct Merge {
     /// The PEFT adapter
     #[arg(long, value_name = "DIR")]
     adapter: PathBuf,
-    /// How weights are stored [default: as the base's]
+    /// Type of the stored weights [default: the base's]
     #[arg(long, value_name = "TYPE", value_parser = DTYPES)]
     dtype: Option<String>,
-    /// Where the merged model goes: a folder that does not exist yet, or is empty
+    /// Output folder for the merged model; must be empty or not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -188,13 +188,13 @@ pub struct Export {
     /// The structural model's folder
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The side that is taken out
+    /// The side to export
     #[arg(long, value_name = "NAME", value_parser = ["original", "candidate"])]
     side: String,
-    /// How weights are stored [default: as the structural model's]
+    /// Type of the stored weights [default: the structural model's]
     #[arg(long, value_name = "TYPE", value_parser = DTYPES)]
     dtype: Option<String>,
-    /// Where the plain model goes: a folder that does not exist yet, or is empty
+    /// Output folder for the plain model; must be empty or not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -235,7 +235,7 @@ fn view(name: &str) -> View {
 pub enum Tokenizer {
     /// Train a BPE tokenizer from scratch
     Train(Train),
-    /// Grow a BPE tokenizer: its merges continued on a text, no old id moved
+    /// Extend a BPE tokenizer: continue its merges on a text, keeping all old ids
     Extend(super::grow::Extend),
 }
 
@@ -245,13 +245,13 @@ pub struct Train {
     /// Text; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     corpus: Vec<PathBuf>,
-    /// Tokens in all
+    /// Total number of tokens
     #[arg(long, value_name = "N")]
     vocab: usize,
-    /// Words marked by a metaspace, rare characters by byte fallback, instead of the byte-level alphabet
+    /// Use metaspace and byte fallback instead of the byte-level alphabet
     #[arg(long)]
     metaspace: bool,
-    /// Where the tokenizer goes: a folder that does not exist yet, or is empty
+    /// Output folder for the tokenizer; must be empty or not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]

@@ -12,40 +12,40 @@ pub struct Pretrain {
     /// The architecture: a config.json of the Qwen3 or Llama family
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The tokenizer: a tokenizer.json or a folder that holds one
+    /// The tokenizer: a tokenizer.json or a folder containing one
     #[arg(long, value_name = "PATH")]
     source: PathBuf,
     /// Training text; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     train: Vec<PathBuf>,
-    /// Where the model goes: a folder that does not exist yet, or is empty
+    /// Output folder for the model; must be empty or not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Tokens to train on; the text is repeated as often as it takes
+    /// Tokens to train on; the text is repeated as needed
     #[arg(long, value_name = "N", default_value_t = 2_000_000)]
     tokens: u64,
-    /// Use no more than this much of the training text
+    /// Use at most this much of the training text
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     train_bytes: Option<u64>,
-    /// Sequences a step
+    /// Sequences per step
     #[arg(long, value_name = "N", default_value_t = 16)]
     batch: usize,
-    /// Tokens a sequence
+    /// Tokens per sequence
     #[arg(long, value_name = "N", default_value_t = 128)]
     sequence: usize,
     /// Peak learning rate
     #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
     learning_rate: f64,
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Where to train: auto, cpu or cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
-    /// Steps between checkpoints, in OUT.checkpoints, from which an interrupted run goes on; 0 for none
+    /// Steps between checkpoints in OUT.checkpoints, from which an interrupted run can resume; 0 for none
     #[arg(long, value_name = "STEPS", default_value_t = 200)]
     checkpoint_every: u64,
-    /// Go on where an interrupted run of the same command stood
+    /// Resume an interrupted run of the same command
     #[arg(long)]
     resume: bool,
     #[command(flatten)]

@@ -146,7 +146,7 @@ impl Observer for Progress {
 
 /// What a step has to say.
 fn said(m: &Measurement) -> String {
-    let memory = if m.peak_memory > 0 { format!(", {} at most", HumanBytes(m.peak_memory)) } else { String::new() };
+    let memory = if m.peak_memory > 0 { format!(", peak {}", HumanBytes(m.peak_memory)) } else { String::new() };
     format!(
         "loss {:.3}, {:.3} bits/byte, norm {:.2}, {:.0} tokens/s{memory}",
         m.loss, m.bits_per_byte, m.gradient_norm, m.tokens_per_second
@@ -184,7 +184,7 @@ mod tests {
         progress.observe(&Event::Step(m));
         let line = progress.line(2);
         for part in
-            ["25%", "loss 2.500", "1.250 bits/byte", "norm 0.50", "1234 tokens/s", "3.00 MiB at most", "3 minutes left"]
+            ["25%", "loss 2.500", "1.250 bits/byte", "norm 0.50", "1234 tokens/s", "peak 3.00 MiB", "3 minutes left"]
         {
             assert!(line.contains(part), "{part} is not in {line}");
         }

@@ -28,7 +28,7 @@ pub struct Remote<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// The address is none.
-    #[error("`{0}` is no address of a service; write it as http://HOST:PORT")]
+    #[error("`{0}` is not the address of a service; write it as http://HOST:PORT")]
     Address(String),
     /// It cannot be reached.
     #[error("the service at {url} cannot be reached: {why}")]
@@ -37,13 +37,13 @@ pub enum RemoteError {
     #[error("{detail}")]
     Refused { status: u16, detail: String, hint: Option<String>, exit_code: Option<u8> },
     /// It answered in words that are not understood.
-    #[error("the service at {url} answered something else than expected: {why}")]
+    #[error("the service at {url} gave an unexpected answer: {why}")]
     Strange { url: String, why: String },
     /// A run ended badly over there.
     #[error("the run {id} on the service is {state}{why}")]
     Run { id: String, state: String, why: String },
     /// A signal came; the run goes on over there.
-    #[error("no longer following {id}; it goes on at the service")]
+    #[error("stopped following {id}; it continues on the service")]
     Left { id: String },
 }
 
@@ -65,7 +65,7 @@ impl Fault for RemoteError {
             Self::Refused { status: 401, .. } => Some("set HIBRIT_TOKEN to a token of the service".into()),
             Self::Refused { hint, .. } => hint.clone(),
             Self::Unreachable { .. } => Some("start one with `hibrit serve`, or check --server".into()),
-            Self::Left { id } => Some(format!("look at it with its page, or end it: POST /api/v1/runs/{id}/cancel")),
+            Self::Left { id } => Some(format!("see its page, or cancel it: POST /api/v1/runs/{id}/cancel")),
             Self::Address(_) | Self::Strange { .. } | Self::Run { .. } => None,
         }
     }
@@ -200,7 +200,7 @@ impl<'a> Remote<'a> {
         };
         let started: RunView = self.read(&text)?;
         let mut progress = self.session.progress();
-        progress.observe(&Event::Note { text: format!("The service carries it out as {}", started.id) });
+        progress.observe(&Event::Note { text: format!("The service runs it as {}", started.id) });
         let ended = self.follow(&started.id, &mut progress)?;
         drop(progress);
         if ended.state != "done" {

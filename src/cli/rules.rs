@@ -10,15 +10,15 @@ use std::path::PathBuf;
 /// Commands below `rules`.
 #[derive(Debug, Subcommand)]
 pub enum Rules {
-    /// Gaps, overlaps, unreachable rows, contradictions: every finding with an input that shows it
+    /// Check for gaps, overlaps, unreachable rows and contradictions; findings come with an input that shows them
     Check,
-    /// Run the tests that stand in the tables
+    /// Run the tests in the tables
     Test,
     /// Print a table, or all
     Show(Show),
-    /// Inputs on which two sets of rules differ
+    /// Show inputs on which two sets of rules differ
     Diff(Diff),
-    /// Past decisions under the rules of today: which would be others, and what that would have earned
+    /// Replay past decisions under the current rules: which would change, and what that would have gained
     Replay,
     /// Write the JSON Schemas of the rule files and of what --json prints
     Schema(Schema),
@@ -69,14 +69,18 @@ impl Rules {
                             let rows = if r.got == r.wanted {
                                 String::new()
                             } else {
-                                format!(": wanted {:?}, got {:?}", r.wanted, r.got)
+                                format!(": expected {:?}, got {:?}", r.wanted, r.got)
                             };
                             format!("{mark:>6}  {}: {}{rows}\n", r.table, r.name)
                         });
                         format!("{}{} passed, {failed} failed", lines.collect::<String>(), results.len() - failed)
                     },
                 )?;
-                sound(failed == 0, "tests of the rules failed", "a failed test shows what was expected and what came")
+                sound(
+                    failed == 0,
+                    "tests of the rules failed",
+                    "each failed test shows the expected and the actual result",
+                )
             }
             Rules::Show(show) => {
                 let grids = app::show_rules(settings, show.table.as_deref())?;
@@ -112,7 +116,7 @@ impl Rules {
                             format!("{}: {} -> {now}: {}\n", r.run, r.was, r.because)
                         });
                         format!(
-                            "{}{flips} of {} decisions would be others. {}",
+                            "{}{flips} of {} decisions would change. {}",
                             lines.collect::<String>(),
                             replay.decisions.len(),
                             earned(&replay)
@@ -141,7 +145,7 @@ fn earned(replay: &app::Replay) -> String {
             earned.effective
         ),
         None => format!(
-            "What they would have earned cannot be told: the estimate is worth {:.1} of {known} decisions, and it takes 10.",
+            "The gain cannot be estimated: the effective sample size is {:.1} of {known} decisions, and 10 are needed.",
             earned.effective
         ),
     }

@@ -7,27 +7,27 @@ use clap::{Args, Subcommand};
 /// Commands below `scorer`.
 #[derive(Debug, Subcommand)]
 pub enum Scorer {
-    /// Grow the scorer anew from the history; it goes live if it is no worse than the live one and the rules alone
+    /// Train the scorer on the history; it goes live if it is no worse than the live one and the rules alone
     #[command(alias = "promote")]
     Train,
-    /// How good its choices would have been on cases it had not seen, beside the rules alone and others
+    /// Evaluate its choices on unseen cases, compared with the rules alone and others
     Evaluate,
     /// Print the live scorer's tree and which inputs matter
     Explain,
-    /// What the scorer is worth in simulated worlds, where the truth is known
+    /// Evaluate the scorer in simulated worlds, where the truth is known
     Simulate(Simulate),
 }
 
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// Worlds a cell [default: 60]
+    /// Worlds per cell [default: 60]
     #[arg(long, value_name = "N")]
     worlds: Option<usize>,
-    /// Past runs [default: 20 100 300 1000]
+    /// Numbers of past runs [default: 20 100 300 1000]
     #[arg(long, value_name = "N", num_args = 1..)]
     runs: Vec<usize>,
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }
@@ -50,7 +50,7 @@ impl Scorer {
                     || serde_json::json!({ "evaluation": evaluated }),
                     || match &evaluated {
                         Some(evaluated) => evaluated.table(),
-                        None => "There is too little history to judge choices by: no cases with a choice.".into(),
+                        None => "The history is too small to evaluate choices: no case has a choice.".into(),
                     },
                 )
             }
@@ -58,7 +58,7 @@ impl Scorer {
                 let live = app::explain_scorer(settings)?;
                 session.print(
                     || serde_json::json!({ "scorer": live.as_ref().map(|l| &l.0) }),
-                    || live.as_ref().map_or("No scorer is live: the rules decide alone.".into(), |l| l.1.clone()),
+                    || live.as_ref().map_or("No scorer is live; the rules decide alone.".into(), |l| l.1.clone()),
                 )
             }
             Scorer::Simulate(args) => {

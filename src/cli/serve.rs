@@ -7,52 +7,52 @@ use clap::{Args, Subcommand};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// The service's own folder, where none is named.
+/// The service's state folder, where none is named.
 const STATE: &str = "hibrit-service";
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen; port 0 takes a free one. Any address but loopback needs a token
+    /// Address to listen on; port 0 picks a free port. Any address except loopback requires a token
     #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7878))]
     addr: SocketAddr,
-    /// A name by which the service may be called besides its address; may be repeated
+    /// Additional host name of the service; may be repeated
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// Need a token on loopback too
+    /// Require a token on loopback too
     #[arg(long)]
     require_token: bool,
-    /// The folder whose folders are models
+    /// Folder containing the models
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
-    /// The folder whose files and folders are tokenizers
+    /// Folder containing the tokenizers
     #[arg(long, value_name = "DIR")]
     tokenizers: Option<PathBuf>,
-    /// The folder whose files are texts
+    /// Folder containing the texts
     #[arg(long, value_name = "DIR")]
     corpora: Option<PathBuf>,
-    /// The folder that gets a folder for every run [default: runs in the service's own folder]
+    /// Folder for output, a subfolder for each run [default: runs in the service's state folder]
     #[arg(long, value_name = "DIR")]
     outputs: Option<PathBuf>,
-    /// The service's own folder: queue, tokens, journals, decision log
+    /// The service's state folder: queue, tokens, journals, decision log
     #[arg(long, value_name = "DIR", env = "HIBRIT_STATE", default_value = STATE)]
     state: PathBuf,
-    /// A device that trains, one worker each; may be repeated
+    /// Device to train on, one worker each; may be repeated
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Vec<String>,
-    /// Time that running work gets to save its state when the service ends
+    /// Time for running jobs to save their state at shutdown
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
     drain: f64,
-    /// Event streams at once
+    /// Maximum number of concurrent event streams
     #[arg(long, value_name = "N", default_value_t = Limits::default().streams)]
     max_streams: usize,
-    /// Connections at once
+    /// Maximum number of concurrent connections
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
     max_connections: usize,
-    /// Requests at once
+    /// Maximum number of concurrent requests
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests)]
     max_requests: usize,
-    /// How often a run may bring the service down before it fails
+    /// How often a run may crash the service before it fails
     #[arg(long, value_name = "N", default_value_t = Limits::default().crashes)]
     max_crashes: u32,
     /// Write the address to this file once the service listens
@@ -88,7 +88,7 @@ impl Serve {
         let quiet = session.quiet;
         service::serve(config, &session.stop, |addr| {
             if !quiet {
-                eprintln!("hibrit listens on http://{addr} (Ctrl-C ends it and saves what runs)");
+                eprintln!("hibrit listens on http://{addr} (Ctrl-C stops it and saves running jobs)");
             }
         })?;
         Ok(())
@@ -98,18 +98,18 @@ impl Serve {
 /// Commands below `token`.
 #[derive(Debug, Subcommand)]
 pub enum Token {
-    /// Make a token; it is shown this once
+    /// Create a token; it is shown only once
     Create(Create),
-    /// The tokens there are, without what lets anyone in
+    /// List tokens, without their secrets
     List(Where),
-    /// Forget a token; whoever uses it is locked out within a second
+    /// Revoke a token; it stops working within a second
     Revoke(Revoke),
 }
 
-/// The service's own folder.
+/// The service's state folder.
 #[derive(Debug, Args)]
 pub struct Where {
-    /// The service's own folder
+    /// The service's state folder
     #[arg(long, value_name = "DIR", env = "HIBRIT_STATE", default_value = STATE)]
     state: PathBuf,
 }
@@ -117,9 +117,9 @@ pub struct Where {
 /// A token to make.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// What to call it
+    /// Name of the token
     name: String,
-    /// read: look and ask for decisions; write: also start runs, judge them, promote scorers
+    /// read: view and ask for decisions; write: also start runs, give feedback, promote scorers
     #[arg(long, value_name = "SCOPE", default_value = "read", value_parser = scope)]
     scope: Scope,
     #[command(flatten)]
@@ -129,7 +129,7 @@ pub struct Create {
 /// A token to forget.
 #[derive(Debug, Args)]
 pub struct Revoke {
-    /// What it is called
+    /// Name of the token
     name: String,
     #[command(flatten)]
     place: Where,
@@ -168,10 +168,8 @@ impl Token {
             }
             Token::Revoke(revoke) => {
                 Tokens::open(&revoke.place.state)?.revoke(&revoke.name)?;
-                session.print(
-                    || serde_json::json!({ "revoked": revoke.name }),
-                    || format!("{} is forgotten.", revoke.name),
-                )
+                session
+                    .print(|| serde_json::json!({ "revoked": revoke.name }), || format!("{} is revoked.", revoke.name))
             }
         }
     }

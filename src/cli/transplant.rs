@@ -12,29 +12,29 @@ pub struct Transplant {
     /// The model's Hugging Face folder
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The candidate tokenizer: a tokenizer.json or a folder that holds one
+    /// The candidate tokenizer: a tokenizer.json or a folder containing one
     #[arg(long, value_name = "PATH")]
     candidate: PathBuf,
-    /// How rows are made
+    /// Embedding method
     #[arg(long, value_name = "NAME", default_value_t = app::default_method(), value_parser = methods())]
     method: String,
-    /// How rows of the output matrix are made, if otherwise
+    /// Embedding method for the output matrix, if different
     #[arg(long, value_name = "NAME", value_parser = methods())]
     output_method: Option<String>,
-    /// Give a tied model a head of its own
+    /// Give a tied model a separate output head
     #[arg(long)]
     untie: bool,
-    /// Give new rows the old rows' mean norm: input, output or both
+    /// Scale new rows to the old rows' mean norm: input, output or both
     #[arg(long, value_name = "WHICH", num_args = 0..=1, default_value = "none", default_missing_value = "both",
           value_parser = ["none", "input", "output", "both"])]
     match_norms: String,
-    /// Rows of the old matrix that are no tokens: left out, or kept behind the new rows
+    /// Rows of the old matrix without a token: drop them, or keep them after the new rows
     #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = ["drop", "keep"])]
     padding: String,
-    /// Keep the old vocabulary and put the new one beside it: a structural model
+    /// Keep the old vocabulary and add the new one beside it (a structural model)
     #[arg(long, conflicts_with_all = ["output_method", "untie", "padding", "match_norms"])]
     beside: bool,
-    /// Width inside the bridges of a structural model
+    /// Bridge width of a structural model
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..), requires = "beside")]
     rank: u16,
     /// Text for methods that learn from it; may be repeated
@@ -43,25 +43,25 @@ pub struct Transplant {
     /// wechsel: text in the language that the model knows; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1..)]
     source_corpus: Vec<PathBuf>,
-    /// wechsel: words that translate each other, a line `known<TAB>new` each
+    /// wechsel: a dictionary, one `known<TAB>new` pair per line
     #[arg(long, value_name = "FILE")]
     dictionary: Option<PathBuf>,
-    /// wechsel, trans: parallel text, a file in the known language and one in the new, line by line
+    /// wechsel, trans: parallel text, a file in the known language and one in the new, aligned by line
     #[arg(long, value_names = ["KNOWN", "NEW"], num_args = 2)]
     parallel: Vec<PathBuf>,
-    /// omp, align, clp, focus: a model that uses the candidate tokenizer already; its embeddings take the corpus' place
+    /// omp, align, clp, focus: a model that already uses the candidate tokenizer; its embeddings replace the corpus
     #[arg(long, value_name = "DIR")]
     donor: Option<PathBuf>,
-    /// omp: shared tokens a row is written in [default: 64 with a donor, 4 without]
+    /// omp: number of shared tokens per new row [default: 64 with a donor, 4 without]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     terms: Option<u16>,
-    /// Dimensions of a helper space learnt from text [default: 100]
+    /// Dimensions of auxiliary embeddings trained on text [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     dimensions: Option<u16>,
-    /// Where the model goes: a folder that does not exist yet, or is empty
+    /// Output folder for the model; must be empty or not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -113,7 +113,7 @@ impl Transplant {
                     }
                 }
                 format!(
-                    "{text}The model is in {}; transplant.json and transplant-rows.jsonl there tell of every row.",
+                    "{text}The model is in {}; transplant.json and transplant-rows.jsonl there describe every row.",
                     request.out.display()
                 )
             },

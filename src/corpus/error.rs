@@ -13,7 +13,7 @@ pub enum CorpusError {
         path: PathBuf,
     },
     /// A file of a kind that is not read.
-    #[error("{} is not a kind of corpus that can be read", .path.display())]
+    #[error("{} is not a supported kind of corpus", .path.display())]
     UnknownKind {
         /// The file.
         path: PathBuf,
@@ -67,7 +67,7 @@ pub enum CorpusError {
         limit: usize,
     },
     /// A file compressed in a way that is not read.
-    #[error("{} is compressed as .{suffix}, which is not read", .path.display())]
+    #[error("{} is compressed as .{suffix}, which is not supported", .path.display())]
     UnknownPacking {
         /// The file.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum CorpusError {
         suffix: String,
     },
     /// A Parquet file that contradicts itself.
-    #[error("{} is not a whole Parquet file: {reason}", .path.display())]
+    #[error("{} is not a valid Parquet file: {reason}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -83,7 +83,7 @@ pub enum CorpusError {
         reason: String,
     },
     /// A Parquet file without the text column.
-    #[error("{} has no column of text or of turns named \"{field}\"", .path.display())]
+    #[error("{} has no column of text or messages named \"{field}\"", .path.display())]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -101,7 +101,7 @@ pub enum CorpusError {
         row: u64,
     },
     /// A row that is no conversation.
-    #[error("row {row} of {} holds no list of turns with `role` and `content` in \"{field}\"", .path.display())]
+    #[error("row {row} of {} has no list of messages with `role` and `content` in \"{field}\"", .path.display())]
     NoTurns {
         /// The file.
         path: PathBuf,
@@ -151,14 +151,14 @@ impl Fault for CorpusError {
                 "a corpus is .txt, .jsonl or .parquet, plain or compressed as .gz or .zst".into()
             }
             Self::UnknownPacking { .. } => "unpack it, or compress it as .gz or .zst".into(),
-            Self::Damaged { .. } => "the file may be cut short; fetch it again".into(),
+            Self::Damaged { .. } => "the file may be truncated; download it again".into(),
             Self::NoColumn { known, .. } => format!("name the column with --field; there are: {known}"),
-            Self::NotUtf8Row { .. } => "write the column as UTF-8, or go on with --lossy".into(),
-            Self::Io { .. } => "check that the file is whole and may be read".into(),
-            Self::NotUtf8 { .. } => "convert the file to UTF-8, or go on with --lossy (bad bytes become U+FFFD)".into(),
-            Self::NotJson { .. } => "a .jsonl file holds one JSON object a line; name plain text .txt".into(),
+            Self::NotUtf8Row { .. } => "write the column as UTF-8, or use --lossy".into(),
+            Self::Io { .. } => "check that the file is complete and readable".into(),
+            Self::NotUtf8 { .. } => "convert the file to UTF-8, or use --lossy (bad bytes become U+FFFD)".into(),
+            Self::NotJson { .. } => "a .jsonl file has one JSON object per line; plain text must be named .txt".into(),
             Self::NoField { .. } => {
-                "name the field that holds the text, or a conversation's turns, with --field".into()
+                "name the field with the text, or with a conversation's messages, using --field".into()
             }
             Self::NoTurns { .. } => "name another column with --field".into(),
             Self::LongRow { .. } => "split the conversation".into(),

@@ -98,7 +98,7 @@ fn a_missing_file_and_an_unknown_kind_are_told_apart() {
     assert!(matches!(open(Path::new("no/such.txt")), CorpusError::NotFound { .. }));
     assert!(matches!(corpus_of("a.pdf", b"x").1, Err(CorpusError::UnknownKind { .. })));
     let packed = corpus_of("a.txt.bz2", b"x").1.unwrap_err();
-    assert!(packed.to_string().ends_with("a.txt.bz2 is compressed as .bz2, which is not read"), "{packed}");
+    assert!(packed.to_string().ends_with("a.txt.bz2 is compressed as .bz2, which is not supported"), "{packed}");
     assert!(matches!(documents("a.txt.gz", b"not gzip"), Err(CorpusError::Io { .. })));
 }
 

@@ -25,7 +25,7 @@ pub enum DecideError {
         name: String,
     },
     /// No row answers: a value that a table needs is not known.
-    #[error("table \"{table}\" has no answer, since {missing} is not known")]
+    #[error("table \"{table}\" has no answer, because {missing} is unknown")]
     MissingFeature {
         /// The table.
         table: String,
@@ -43,7 +43,7 @@ pub enum DecideError {
         range: String,
     },
     /// Every strategy is vetoed.
-    #[error("nothing can be done here: {reasons}")]
+    #[error("no strategy is feasible here: {reasons}")]
     Infeasible {
         /// The vetoes, by strategy.
         reasons: String,
@@ -70,16 +70,16 @@ impl Fault for DecideError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            DecideError::Rules(_) => Some(
-                "correct the files named above, or leave --rules out to use the rules that come with hibrit".into(),
-            ),
+            DecideError::Rules(_) => {
+                Some("correct the files named above, or omit --rules to use the built-in rules".into())
+            }
             DecideError::Read { .. } => {
-                Some("--rules wants a folder with .toml files of the same names as hibrit's own".into())
+                Some("--rules takes a folder of .toml files with the same names as hibrit's own".into())
             }
             DecideError::NoStage { .. } => Some(format!("the stages are {}", super::rules::STAGES.join(", "))),
-            DecideError::MissingFeature { .. } => {
-                Some("give the input it is measured from (a corpus, say), or add a row with `null` to the table".into())
-            }
+            DecideError::MissingFeature { .. } => Some(
+                "give the input it is measured on (such as a corpus), or add a row with `null` to the table".into(),
+            ),
             DecideError::BadFeature { .. } => Some("the ranges are in features.toml".into()),
             DecideError::Infeasible { least, .. } => Some(least.clone()),
             DecideError::Curve { .. } => Some("wait for more evaluations".into()),

@@ -37,7 +37,7 @@ pub enum Priority {
 /// What there is to work with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Resources {
-    /// Devices that can train at once.
+    /// Number of devices that can train at the same time.
     pub devices: u32,
     /// Memory of one device, bytes; `None` where it is not known.
     pub memory: Option<u64>,

@@ -52,7 +52,7 @@ pub struct Request {
     pub forced: Option<super::strategy::Strategy>,
     /// Where the results lie.
     pub out: String,
-    /// Seed of everything random.
+    /// Random seed.
     pub seed: u64,
     /// Device that trained.
     pub device: String,

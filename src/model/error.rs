@@ -21,7 +21,7 @@ pub enum ExecuteError {
     #[error("{}: {what}", path.display())]
     Config { path: PathBuf, what: String },
     /// An architecture that is not built.
-    #[error("{}: the architecture {found:?} is not known", path.display())]
+    #[error("{}: the architecture {found:?} is not supported", path.display())]
     Architecture { path: PathBuf, found: String },
     /// A weights file whose structure is damaged.
     #[error("{}: {what}", path.display())]
@@ -79,18 +79,16 @@ impl Fault for ExecuteError {
                 "check the path; a model is a Hugging Face folder with config.json, safetensors and tokenizer.json"
                     .into(),
             ),
-            Self::Architecture { .. } => Some(format!("known are: {}", super::Family::known())),
-            Self::Weights { .. } => Some("the file is cut short or damaged; fetch or write it again".into()),
-            Self::Tensor { .. } => {
-                Some("config.json and the weights do not belong together, or the weights are damaged".into())
-            }
+            Self::Architecture { .. } => Some(format!("supported are: {}", super::Family::known())),
+            Self::Weights { .. } => Some("the file is truncated or damaged; download or write it again".into()),
+            Self::Tensor { .. } => Some("config.json and the weights do not match, or the weights are damaged".into()),
             Self::Adapter { .. } => Some("give the adapter together with the base model it was trained on".into()),
             Self::NotBuilt { built, .. } => Some(format!("it can execute {built}")),
             Self::Device { .. } => Some("use --device cpu, or --device auto to let hibrit choose".into()),
             Self::Checkpoint { .. } => {
                 Some("start without --resume, in another folder, to train from the beginning".into())
             }
-            Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
+            Self::Write { .. } => Some("check that the folder exists, is writable and has free space".into()),
             Self::Tokenizer(e) => e.hint(),
             Self::Json { .. } | Self::Config { .. } | Self::Data(_) | Self::Mismatch(_) | Self::Backend { .. } => None,
         }

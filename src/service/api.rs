@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResourcesOrder {
-    /// Devices that can train at once; 1 where it is left out.
+    /// Number of devices that can train at the same time; 1 where it is left out.
     #[schema(minimum = 1, maximum = 4096)]
     pub devices: Option<u32>,
     /// Memory of one device, bytes.
@@ -246,7 +246,7 @@ pub enum RunTask {
 pub struct DemoTask {
     /// Seconds instead of minutes: shows the flow, proves nothing.
     pub quick: bool,
-    /// Seed of everything random.
+    /// Random seed.
     pub seed: u64,
 }
 
@@ -287,7 +287,7 @@ pub struct AutoTask {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub set: serde_json::Map<String, serde_json::Value>,
-    /// Seed of everything random.
+    /// Random seed.
     #[serde(default)]
     pub seed: u64,
     /// What there is to work with.

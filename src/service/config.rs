@@ -15,9 +15,9 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Whether a token is needed even on loopback.
     pub require_token: bool,
-    /// The folder whose folders are models.
+    /// Folder containing the models.
     pub models: Option<PathBuf>,
-    /// The folder whose files and folders are tokenizers; models are tokenizers too.
+    /// Folder containing the tokenizers; models are tokenizers too.
     pub tokenizers: Option<PathBuf>,
     /// The folder whose files and folders are text.
     pub corpora: Option<PathBuf>,
@@ -82,11 +82,11 @@ pub struct Limits {
     pub heavy_request: Duration,
     /// Time after which a stream ends; clients reconnect and go on where they were.
     pub stream: Duration,
-    /// Time that running work gets to save its state when the service ends.
+    /// Time for running jobs to save their state at shutdown.
     pub drain: Duration,
     /// Time after which a worker that gives no sign of life loses its job.
     pub lease: Duration,
-    /// How often a run may bring the service down before it fails.
+    /// How often a run may crash the service before it fails.
     pub crashes: u32,
     /// Bytes of the decision log before it is turned over.
     pub log_bytes: u64,

@@ -52,11 +52,13 @@ impl Fault for HttpError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Bind { .. } => Some("choose another with --addr; port 0 takes a free one".into()),
-            Self::Unguarded { .. } => Some("make one with `hibrit token create NAME --scope write --state DIR`".into()),
-            Self::Root { .. } => Some("name a folder that exists and may be read".into()),
-            Self::File { .. } => Some("check that the path is right and may be written".into()),
-            Self::Tokens { .. } => Some("restore the file, or remove it and make new tokens".into()),
+            Self::Bind { .. } => Some("choose another with --addr; port 0 picks a free port".into()),
+            Self::Unguarded { .. } => {
+                Some("create one with `hibrit token create NAME --scope write --state DIR`".into())
+            }
+            Self::Root { .. } => Some("name a folder that exists and is readable".into()),
+            Self::File { .. } => Some("check that the path is right and writable".into()),
+            Self::Tokens { .. } => Some("restore the file, or delete it and create new tokens".into()),
             Self::Token(_) | Self::Runtime { .. } => None,
             Self::Pipeline(e) => e.hint(),
         }

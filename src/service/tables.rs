@@ -37,7 +37,7 @@ fn value(data: &impl Serialize) -> Value {
     serde_json::to_value(data).unwrap_or(Value::Null)
 }
 
-/// The tables that decide
+/// The decision tables
 #[utoipa::path(get, path = "/api/v1/rules", tag = "rules", params(Which),
     responses((status = 200, description = "Tables as grids", body = Value),
               (status = 422, description = "No such table", body = Problem)))]

@@ -19,7 +19,7 @@ pub enum RecordError {
     #[error("the history {} cannot be written: it or its folder is read-only", path.display())]
     ReadOnly { path: PathBuf, source: std::io::Error },
     /// A newer hibrit wrote it.
-    #[error("{what} in {} has format {found}, which is newer than this hibrit knows ({known})", path.display())]
+    #[error("{what} in {} has format {found}, which is newer than this version of hibrit supports ({known})", path.display())]
     Newer { path: PathBuf, what: String, found: u32, known: u32 },
     /// The file is a database that does not hold together.
     #[error("the history {} is damaged: {detail}", path.display())]
@@ -34,7 +34,7 @@ pub enum RecordError {
     #[error("there is no {what} {wanted:?} in the history {}", path.display())]
     Unknown { path: PathBuf, what: &'static str, wanted: String, known: Vec<String> },
     /// The beginning of an id fits several.
-    #[error("{wanted:?} is the beginning of {} ids in the history", known.len())]
+    #[error("{wanted:?} is a prefix of {} ids in the history", known.len())]
     Ambiguous { wanted: String, known: Vec<String> },
     /// The id is taken.
     #[error("the history {} already holds a run {id}", path.display())]
@@ -96,19 +96,19 @@ impl Fault for RecordError {
                  an exported history (.jsonl) is read with `hibrit history import`"
                 .into(),
             Self::Busy { waited, .. } => format!(
-                "hibrit waited {waited:.0} s; it opens the history only for moments, so look for a process that hangs"
+                "hibrit waited {waited:.0} s; it opens the history only briefly, so look for a process that hangs"
             ),
-            Self::Io { .. } => "check the path and your rights to it".into(),
+            Self::Io { .. } => "check the path and its permissions".into(),
             Self::ReadOnly { .. } => "name a history in a folder you may write to".into(),
             Self::Newer { .. } => "use the newer hibrit, or another history; nothing was changed".into(),
             Self::Damaged { .. } => {
                 "try `hibrit history repair`; if that fails, import your last export into a new history".into()
             }
-            Self::Record { .. } => "`hibrit history repair` puts unreadable records aside and keeps the rest".into(),
-            Self::Unstorable { .. } => "this is a fault of hibrit: please report it with the run's journal".into(),
-            Self::Unknown { known, .. } if known.is_empty() => "the history is empty so far".into(),
+            Self::Record { .. } => "`hibrit history repair` sets unreadable records aside and keeps the rest".into(),
+            Self::Unstorable { .. } => "this is a bug in hibrit: please report it with the run's journal".into(),
+            Self::Unknown { known, .. } if known.is_empty() => "the history is empty".into(),
             Self::Unknown { known, .. } => format!("the latest: {}", known.join(", ")),
-            Self::Ambiguous { known, .. } => format!("it fits {}", known.join(", ")),
+            Self::Ambiguous { known, .. } => format!("it matches {}", known.join(", ")),
             Self::Exists { .. } => "every run needs an id of its own".into(),
             Self::QueueTaken { .. } => "stop the other service, or name another folder with --state".into(),
             Self::NoJob { .. } => "`GET /api/v1/runs` lists them".into(),

@@ -28,7 +28,7 @@ pub(super) enum Form {
 /// Why bytes are no value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(super) enum Flaw {
-    #[error("format {0} is newer than this hibrit knows ({CURRENT})")]
+    #[error("format {0} is newer than this version of hibrit supports ({CURRENT})")]
     Newer(u32),
     #[error("it is a {found}, not a {wanted}")]
     Form { found: Form, wanted: Form },

@@ -222,7 +222,10 @@ pub fn read_journal(path: impl AsRef<Path>) -> Result<Replay, RecordError> {
         let whole = line.ends_with(b"\n");
         match read_line(&line) {
             Ok(entry) if entry.v > VERSION => {
-                replay.bad.push((number, format!("format {} is newer than this hibrit knows ({VERSION})", entry.v)));
+                replay.bad.push((
+                    number,
+                    format!("format {} is newer than this version of hibrit supports ({VERSION})", entry.v),
+                ));
             }
             Ok(entry) if whole => replay.entries.push(entry),
             Ok(_) => replay.torn = true,

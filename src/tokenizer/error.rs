@@ -35,7 +35,7 @@ pub enum TokenizerError {
         path: PathBuf,
     },
     /// A kind of tokenizer that is not known.
-    #[error("{} is a tokenizer of the unknown kind \"{model}\"", .path.display())]
+    #[error("{} is a tokenizer of the unsupported kind \"{model}\"", .path.display())]
     UnknownModel {
         /// The file.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum TokenizerError {
         model: String,
     },
     /// A tokenizer that contradicts itself or is larger than any real one.
-    #[error("{} does not make a tokenizer: {reason}", .path.display())]
+    #[error("{} is not a valid tokenizer: {reason}", .path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum TokenizerError {
         reason: String,
     },
     /// A repository of the Hub that cannot be had.
-    #[error("{id} cannot be had from the Hub: {reason}")]
+    #[error("{id} cannot be downloaded from the Hub: {reason}")]
     Hub {
         /// The repository.
         id: String,
@@ -109,26 +109,26 @@ impl Fault for TokenizerError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => Some(
-                "give a tokenizer.json, a SentencePiece .model, a folder that holds one, or a Hub id (owner/name)".into()
+                "give a tokenizer.json, a SentencePiece .model, a folder containing one, or a Hub id (owner/name)".into()
             ),
             Self::Hub { .. } => Some(
                 "check the name and the network; without one, copy the repository into the cache (HF_HOME) or give a folder"
                     .into(),
             ),
-            Self::Io { .. } => Some("check that the file may be read".into()),
+            Self::Io { .. } => Some("check that the file is readable".into()),
             Self::NotJson { .. } => {
-                Some("the file may be cut short or be a pointer to a large file; fetch it again".into())
+                Some("the file may be truncated, or a pointer to a large file; download it again".into())
             }
             Self::NoVocabulary { .. } => {
-                Some("give the tokenizer.json that lies beside the model, not another .json file".into())
+                Some("give the tokenizer.json beside the model, not another .json file".into())
             }
-            Self::UnknownModel { .. } => Some("BPE, Unigram, WordPiece and WordLevel are known".into()),
+            Self::UnknownModel { .. } => Some("BPE, Unigram, WordPiece and WordLevel are supported".into()),
             Self::Malformed { .. } => Some("save it again with the library that made it".into()),
             Self::Encode { .. } => {
-                Some("give the tokenizer an unknown token, or leave the text out of the corpus".into())
+                Some("give the tokenizer an unknown token, or remove the text from the corpus".into())
             }
-            Self::Read { .. } => Some("check the path, and that the file may be read".into()),
-            Self::Write { .. } => Some("check that the folder exists, is writable and has room".into()),
+            Self::Read { .. } => Some("check the path, and that the file is readable".into()),
+            Self::Write { .. } => Some("check that the folder exists, is writable and has free space".into()),
             Self::Json { .. } | Self::Unusable(_) | Self::Data(_) => None,
         }
     }

@@ -126,7 +126,7 @@ impl<'a> Id<'a> {
 /// The tokenizer's file that a path, a folder or a Hub id means.
 ///
 /// # Errors
-/// [`TokenizerError::NotFound`] where nothing is called so, [`TokenizerError::Hub`] where it cannot be had from the Hub.
+/// [`TokenizerError::NotFound`] where nothing is called so, [`TokenizerError::Hub`] where it cannot be downloaded from the Hub.
 pub(super) fn find(wanted: &Path, hub: &Hub) -> Result<PathBuf, TokenizerError> {
     let missing = || TokenizerError::NotFound { path: wanted.to_owned() };
     if wanted.is_dir() {
@@ -178,7 +178,7 @@ mod tests {
         let nowhere = Hub::at(cache.path(), Some(&format!("http://127.0.0.1:{port}")), false);
         let error = find(Path::new("some/other"), &nowhere).unwrap_err();
         assert!(matches!(error, TokenizerError::Hub { .. }), "{error}");
-        assert!(error.to_string().starts_with("some/other cannot be had from the Hub: "), "{error}");
+        assert!(error.to_string().starts_with("some/other cannot be downloaded from the Hub: "), "{error}");
         assert!(error.hint().unwrap().contains("HF_HOME"));
     }
 

@@ -72,7 +72,7 @@ fn what_cannot_be_had_is_told_in_one_sentence() {
     let look = ["analyze", "--source", &source, "--candidate", &candidate, "--corpus"];
     p.refuses(&[&look[..], &[&packed]].concat(), 3, &["compressed as .xz"]);
     let table = p.file("text.parquet", "PAR1");
-    p.refuses(&[&look[..], &[&table]].concat(), 3, &["text.parquet", "not a whole Parquet file"]);
+    p.refuses(&[&look[..], &[&table]].concat(), 3, &["text.parquet", "not a valid Parquet file"]);
     p.refuses(&[&look[..], &[&text], &["--source", "no/such/place"]].concat(), 2, &[]);
     p.refuses(
         &["analyze", "--source", "no/such/place", "--candidate", &candidate],

@@ -90,7 +90,7 @@ pub enum CellError {
         problem: String,
     },
     /// Its interval holds no number.
-    #[error("the interval `{interval}` is upside down or empty")]
+    #[error("the interval `{interval}` is reversed or empty")]
     Empty {
         /// The interval.
         interval: String,

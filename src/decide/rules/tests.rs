@@ -56,7 +56,7 @@ fn every_kind_of_mistake_is_named_with_its_place() {
             "covered-high",
         ),
         ("a name where numbers are", "decision.toml", ("\"< 0.30\"", "'\"low\"'"), TypeMismatch, "scarce"),
-        ("an interval upside down", "decision.toml", ("[0.50..0.70]", "[0.70..0.50]"), EmptyInterval, "upside down"),
+        ("an interval reversed", "decision.toml", ("[0.50..0.70]", "[0.70..0.50]"), EmptyInterval, "reversed"),
         ("a bound outside the range", "decision.toml", ("\"> 0.70\"", "\"> 70\""), OutsideDomain, "70"),
         ("a name that does not occur", "decision.toml", ("'\"high\"'", "'\"hihg\"'"), OutsideDomain, "hihg"),
         (
