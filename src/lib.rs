@@ -24,3 +24,7 @@ pub mod strategies;
 pub mod tokenizer;
 pub mod train;
 pub mod transplant;
+
+#[cfg(test)]
+#[path = "../tests/it/real_data.rs"]
+mod real_data;

@@ -1,5 +1,5 @@
-//! The analyzer on real tokenizers and on small ones made here. The real ones lie outside the package; without them
-//! those tests say so and pass over.
+//! The analyzer on real tokenizers and on small ones made here. The real ones are outside the package; without them
+//! those tests skip (see `real_data`).
 
 use super::counts::SideCounts;
 use super::*;
@@ -9,18 +9,9 @@ use crate::domain::fault::{Fault, Kind};
 use crate::domain::outcome::Side;
 use crate::domain::profile::{Basis, Match, Profile};
 use crate::domain::vocabulary::{Origin, Role, TokenKind};
+use crate::real_data::real;
 use crate::tokenizer::{TokenizerError, TokenizerFile};
-use std::path::{Path, PathBuf};
-
-/// A path of the real data; `None`, with a message, where there is none.
-fn real(path: &str) -> Option<PathBuf> {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
-    if !found.exists() {
-        println!("passed over: there is no {}", found.display());
-        return None;
-    }
-    Some(found)
-}
+use std::path::Path;
 
 fn real_tokenizer(name: &str) -> Option<TokenizerFile> {
     Some(TokenizerFile::open(&real(&format!("tokenizers/{name}"))?).unwrap())

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kernels;
+use crate::real_data::real;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 
@@ -52,15 +53,10 @@ fn logits_equal_those_of_transformers_for_every_family_tied_and_untied() {
 
 #[test]
 fn logits_of_really_trained_models_equal_those_of_transformers() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/models");
     let text = std::fs::read_to_string(fixture("real_logits.json")).expect("the fixture is committed");
     let reference: serde_json::Value = serde_json::from_str(&text).expect("the fixture is JSON");
     for (name, want) in reference.as_object().expect("by model") {
-        let path = shared.join(name);
-        if !path.exists() {
-            println!("skipped: {} is not here", path.display());
-            continue;
-        }
+        let Some(path) = real(&format!("models/{name}")) else { continue };
         let decoder = ModelFolder::open(&path).and_then(|f| f.load(&Device::flex())).expect(name);
         let numbers = |v: &serde_json::Value| -> Vec<f64> {
             v.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect()
@@ -83,16 +79,12 @@ fn logits_of_really_trained_models_equal_those_of_transformers() {
 fn the_evaluation_loss_on_real_text_equals_that_of_transformers() {
     // tests/fixtures/make_logits.py --eval made the reference: the first lines, each after the opener and up to 257
     // tokens, in float32.
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let text = std::fs::read_to_string(fixture("real_eval.json")).expect("the fixture is committed");
     let reference: serde_json::Value = serde_json::from_str(&text).expect("the fixture is JSON");
     for case in reference.as_array().expect("a list of cases") {
         let word = |key: &str| case[key].as_str().expect(key);
-        let (model, file) = (data.join("models").join(word("model")), data.join("text").join(word("text")));
-        if !model.exists() || !file.exists() {
-            println!("skipped: {} or {} is not here", model.display(), file.display());
-            continue;
-        }
+        let paths = (real(&format!("models/{}", word("model"))), real(&format!("text/{}", word("text"))));
+        let (Some(model), Some(file)) = paths else { continue };
         let decoder = ModelFolder::open(&model).and_then(|f| f.load(&Device::flex())).expect("a model");
         let tokenizer = tokenizers::Tokenizer::from_file(model.join("tokenizer.json")).expect("a tokenizer");
         let number = |key: &str| case[key].as_u64().expect(key);

@@ -1,6 +1,7 @@
 //! The whole flow on a really pretrained model: decide, execute, record, learn, and the next decision.
 
-use crate::program::{Program, shared};
+use crate::program::Program;
+use crate::real_data::real;
 use serde_json::Value;
 
 fn number(value: &Value, pointer: &str) -> f64 {
@@ -9,10 +10,10 @@ fn number(value: &Value, pointer: &str) -> f64 {
 
 /// `run STRATEGY` on stories260k towards Turkish, small enough for a test.
 fn run_on_stories(p: &Program, strategy: &str, out: &str, more: &[&str]) -> Option<Value> {
-    let model = shared("models/stories260k")?.display().to_string();
-    let candidate = shared("tokenizers/turkish_mixtral_v3_fixed")?.display().to_string();
-    let train = shared("text/tr-train.txt")?.display().to_string();
-    let eval = shared("text/tr-eval.txt")?.display().to_string();
+    let model = real("models/stories260k")?.display().to_string();
+    let candidate = real("tokenizers/turkish_mixtral_v3_fixed")?.display().to_string();
+    let train = real("text/tr-train.txt")?.display().to_string();
+    let eval = real("text/tr-eval.txt")?.display().to_string();
     let arguments = ["run", strategy, "--model", &model, "--candidate", &candidate, "--train", &train, "--eval", &eval];
     let size = ["--out", out, "--train-bytes", "30kB", "--eval-bytes", "10kB", "--set", "epochs=1", "--set", "batch=2"];
     let pace = ["--set", "accumulation=1", "--set", "sequence=128", "--set", "learning_rate=2e-3"];
@@ -47,9 +48,9 @@ fn keep_and_direct_lower_bits_per_byte_and_the_next_decision_knows_of_it() {
     let trained = p.run(&["scorer", "train"]);
     assert_eq!(trained.code, 0, "{}", trained.stderr);
     let inputs = [
-        shared("models/stories260k").expect("it was there above"),
-        shared("tokenizers/turkish_mixtral_v3_fixed").expect("it was there above"),
-        shared("text/tr-eval.txt").expect("it was there above"),
+        real("models/stories260k").expect("it was there above"),
+        real("tokenizers/turkish_mixtral_v3_fixed").expect("it was there above"),
+        real("text/tr-eval.txt").expect("it was there above"),
     ]
     .map(|path| path.display().to_string());
     let next = p.json(&["decide", "--model", &inputs[0], "--candidate", &inputs[1], "--corpus", &inputs[2]]);

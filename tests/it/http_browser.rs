@@ -1,6 +1,7 @@
 //! The pages in a real browser: open, start a demo, watch the curve move, open the decision, give feedback, compare.
 //! Skips, with a message, where there is no Chromium. Leaves screenshots in `target/browser`.
 
+use crate::real_data::skip;
 use crate::service::{PATIENCE, Service};
 use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption;
 use headless_chrome::{Browser, LaunchOptions, Tab};
@@ -48,7 +49,10 @@ fn go(tab: &Arc<Tab>, script: &str, where_to: &str) {
 #[test]
 fn a_person_starts_a_demo_watches_it_judges_it_and_compares() {
     let Some(path) = chromium() else {
-        eprintln!("skipped: there is no Chromium; `apt-get install chromium`, or name one with HIBRIT_CHROMIUM");
+        skip(
+            "HIBRIT_REQUIRE_BROWSER",
+            "there is no Chromium (`apt-get install chromium`, or name one with HIBRIT_CHROMIUM)",
+        );
         return;
     };
     let s = Service::start(&[]);

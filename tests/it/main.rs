@@ -12,6 +12,7 @@ mod interrupted;
 mod model;
 mod plot;
 mod program;
+mod real_data;
 mod real_pair;
 mod runs;
 mod service;

@@ -1,7 +1,7 @@
 //! A program in a folder of its own, with a history of its own, and small inputs to give it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
@@ -72,16 +72,6 @@ impl Program {
             assert!(answer.stderr.contains("hint: "), "no hint:\n{}", answer.stderr);
         }
     }
-}
-
-/// The shared folder of real data beside the checkout; `None`, with a message, where there is none.
-pub fn shared(what: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(what);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there", path.display());
-    None
 }
 
 /// A byte-level tokenizer of single bytes and the given words (each written with Ġ for a leading space).

@@ -1,10 +1,11 @@
 //! The case that started hibrit, with the figures that were measured independently.
 
-use crate::program::{Program, shared};
+use crate::program::Program;
+use crate::real_data::real;
 
 #[test]
 fn qwen3_against_the_turkish_tokenizer_gives_the_known_figures() {
-    let (Some(tokenizers), Some(text)) = (shared("tokenizers"), shared("text/tr-eval.txt")) else { return };
+    let (Some(tokenizers), Some(text)) = (real("tokenizers"), real("text/tr-eval.txt")) else { return };
     let path = |name: &str| tokenizers.join(name).display().to_string();
     let p = Program::new();
     let answer = p.json(&[
