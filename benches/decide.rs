@@ -4,10 +4,11 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use hibrit::decide::{Case, Entry, Past, RuleBook, decide};
+use hibrit::domain::feature::Feature;
 use hibrit::domain::metric::{Coverage, Pair, Share, Similarity, TokenRatio};
 use hibrit::domain::profile::{Basis, CoverageMetrics, Profile, SimilarityScore, TokenizerSummary};
 use hibrit::domain::resources::{Cost, Costs, Priority, Resources};
-use hibrit::domain::scorer::{FEATURES, Scorer, Situation};
+use hibrit::domain::scorer::{Scorer, Situation};
 use hibrit::domain::strategy::Strategy;
 use hibrit::domain::tree::{Node, Split, Tree};
 use rand::{RngExt, SeedableRng};
@@ -54,7 +55,7 @@ fn profile(random: &mut ChaCha8Rng) -> Option<Profile> {
         unknown_bytes: pair(share() / 100.0),
         similarity: SimilarityScore { score: Similarity::new(share()).ok()?, basis: Basis::Surface, all: Vec::new() },
         model: None,
-        warnings: Vec::new(),
+        warnings: Default::default(),
         details: None,
     })
 }
@@ -109,7 +110,7 @@ fn bench(c: &mut Criterion) {
     let cost = Cost { seconds: 30_000.0, memory: 20 << 30, disk: 1 << 30, flops: 1e15, tokens: 1_000_000 };
     let costs: Costs = executable.iter().map(|s| (*s, cost)).collect();
     let scorer = scorer(random);
-    assert_eq!(FEATURES.len() + executable.len(), scorer.tree.features.len());
+    assert_eq!(Feature::SITUATION.len() + executable.len(), scorer.tree.features.len());
     let profiles: Vec<Profile> = (0..2000).filter_map(|_| profile(random)).collect();
     for count in [1_000, 1_000_000] {
         let past = history(count, random);

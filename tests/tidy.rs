@@ -77,12 +77,10 @@ const HOMONYMS: &[&str] = &[
     "Space",
     "Specials",
     "Split",
-    "Standing",
     "Table",
     "Text",
     "Token",
     "Tokens",
-    "Verdict",
     "Vocab",
     "Wanted",
 ];

@@ -14,6 +14,7 @@ use crate::domain::metric::{BytesPerToken, Coverage, Fertility, OutOfRange, Pair
 use crate::domain::profile::{
     CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, TokenizerSummary,
 };
+use crate::domain::reason::{Warning, Warnings};
 use crate::domain::vocabulary::{Mapping, TokenKind, Vocabulary};
 use crate::tokenizer::{TokenizerError, TokenizerFile};
 use std::collections::HashSet;
@@ -248,22 +249,16 @@ fn warnings(
     tokenizers: &Pair<TokenizerSummary>,
     round_trip: Option<Pair<Share>>,
     unknown_bytes: Option<Pair<Share>>,
-) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if !tokenizers.candidate.byte_fallback && tokenizers.source.byte_fallback {
-        warnings.push(
-            "the candidate has no byte fallback: a character it does not know becomes an unknown token and is lost"
-                .to_owned(),
-        );
-    }
-    if let Some(lost) = unknown_bytes.map(|u| u.candidate.get()).filter(|lost| *lost > 0.0) {
-        warnings.push(format!("{:.4}% of the text's bytes are unknown to the candidate", lost * 100.0));
-    }
-    if let Some(kept) = round_trip.map(|r| r.candidate.get()).filter(|kept| *kept < 1.0) {
-        warnings.push(format!(
-            "{:.2}% of the lines do not come back from the candidate as they were",
-            (1.0 - kept) * 100.0
-        ));
-    }
-    warnings
+) -> Warnings {
+    let falls_back = tokenizers.candidate.byte_fallback || !tokenizers.source.byte_fallback;
+    let unknown = unknown_bytes.map_or(0.0, |u| u.candidate.get());
+    let lost = round_trip.map_or(0.0, |r| 1.0 - r.candidate.get());
+    [
+        (!falls_back).then_some(Warning::NoByteFallback),
+        (unknown > 0.0).then_some(Warning::UnknownBytes { share: unknown }),
+        (lost > 0.0).then_some(Warning::NotRoundTrip { share: lost }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

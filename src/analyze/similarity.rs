@@ -11,6 +11,7 @@ use super::error::AnalyzeError;
 use crate::corpus::Corpus;
 use crate::domain::metric::Similarity;
 use crate::domain::profile::{Basis, BasisScore, SimilarityScore};
+use crate::domain::reason::SimilarityMethod;
 use crate::domain::vocabulary::{Mapping, Origin, TokenKind, Vocabulary};
 use crate::tokenizer::TokenizerFile;
 use rayon::prelude::*;
@@ -99,11 +100,7 @@ fn contextual(
         basis: Basis::Contextual,
         score: similarity(weighted(&scores, &weights)),
         chance: Some(by_chance(&rebuilt, &wanted, &weights)),
-        note: format!(
-            "cosine of the words around a candidate token and around the original's pieces of it (positive pointwise \
-             mutual information over the most frequent words), weighed by occurrence over {} tokens",
-            scores.len()
-        ),
+        note: SimilarityMethod::Contextual { tokens: scores.len() as u64 }.into(),
     }
 }
 
@@ -181,12 +178,7 @@ fn reconstruction(
         basis: Basis::Reconstruction,
         score: similarity(weighted(&scores, &score_weights)),
         chance: Some(chance),
-        note: format!(
-            "{} shared tokens hidden and rebuilt as the mean of their pieces' rows: cosine {overall:.3} with the true \
-             rows, {chance:.3} with the rows of others; a token the original has counts 1, one in pieces what such \
-             tokens reached",
-            cosines.len()
-        ),
+        note: SimilarityMethod::Reconstruction { tokens: cosines.len() as u64, cosine: overall, chance }.into(),
     })
 }
 
@@ -269,14 +261,11 @@ pub(super) fn surface(candidate: &Vocabulary, mapping: &Mapping, occurrences: Op
         weight += w;
         sum += w * quality(origin);
     }
-    let weighed = if occurrences.is_some() { "weighed by occurrence on the corpus" } else { "each token counted once" };
     BasisScore {
         basis: Basis::Surface,
         score: similarity(if weight > 0.0 { sum / weight } else { 0.0 }),
         chance: None,
-        note: format!(
-            "chance that two bytes of a candidate token stand in the same piece of the original's decomposition, {weighed}"
-        ),
+        note: SimilarityMethod::Surface { by_occurrence: occurrences.is_some() }.into(),
     }
 }
 
@@ -338,7 +327,7 @@ mod tests {
             let embeddings = Embeddings { rows: values.len(), width: 26, row: &row };
             let mapping = Mapping { origins: Clone::clone(&origins) };
             let score = reconstruction(&vocabulary, &vocabulary, &mapping, None, embeddings).unwrap();
-            (score.note, score.chance.unwrap())
+            (score.note.to_string(), score.chance.unwrap())
         };
         let one_hot = |name: &str| -> Vec<f32> {
             letters.chars().map(|l| name.chars().filter(|c| *c == l).count() as f32 / name.len() as f32).collect()

@@ -82,11 +82,6 @@ impl Advisor {
     pub fn rules_sha256(&self) -> &str {
         self.rules.sha256()
     }
-
-    /// The live scorer's id.
-    pub fn scorer_id(&self) -> Option<&str> {
-        self.scorer.as_ref().map(|s| s.id.as_str())
-    }
 }
 
 impl Settings {

@@ -217,7 +217,7 @@ impl Run {
 fn told(plan: &RunPlan) -> String {
     let mut lines = vec![
         format!("Would carry out {} on {}, {} bytes of training text.", plan.strategy, plan.device, plan.train_bytes),
-        plan.decision.because.clone(),
+        plan.decision.because.to_string(),
         String::new(),
     ];
     for s in &plan.stages {

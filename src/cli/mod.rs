@@ -182,7 +182,7 @@ impl Session {
         self.report(|form, style| report::run(run, form, style))?;
         match (run.status, &run.outcome) {
             (Some(Status::Interrupted), _) => Err(Failure::interrupted(folder)),
-            (Some(Status::Failed), Some(outcome)) => Err(Failure::no_model(&outcome.verdict)),
+            (Some(Status::Failed), Some(outcome)) => Err(Failure::no_model(&outcome.verdict.to_string())),
             _ => Ok(()),
         }
     }

@@ -6,11 +6,12 @@
 //! of bounding boxes; the search visits a box only if it can hold something nearer, so it is exact.
 
 use crate::domain::decision::AlikeRun;
+use crate::domain::feature::Feature;
 use crate::domain::run::Run;
-use crate::domain::scorer::{FEATURES, Situation};
+use crate::domain::scorer::Situation;
 use crate::domain::strategy::Strategy;
 
-const WIDTH: usize = FEATURES.len();
+const WIDTH: usize = Feature::SITUATION.len();
 /// Points of a leaf: below this a scan is as fast as more boxes.
 const LEAF: usize = 32;
 /// The most a known difference counts, in standard deviations.

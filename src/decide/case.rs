@@ -2,10 +2,11 @@
 
 use super::alike::Past;
 use super::error::DecideError;
-use super::rules::{RuleBook, Value};
+use super::rules::{DeclaredFeature, RuleBook, Value};
+use crate::domain::feature::Feature;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Cost, Costs, Resources};
-use crate::domain::scorer::{FEATURES, Scorer, Situation};
+use crate::domain::scorer::{Scorer, Situation};
 use crate::domain::strategy::Strategy;
 
 /// A case to decide.
@@ -27,6 +28,20 @@ pub struct Case<'a> {
     pub train_bytes: Option<u64>,
 }
 
+impl Case<'_> {
+    /// The value of a feature; `Null` where it is not known, or follows from others or from a strategy.
+    fn value(&self, feature: Feature) -> Value {
+        match feature {
+            Feature::SimilarityBasis => Value::text(self.profile.similarity.basis),
+            Feature::Devices => Value::Number(f64::from(self.resources.devices)),
+            Feature::BudgetHours => Value::number(self.resources.budget.map(|seconds| seconds / 3600.0)),
+            Feature::MemoryGib => Value::number(self.resources.memory.map(|bytes| bytes as f64 / GIB)),
+            Feature::Priority => Value::text(self.resources.priority),
+            other => Value::number(other.measured(self.profile, self.train_bytes)),
+        }
+    }
+}
+
 /// The inputs of a case by feature index; those that depend on a strategy are left unknown.
 #[derive(Debug, Clone)]
 pub(super) struct Inputs {
@@ -42,17 +57,9 @@ impl Inputs {
     /// # Errors
     /// [`DecideError::BadFeature`] for a value that its feature cannot have.
     pub fn new(rules: &RuleBook, case: &Case) -> Result<Self, DecideError> {
-        let situation = Situation::new(case.profile, case.train_bytes);
-        let resources = case.resources;
-        let mut values: Vec<(&str, Value)> = vec![
-            ("similarity_basis", Value::text(case.profile.similarity.basis)),
-            ("devices", Value::Number(f64::from(resources.devices))),
-            ("budget_hours", resources.budget.map_or(Value::Null, |s| Value::Number(s / 3600.0))),
-            ("memory_gib", Value::number(resources.memory.map(|bytes| bytes as f64 / GIB))),
-            ("priority", Value::text(resources.priority)),
-        ];
-        values.extend(FEATURES.iter().zip(situation.0).map(|(name, x)| (*name, Value::number(Some(x)))));
-        let mut inputs = Self { facts: rules.facts(&values) };
+        let value =
+            |declared: &DeclaredFeature| declared.name.parse().map_or(Value::Null, |feature| case.value(feature));
+        let mut inputs = Self { facts: rules.features().iter().map(value).collect() };
         inputs.derive(rules);
         for (feature, value) in rules.features().iter().zip(&inputs.facts) {
             if *value != Value::Null && !feature.domain.contains(value) {
@@ -63,27 +70,27 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// A value by feature name.
-    pub fn get(&self, rules: &RuleBook, name: &str) -> &Value {
-        rules.features().index(name).and_then(|i| self.facts.get(i)).unwrap_or(&Value::Null)
+    /// The value of a feature.
+    pub fn get(&self, rules: &RuleBook, feature: Feature) -> &Value {
+        rules.features().index(feature.name()).and_then(|i| self.facts.get(i)).unwrap_or(&Value::Null)
     }
 
-    /// Sets a value by feature name; what follows from it follows.
-    pub fn set(&mut self, rules: &RuleBook, name: &str, value: Value) {
-        if let Some(slot) = rules.features().index(name).and_then(|i| self.facts.get_mut(i)) {
+    /// Sets the value of a feature; what follows from it follows.
+    pub fn set(&mut self, rules: &RuleBook, feature: Feature, value: Value) {
+        if let Some(slot) = rules.features().index(feature.name()).and_then(|i| self.facts.get_mut(i)) {
             *slot = value;
         }
-        if name == "similarity" || name == "similarity_basis" {
+        if matches!(feature, Feature::Similarity | Feature::SimilarityBasis) {
             self.derive(rules);
         }
     }
 
     fn derive(&mut self, rules: &RuleBook) {
-        let band = match (self.get(rules, "similarity_basis"), self.get(rules, "similarity")) {
+        let band = match (self.get(rules, Feature::SimilarityBasis), self.get(rules, Feature::Similarity)) {
             (Value::Text(basis), Value::Number(score)) => rules.features().band(basis, *score),
             _ => Value::Null,
         };
-        self.set(rules, "similarity_band", band);
+        self.set(rules, Feature::SimilarityBand, band);
     }
 
     /// With what depends on a strategy filled in.
@@ -101,19 +108,19 @@ impl Inputs {
             None => Value::Null,
         };
         if let Some(cost) = cost {
-            let time = share(cost.seconds, self.get(rules, "budget_hours"), 3600.0);
-            let memory = share(cost.memory as f64, self.get(rules, "memory_gib"), GIB);
-            inputs.set(rules, "time_share", time);
-            inputs.set(rules, "memory_share", memory);
+            let time = share(cost.seconds, self.get(rules, Feature::BudgetHours), 3600.0);
+            let memory = share(cost.memory as f64, self.get(rules, Feature::MemoryGib), GIB);
+            inputs.set(rules, Feature::TimeShare, time);
+            inputs.set(rules, Feature::MemoryShare, memory);
         }
-        inputs.set(rules, "strategy", Value::text(strategy));
-        inputs.set(rules, "executable", Value::text(if executable { "yes" } else { "no" }));
+        inputs.set(rules, Feature::Strategy, Value::text(strategy));
+        inputs.set(rules, Feature::Executable, Value::text(if executable { "yes" } else { "no" }));
         inputs.facts
     }
 
     /// The scorer's view.
     pub fn situation(&self, rules: &RuleBook) -> Situation {
-        Situation(FEATURES.map(|name| self.get(rules, name).as_number().unwrap_or(f64::NAN)))
+        Situation(Feature::SITUATION.map(|feature| self.get(rules, feature).as_number().unwrap_or(f64::NAN)))
     }
 
     /// All known values, as text.

@@ -1,13 +1,15 @@
-//! The whole decision with everything that has to be said about it. Choosing is `weigh`'s business; here the choice is
-//! put into words.
+//! The whole decision with everything that has to be said about it. Choosing is `weigh`'s business.
 
 use super::case::{Case, Inputs, plain};
 use super::error::DecideError;
 use super::flip::flips;
-use super::rules::{Band, Cell, Domain, Feature, Row, RuleBook, Value};
+use super::matrix::matrix;
+use super::rules::{Band, Cell, DeclaredFeature, Domain, Row, RuleBook, Value};
 use super::weigh::{Choice, Origin, Weighed, choose};
 use crate::domain::decision::{Action, Alternative, Decision, MatchedRow, NearRow, ScorerNote};
+use crate::domain::feature::Feature;
 use crate::domain::metric::{EquivalentLoss, Share};
+use crate::domain::reason::{Authority, Because, DecisionReason, Rejection, ScorerReason};
 use crate::domain::scorer::learnable;
 use crate::domain::strategy::Strategy;
 
@@ -30,10 +32,11 @@ pub fn decide(rules: &RuleBook, case: &Case) -> Result<Decision, DecideError> {
         strategy: choice.strategy,
         confidence,
         action: choice.action,
-        because: because(&choice),
+        because: because(&choice).into(),
         resources: case.resources.clone(),
         inputs: inputs.listed(rules),
         matched_rows: matched(&choice),
+        matrix: matrix(rules, &inputs),
         near_rows: near(rules, &inputs, case, &choice),
         alternatives: alternatives(rules, case, &choice),
         flips: flips(rules, &inputs, case, choice.strategy),
@@ -43,26 +46,20 @@ pub fn decide(rules: &RuleBook, case: &Case) -> Result<Decision, DecideError> {
     })
 }
 
-fn because(choice: &Choice) -> String {
+fn because(choice: &Choice) -> DecisionReason {
     let pick = choice.pick;
     let reason = match choice.origin {
-        Origin::Situation => format!("the situation asks for {pick}: {}", choice.situation.because),
-        Origin::Matrix => format!("the matrix says {pick}: {}", choice.matrix.because),
-        Origin::Rest => format!(
-            "the matrix says {}, which is vetoed here; of what is left {pick} is expected to do best",
-            choice.matrix.output
-        ),
-        Origin::Scorer => format!("past runs speak for {pick} over the rules' {}", choice.rules_pick),
+        Origin::Situation => DecisionReason::Situation { strategy: pick, row: choice.situation.because.clone() },
+        Origin::Matrix => DecisionReason::Matrix { strategy: pick, row: choice.matrix.because.clone() },
+        Origin::Rest => DecisionReason::MatrixVetoed { matrix: choice.matrix.output.to_string(), strategy: pick },
+        Origin::Scorer => DecisionReason::Evidence { strategy: pick, rules: choice.rules_pick },
     };
-    let sure = choice.confidence * 100.0;
     match choice.action {
-        Action::Safest if choice.strategy != pick => {
-            format!(
-                "{reason}; but this is only {sure:.0}% sure, so {} is taken as the safest feasible choice",
-                choice.strategy
-            )
-        }
-        Action::Safest => format!("{reason}; this is only {sure:.0}% sure, and it is the safest feasible choice too"),
+        Action::Safest => DecisionReason::Unsure {
+            reason: Box::new(reason),
+            confidence: choice.confidence,
+            safest: (choice.strategy != pick).then_some(choice.strategy),
+        },
         Action::Execute | Action::ExecuteWatched => reason,
     }
 }
@@ -122,7 +119,7 @@ fn near(rules: &RuleBook, inputs: &Inputs, case: &Case, choice: &Choice) -> Vec<
 
 /// How far a value is from passing a cell, as a share of its feature's range (of the value itself where that is endless);
 /// a band counts by the similarity behind it. `None` where there is no distance.
-fn distance(rules: &RuleBook, inputs: &Inputs, feature: &Feature, value: &Value, cell: &Cell) -> Option<f64> {
+fn distance(rules: &RuleBook, inputs: &Inputs, feature: &DeclaredFeature, value: &Value, cell: &Cell) -> Option<f64> {
     if let Some(x) = value.as_number() {
         let Domain::Number { range, integer } = &feature.domain else { return None };
         let width = range.high.at - range.low.at;
@@ -131,10 +128,11 @@ fn distance(rules: &RuleBook, inputs: &Inputs, feature: &Feature, value: &Value,
         let step = if *integer { 1.0 } else { 0.0 };
         return cell.boundaries().map(|edge| (edge - x).abs().max(step) / size).reduce(f64::min);
     }
-    if feature.name != "similarity_band" {
+    if feature.name != Feature::SimilarityBand.name() {
         return None;
     }
-    let (basis, score) = (inputs.get(rules, "similarity_basis"), inputs.get(rules, "similarity").as_number()?);
+    let (basis, score) =
+        (inputs.get(rules, Feature::SimilarityBasis), inputs.get(rules, Feature::Similarity).as_number()?);
     let Value::Text(basis) = basis else { return None };
     let Band { medium, high, .. } = rules.features().thresholds(basis)?;
     let away = |band: &str| match band {
@@ -173,66 +171,56 @@ fn alternatives(rules: &RuleBook, case: &Case, choice: &Choice) -> Vec<Alternati
     options.into_iter().map(alternative).collect()
 }
 
-fn rejected(option: &Weighed, choice: &Choice) -> String {
+fn rejected(option: &Weighed, choice: &Choice) -> Because<Rejection> {
     if option.strategy == choice.strategy {
-        return String::new();
-    }
-    if !option.feasible() {
-        return option.vetoes.iter().map(|r| r.because.as_str()).collect::<Vec<_>>().join("; ");
+        return Because::NOTHING;
     }
     let chosen = choice.option(choice.strategy).map_or(0.0, Weighed::utility);
-    let difference = option.utility() - chosen;
-    if option.strategy == choice.pick {
-        return format!("preferred, but only {:.0}% sure to end no worse than keep", choice.confidence * 100.0);
-    }
-    match option.strategy {
-        Strategy::Emergency => "the last resort, for when nothing else works".into(),
-        Strategy::Adaptive => "re-decides while training; taken when the highest quality is asked for".into(),
-        _ if difference < 0.0 => {
-            format!("expected to save {:.3} bits per byte less than {}", -difference, choice.strategy)
+    let (difference, than) = (option.utility() - chosen, choice.strategy);
+    let rejection = match option.strategy {
+        _ if !option.feasible() => {
+            Rejection::Vetoed { rows: option.vetoes.iter().map(|r| r.because.clone()).collect() }
         }
-        _ => format!(
-            "expected to save {difference:.3} bits per byte more than {}, which is not enough to go against {}",
-            choice.strategy,
-            match choice.origin {
-                Origin::Situation => "what the situation asks for",
-                Origin::Matrix | Origin::Rest => "the matrix",
-                Origin::Scorer => "the evidence",
-            }
-        ),
-    }
+        strategy if strategy == choice.pick => Rejection::Unsure { confidence: choice.confidence },
+        Strategy::Emergency => Rejection::LastResort,
+        Strategy::Adaptive => Rejection::ForQuality,
+        _ if difference < 0.0 => Rejection::Less { by: -difference, than },
+        _ => {
+            let against = match choice.origin {
+                Origin::Situation => Authority::Situation,
+                Origin::Matrix | Origin::Rest => Authority::Matrix,
+                Origin::Scorer => Authority::Evidence,
+            };
+            Rejection::NotEnough { by: difference, than, against }
+        }
+    };
+    rejection.into()
 }
 
 fn note(rules: &RuleBook, case: &Case, choice: &Choice, alone: Strategy) -> ScorerNote {
     let Some(scorer) = case.scorer else {
-        let note = "the rules decided alone: there is no learned scorer yet".to_string();
+        let note = ScorerReason::NoScorer.into();
         return ScorerNote { id: None, evidence: 0, changed_the_decision: false, note };
     };
-    let changed = choice.strategy != alone;
+    let (changed, branches) = (choice.strategy != alone, scorer.evidence);
     let least = rules.weighing().least_evidence;
     let note = if scorer.lambda.is_none() {
-        "cross-validation found the rules alone to be best, so the scorer adds nothing yet".to_string()
-    } else if scorer.evidence < least {
-        format!(
-            "the rules decided alone: {} past branches are fewer than the {least} it takes to move a choice",
-            scorer.evidence
-        )
+        ScorerReason::RulesBest
+    } else if branches < least {
+        ScorerReason::TooFew { branches, least }
     } else if changed {
-        format!("{} past branches moved the decision from {alone} to {}", scorer.evidence, choice.strategy)
+        ScorerReason::Moved { branches, from: alone, to: choice.strategy }
     } else if choice.origin == Origin::Situation {
-        "the situation's preference stands; the scorer only shaped utilities and confidence".to_string()
+        ScorerReason::SituationStands
     } else {
         let better = choice.options.iter().filter(|o| o.feasible() && o.strategy != choice.pick);
         let best = better.max_by(|a, b| a.utility().total_cmp(&b.utility()));
         match best.zip(choice.option(choice.pick)) {
-            Some((b, a)) if b.utility() > a.utility() => format!(
-                "{} looks better by {:.3} bits per byte, which is within the error of {} past branches: the rules' choice holds",
-                b.strategy,
-                b.utility() - a.utility(),
-                scorer.evidence
-            ),
-            _ => format!("{} past branches agree with the rules", scorer.evidence),
+            Some((b, a)) if b.utility() > a.utility() => {
+                ScorerReason::WithinError { strategy: b.strategy, by: b.utility() - a.utility(), branches }
+            }
+            _ => ScorerReason::Agrees { branches },
         }
     };
-    ScorerNote { id: Some(scorer.id.clone()), evidence: scorer.evidence, changed_the_decision: changed, note }
+    ScorerNote { id: Some(scorer.id.clone()), evidence: branches, changed_the_decision: changed, note: note.into() }
 }

@@ -5,43 +5,28 @@ use super::case::{Case, Inputs, plain};
 use super::rules::{Domain, RuleBook, Value, representatives};
 use super::weigh::choose;
 use crate::domain::decision::Flip;
-use crate::domain::scorer::FEATURES;
+use crate::domain::feature::Feature;
 use crate::domain::strategy::Strategy;
-
-/// Inputs a person or another corpus could change.
-const CHANGEABLE: [&str; 13] = [
-    "coverage_vocabulary",
-    "coverage_corpus",
-    "similarity",
-    "token_ratio",
-    "fertility_source",
-    "unknown_bytes",
-    "round_trip",
-    "log10_parameters",
-    "log10_train_bytes",
-    "devices",
-    "budget_hours",
-    "memory_gib",
-    "priority",
-];
+use strum::IntoEnumIterator;
 
 /// For every input the nearest change that decides otherwise, the smallest change first. Sizes of changes are
 /// relative to the input's range where that is finite, else to its value; a change of name comes last.
 pub(super) fn flips(rules: &RuleBook, inputs: &Inputs, case: &Case, chosen: Strategy) -> Vec<Flip> {
+    let changeable = Feature::iter().filter(|feature| feature.is_changeable());
     let mut found: Vec<(f64, Flip)> =
-        CHANGEABLE.iter().filter_map(|name| flip(rules, inputs, case, chosen, name)).collect();
+        changeable.filter_map(|feature| flip(rules, inputs, case, chosen, feature)).collect();
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
     found.into_iter().map(|(_, flip)| flip).collect()
 }
 
-fn flip(rules: &RuleBook, inputs: &Inputs, case: &Case, chosen: Strategy, name: &str) -> Option<(f64, Flip)> {
-    let index = rules.features().index(name)?;
+fn flip(rules: &RuleBook, inputs: &Inputs, case: &Case, chosen: Strategy, feature: Feature) -> Option<(f64, Flip)> {
+    let index = rules.features().index(feature.name())?;
     let domain = &rules.features().get(index)?.domain;
-    let now = inputs.get(rules, name).clone();
+    let now = inputs.get(rules, feature).clone();
     if now == Value::Null {
         return None;
     }
-    let cuts = cuts(rules, inputs, case, name, index);
+    let cuts = cuts(rules, inputs, case, feature, index);
     let mut candidates: Vec<(f64, String, Value)> = match (domain, now.as_number()) {
         (Domain::Names(_), _) | (_, None) => {
             let others = representatives(domain, false, std::iter::empty()).into_iter().filter(|v| *v != now);
@@ -73,15 +58,15 @@ fn flip(rules: &RuleBook, inputs: &Inputs, case: &Case, chosen: Strategy, name: 
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     candidates.into_iter().find_map(|(size, to, value)| {
         let mut changed = inputs.clone();
-        changed.set(rules, name, value);
+        changed.set(rules, feature, value);
         let strategy = choose(rules, &changed, case, case.scorer).ok()?.strategy;
-        let flip = Flip { input: name.to_string(), from: plain(&now), to, strategy };
+        let flip = Flip { input: feature.to_string(), from: plain(&now), to, strategy };
         (strategy != chosen).then_some((size, flip))
     })
 }
 
 /// Every number at which something can change when this input moves.
-fn cuts(rules: &RuleBook, inputs: &Inputs, case: &Case, name: &str, index: usize) -> Vec<f64> {
+fn cuts(rules: &RuleBook, inputs: &Inputs, case: &Case, feature: Feature, index: usize) -> Vec<f64> {
     let mut cuts: Vec<f64> = Vec::new();
     for table in rules.tables() {
         for (i, column) in table.columns.iter().enumerate() {
@@ -91,8 +76,8 @@ fn cuts(rules: &RuleBook, inputs: &Inputs, case: &Case, name: &str, index: usize
         }
     }
     // Shares of time and memory change with the limit: at cost / boundary for every boundary of the share's column.
-    let of_share = |share: &str| -> Vec<f64> {
-        let Some(index) = rules.features().index(share) else { return Vec::new() };
+    let of_share = |share: Feature| -> Vec<f64> {
+        let Some(index) = rules.features().index(share.name()) else { return Vec::new() };
         let columns = rules.tables().iter().flat_map(|t| t.columns.iter().enumerate().map(move |(i, c)| (t, i, c)));
         let asked = columns.filter(|(_, _, c)| c.reads.contains(&index));
         asked
@@ -100,24 +85,26 @@ fn cuts(rules: &RuleBook, inputs: &Inputs, case: &Case, name: &str, index: usize
             .collect()
     };
     let costs = || case.costs.into_iter().flat_map(|c| c.values());
-    match name {
-        "similarity" => {
-            if let Value::Text(basis) = inputs.get(rules, "similarity_basis") {
+    match feature {
+        Feature::Similarity => {
+            if let Value::Text(basis) = inputs.get(rules, Feature::SimilarityBasis) {
                 cuts.extend(rules.features().thresholds(basis).into_iter().flat_map(|b| [b.medium, b.high]));
             }
         }
-        "budget_hours" => {
-            cuts.extend(of_share("time_share").iter().flat_map(|b| costs().map(move |c| c.seconds / 3600.0 / b)))
+        Feature::BudgetHours => {
+            cuts.extend(of_share(Feature::TimeShare).iter().flat_map(|b| costs().map(move |c| c.seconds / 3600.0 / b)))
         }
-        "memory_gib" => {
+        Feature::MemoryGib => {
             let gib = f64::from(1u32 << 30);
-            cuts.extend(of_share("memory_share").iter().flat_map(|b| costs().map(move |c| c.memory as f64 / gib / b)));
+            cuts.extend(
+                of_share(Feature::MemoryShare).iter().flat_map(|b| costs().map(move |c| c.memory as f64 / gib / b)),
+            );
         }
         _ => {}
     }
-    if let Some(feature) = FEATURES.iter().position(|f| *f == name) {
+    if let Some(column) = Feature::SITUATION.iter().position(|f| *f == feature) {
         let splits = case.scorer.into_iter().flat_map(|s| s.tree.nodes.iter().filter_map(|n| n.split.as_ref()));
-        cuts.extend(splits.filter(|s| s.feature == feature).map(|s| s.threshold));
+        cuts.extend(splits.filter(|s| s.feature == column).map(|s| s.threshold));
     }
     cuts.retain(|c| c.is_finite());
     cuts.sort_by(f64::total_cmp);

@@ -8,6 +8,7 @@ pub mod curve;
 mod error;
 mod explain;
 mod flip;
+mod matrix;
 mod memory;
 pub mod race;
 mod replay;

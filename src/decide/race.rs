@@ -3,62 +3,34 @@
 
 use super::course::forecast;
 use super::rules::{Curve, Race, Review};
-use crate::domain::directive::{self, Referee};
+use crate::domain::directive::{Look, Pace, Referee, Standing};
 use crate::domain::metric::EquivalentLoss;
 use crate::domain::outcome::Side;
-use serde::{Deserialize, Serialize};
+use crate::domain::reason::{LookReason, VerdictReason, WinReason};
 use statrs::function::erf::erfc;
 use std::cmp::Ordering;
 
 /// Pairs up to which the signed-rank test is computed exactly (2^25 sign patterns, counted, not listed).
 const EXACT: usize = 25;
 
-/// A branch of a race, or what remains when both fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Runner {
-    /// The original tokenizer's.
-    Safe,
-    /// The candidate tokenizer's.
-    Candidate,
-    /// The emergency configuration.
-    Emergency,
-}
-
-/// Who won and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// The winner.
-    pub winner: Runner,
-    /// In a sentence.
-    pub because: String,
-}
-
-/// The seed's rule on comparable losses (equivalent loss or bits per byte): the candidate wins if both succeeded and
-/// its loss is at most `tolerance` x the safe branch's; otherwise the safe branch; whichever succeeded if one failed;
-/// emergency if both did. A loss that is not a finite number of at least 0 is a failure.
-pub fn winner(tolerance: f64, safe: Option<f64>, candidate: Option<f64>) -> Verdict {
+/// Who wins, and why; nobody where both failed. The seed's rule on comparable losses (equivalent loss or bits per byte):
+/// the candidate wins if both succeeded and its loss is at most `tolerance` x the safe branch's; otherwise the safe
+/// branch; whichever succeeded if one failed. A loss that is not a finite number of at least 0 is a failure.
+pub fn winner(tolerance: f64, safe: Option<f64>, candidate: Option<f64>) -> (Option<Side>, WinReason) {
     let succeeded = |loss: Option<f64>| loss.filter(|l| l.is_finite() && *l >= 0.0);
-    let (winner, because) = match (succeeded(safe), succeeded(candidate)) {
+    match (succeeded(safe), succeeded(candidate)) {
         (Some(safe), Some(candidate)) => {
             let limit = tolerance * safe;
             if candidate <= limit {
-                let text =
-                    format!("the candidate's loss {candidate:.4} is at most {tolerance} x the safe branch's {safe:.4}");
-                (Runner::Candidate, text)
+                (Some(Side::Candidate), WinReason::Within { candidate, tolerance, safe })
             } else {
-                let text = format!(
-                    "the candidate's loss {candidate:.4} is above {limit:.4}, {tolerance} x the safe branch's {safe:.4}"
-                );
-                (Runner::Safe, text)
+                (Some(Side::Source), WinReason::Above { candidate, limit, tolerance, safe })
             }
         }
-        (Some(_), None) => (Runner::Safe, "the candidate branch failed".to_string()),
-        (None, Some(_)) => (Runner::Candidate, "the safe branch failed".to_string()),
-        (None, None) => (Runner::Emergency, "both branches failed".to_string()),
-    };
-    Verdict { winner, because }
+        (Some(_), None) => (Some(Side::Source), WinReason::CandidateFailed),
+        (None, Some(_)) => (Some(Side::Candidate), WinReason::SafeFailed),
+        (None, None) => (None, WinReason::BothFailed),
+    }
 }
 
 /// How a branch finished, as far as the choice of the model that comes out needs it.
@@ -76,7 +48,7 @@ pub struct Finish<'a> {
 
 /// The branch whose model comes out, by index, and why; `None` if all failed. Of several branches on one side the one
 /// with the least loss runs for that side.
-pub fn choose(tolerance: f64, finishes: &[Finish]) -> (Option<usize>, String) {
+pub fn choose(tolerance: f64, finishes: &[Finish]) -> (Option<usize>, VerdictReason) {
     let loss = |i: &usize| finishes.get(*i).and_then(|f| f.equivalent_loss).map(|l| l.get());
     let best = |side: Side, intermediate: bool| {
         let runs = |f: &Finish| f.side == side && f.intermediate == intermediate && f.equivalent_loss.is_some();
@@ -84,84 +56,49 @@ pub fn choose(tolerance: f64, finishes: &[Finish]) -> (Option<usize>, String) {
         places.min_by(|a, b| by_loss(loss(a), loss(b)))
     };
     let (safe, candidate) = (best(Side::Source, false), best(Side::Candidate, false));
-    let name = |i: usize| finishes.get(i).map_or("?", |f| f.name);
+    let name = |i: usize| finishes.get(i).map_or("?", |f| f.name).to_string();
     match (safe, candidate) {
         (Some(safe), Some(candidate)) => {
-            let verdict = winner(tolerance, loss(&safe), loss(&candidate));
-            let won = if verdict.winner == Runner::Candidate { candidate } else { safe };
-            (Some(won), format!("{} wins: {}", name(won), verdict.because))
+            let (side, reason) = winner(tolerance, loss(&safe), loss(&candidate));
+            let won = if side == Some(Side::Candidate) { candidate } else { safe };
+            (Some(won), VerdictReason::Race { winner: name(won), reason })
         }
         (Some(only), None) | (None, Some(only)) => {
-            let failed: Vec<&str> = finishes.iter().filter(|f| f.equivalent_loss.is_none()).map(|f| f.name).collect();
-            let others = if failed.is_empty() { String::new() } else { format!("; {} failed", failed.join(", ")) };
-            (Some(only), format!("{} is what was trained{others}", name(only)))
+            let failed = finishes.iter().filter(|f| f.equivalent_loss.is_none()).map(|f| f.name.to_string());
+            (Some(only), VerdictReason::Trained { branch: name(only), failed: failed.collect() })
         }
         (None, None) => match best(Side::Source, true).or_else(|| best(Side::Candidate, true)) {
-            Some(step) => (Some(step), format!("{} is the only step that gave a usable model", name(step))),
-            None => (None, "no branch gave a usable model".to_string()),
+            Some(step) => (Some(step), VerdictReason::OnlyStep { branch: name(step) }),
+            None => (None, VerdictReason::NoModel),
         },
     }
 }
 
-/// How a race stands at a look.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Standing<'a> {
-    /// Share of the byte budget that both branches have seen, 0..=1.
-    pub share: f64,
-    /// Looks taken before.
-    pub looks_taken: usize,
-    /// Bits per byte of the safe branch by evaluation document.
-    pub safe: &'a [f64],
-    /// Of the candidate branch, on the same documents in the same order.
-    pub candidate: &'a [f64],
-    /// Whether the warm-up of new embeddings is over.
-    pub warmed_up: bool,
-    /// Chance, by extrapolation, that the branch now behind wins in the end; `None` where the curve is too short.
-    pub chance_of_loser: Option<f64>,
-}
-
-/// What a look says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Look {
-    /// The branch to give up now, if any.
-    pub give_up: Option<Runner>,
-    /// Two-sided p of the paired signed-rank test; `None` where it was not taken.
-    pub p: Option<f64>,
-    /// In a sentence.
-    pub because: String,
-}
-
-/// Looks at a race. The branches are compared as the winner's rule will compare them: the candidate against
+/// Looks at a race; `chance_of_loser` is the chance, by extrapolation, that the branch now behind wins in the end, `None`
+/// where the curve is too short. The branches are compared as the winner's rule will compare them: the candidate against
 /// `tolerance` x the safe branch, document by document.
-pub fn look(rules: &Race, standing: &Standing) -> Look {
-    let on = |p: Option<f64>, because: String| Look { give_up: None, p, because };
-    let Some(due) = rules.looks.get(standing.looks_taken) else { return on(None, "all looks are taken".into()) };
+pub fn look(rules: &Race, standing: &Standing, chance_of_loser: Option<f64>) -> Look {
+    let on = |p: Option<f64>, because: LookReason| Look { give_up: None, p, because };
+    let Some(due) = rules.looks.get(standing.looks_taken) else { return on(None, LookReason::NoneLeft) };
     if standing.share < *due {
-        return on(None, format!("the next look is due at {due} of the budget"));
+        return on(None, LookReason::NotDue { share: *due });
     }
     if !standing.warmed_up {
-        return on(None, "new embeddings are still warming up".into());
+        return on(None, LookReason::WarmingUp);
     }
-    let pairs = standing.safe.iter().zip(standing.candidate).filter(|(s, c)| s.is_finite() && c.is_finite());
+    let (safe, candidate) = (&standing.safe.documents, &standing.candidate.documents);
+    let pairs = safe.iter().zip(candidate).filter(|(s, c)| s.is_finite() && c.is_finite());
     let differences: Vec<f64> = pairs.map(|(s, c)| c - rules.tolerance * s).collect();
-    let Some(test) = signed_rank(&differences) else {
-        return on(None, "there are no documents on which the branches differ".into());
-    };
-    let loser = if test.statistic > 0.0 { Runner::Candidate } else { Runner::Safe };
+    let Some(test) = signed_rank(&differences) else { return on(None, LookReason::NoDifference) };
+    let loser = if test.statistic > 0.0 { Side::Candidate } else { Side::Source };
     let p = test.p;
     if p >= rules.p {
-        return on(Some(p), format!("p = {p:.4} on {} documents is not below {}", differences.len(), rules.p));
+        return on(Some(p), LookReason::NotSignificant { p, documents: differences.len() as u64, level: rules.p });
     }
-    match standing.chance_of_loser {
-        None => on(Some(p), format!("{loser} is behind (p = {p:.4}), but its curve is too short to extrapolate")),
-        Some(chance) if chance > rules.least_chance => {
-            on(Some(p), format!("{loser} is behind (p = {p:.4}), but may still win with a chance of {chance:.2}"))
-        }
-        Some(chance) => Look {
-            give_up: Some(loser),
-            p: Some(p),
-            because: format!("{loser} is behind (p = {p:.4}) and wins in the end with a chance of only {chance:.2}"),
-        },
+    match chance_of_loser {
+        None => on(Some(p), LookReason::TooShort { loser, p }),
+        Some(chance) if chance > rules.least_chance => on(Some(p), LookReason::MayWin { loser, p, chance }),
+        Some(chance) => Look { give_up: Some(loser), p: Some(p), because: LookReason::Lost { loser, p, chance } },
     }
 }
 
@@ -180,8 +117,8 @@ impl RuleReferee {
     }
 
     /// The chance that the branch now behind wins in the end, as the winner's rule will see it.
-    fn chance_of_loser(&self, standing: &directive::Standing) -> Option<f64> {
-        let at_end = |p: &directive::Pace| forecast(&self.curve, &p.course, p.held_out, p.end, self.seed);
+    fn chance_of_loser(&self, standing: &Standing) -> Option<f64> {
+        let at_end = |p: &Pace| forecast(&self.curve, &p.course, p.held_out, p.end, self.seed);
         let (safe, candidate) = (at_end(&standing.safe)?, at_end(&standing.candidate)?);
         let limit = |safe: f64| self.race.tolerance * safe;
         let candidate_behind = standing.candidate.held_out > limit(standing.safe.held_out);
@@ -198,24 +135,8 @@ impl Referee for RuleReferee {
         self.race.looks.clone()
     }
 
-    fn look(&mut self, standing: &directive::Standing) -> directive::Verdict {
-        let said = look(
-            &self.race,
-            &Standing {
-                share: standing.share,
-                looks_taken: standing.looks_taken,
-                safe: &standing.safe.documents,
-                candidate: &standing.candidate.documents,
-                warmed_up: standing.warmed_up,
-                chance_of_loser: self.chance_of_loser(standing),
-            },
-        );
-        let give_up = match said.give_up {
-            Some(Runner::Safe) => Some(Side::Source),
-            Some(Runner::Candidate) => Some(Side::Candidate),
-            Some(Runner::Emergency) | None => None,
-        };
-        directive::Verdict { give_up, because: said.because }
+    fn look(&mut self, standing: &Standing) -> Look {
+        look(&self.race, standing, self.chance_of_loser(standing))
     }
 }
 
@@ -298,27 +219,26 @@ mod tests {
 
     #[test]
     fn the_winner_rule_holds_at_every_edge() {
-        use Runner::{Candidate, Emergency, Safe};
+        let (safe_wins, candidate_wins, nobody) = (Some(Side::Source), Some(Side::Candidate), None);
         for (comment, safe, candidate, expected) in [
-            ("better wins", Some(2.0), Some(1.9), Candidate),
-            ("equal goes to the candidate", Some(2.0), Some(2.0), Candidate),
-            ("within the tolerance too", Some(2.0), Some(2.39), Candidate),
-            ("exactly 20% more still wins", Some(2.0), Some(2.4), Candidate),
-            ("a hair above does not", Some(2.0), Some(2.4000001), Safe),
-            ("far above does not", Some(2.0), Some(9.0), Safe),
-            ("a perfect safe branch is beaten by nothing but perfection", Some(0.0), Some(0.0), Candidate),
-            ("and by nothing else", Some(0.0), Some(1e-300), Safe),
-            ("the candidate failed", Some(9.0), None, Safe),
-            ("the safe branch failed", None, Some(9.0), Candidate),
-            ("both failed", None, None, Emergency),
-            ("a loss that is no number is a failure", Some(f64::NAN), Some(9.0), Candidate),
-            ("an infinite loss is a failure", Some(9.0), Some(f64::INFINITY), Safe),
-            ("two infinite losses are two failures", Some(f64::INFINITY), Some(f64::INFINITY), Emergency),
-            ("a negative loss is a failure", Some(2.0), Some(-1.0), Safe),
+            ("better wins", Some(2.0), Some(1.9), candidate_wins),
+            ("equal goes to the candidate", Some(2.0), Some(2.0), candidate_wins),
+            ("within the tolerance too", Some(2.0), Some(2.39), candidate_wins),
+            ("exactly 20% more still wins", Some(2.0), Some(2.4), candidate_wins),
+            ("a hair above does not", Some(2.0), Some(2.4000001), safe_wins),
+            ("far above does not", Some(2.0), Some(9.0), safe_wins),
+            ("a perfect safe branch is beaten by nothing but perfection", Some(0.0), Some(0.0), candidate_wins),
+            ("and by nothing else", Some(0.0), Some(1e-300), safe_wins),
+            ("the candidate failed", Some(9.0), None, safe_wins),
+            ("the safe branch failed", None, Some(9.0), candidate_wins),
+            ("both failed", None, None, nobody),
+            ("a loss that is no number is a failure", Some(f64::NAN), Some(9.0), candidate_wins),
+            ("an infinite loss is a failure", Some(9.0), Some(f64::INFINITY), safe_wins),
+            ("two infinite losses are two failures", Some(f64::INFINITY), Some(f64::INFINITY), nobody),
+            ("a negative loss is a failure", Some(2.0), Some(-1.0), safe_wins),
         ] {
-            let verdict = winner(rules().tolerance, safe, candidate);
-            assert_eq!(verdict.winner, expected, "{comment}");
-            assert!(!verdict.because.is_empty());
+            let (side, reason) = winner(rules().tolerance, safe, candidate);
+            assert_eq!(side, expected, "{comment}: {reason}");
         }
     }
 
@@ -395,8 +315,9 @@ mod tests {
         assert!(signed_rank(&balanced).unwrap().p > 0.5);
     }
 
-    fn standing<'a>(safe: &'a [f64], candidate: &'a [f64]) -> Standing<'a> {
-        Standing { share: 0.125, looks_taken: 0, safe, candidate, warmed_up: true, chance_of_loser: Some(0.1) }
+    fn standing(safe: &[f64], candidate: &[f64]) -> Standing {
+        let pace = |documents: &[f64]| Pace { documents: documents.to_vec(), ..Pace::default() };
+        Standing { share: 0.125, looks_taken: 0, safe: pace(safe), candidate: pace(candidate), warmed_up: true }
     }
 
     #[test]
@@ -407,25 +328,22 @@ mod tests {
         let tolerated: Vec<f64> =
             safe.iter().enumerate().map(|(i, s)| s * if i % 2 == 0 { 1.19 } else { 1.21 }).collect();
         let base = |candidate| standing(&safe, candidate);
-        for (comment, standing, expected) in [
-            ("clearly worse and without hope", base(&worse), Some(Runner::Candidate)),
-            ("clearly better: the safe branch may go", base(&better), Some(Runner::Safe)),
-            ("about 20% worse is what the tolerance allows", base(&tolerated), None),
-            ("not yet due", Standing { share: 0.12, ..base(&worse) }, None),
-            ("the second look is due later", Standing { looks_taken: 1, share: 0.2, ..base(&worse) }, None),
-            ("no look is left", Standing { looks_taken: 4, share: 0.9, ..base(&worse) }, None),
-            ("still warming up", Standing { warmed_up: false, ..base(&worse) }, None),
-            (
-                "a chance of 0.2 is not more than 0.2",
-                Standing { chance_of_loser: Some(0.2), ..base(&worse) },
-                Some(Runner::Candidate),
-            ),
-            ("a chance above 0.2 keeps it", Standing { chance_of_loser: Some(0.21), ..base(&worse) }, None),
-            ("no extrapolation keeps it", Standing { chance_of_loser: None, ..base(&worse) }, None),
-            ("no documents", standing(&[], &[]), None),
-            ("documents that are no numbers do not count", standing(&[f64::NAN], &[1.0]), None),
+        let little = Some(0.1);
+        for (comment, standing, chance, expected) in [
+            ("clearly worse and without hope", base(&worse), little, Some(Side::Candidate)),
+            ("clearly better: the safe branch may go", base(&better), little, Some(Side::Source)),
+            ("about 20% worse is what the tolerance allows", base(&tolerated), little, None),
+            ("not yet due", Standing { share: 0.12, ..base(&worse) }, little, None),
+            ("the second look is due later", Standing { looks_taken: 1, share: 0.2, ..base(&worse) }, little, None),
+            ("no look is left", Standing { looks_taken: 4, share: 0.9, ..base(&worse) }, little, None),
+            ("still warming up", Standing { warmed_up: false, ..base(&worse) }, little, None),
+            ("a chance of 0.2 is not more than 0.2", base(&worse), Some(0.2), Some(Side::Candidate)),
+            ("a chance above 0.2 keeps it", base(&worse), Some(0.21), None),
+            ("no extrapolation keeps it", base(&worse), None, None),
+            ("no documents", standing(&[], &[]), little, None),
+            ("documents that are no numbers do not count", standing(&[f64::NAN], &[1.0]), little, None),
         ] {
-            let look = look(&rules(), &standing);
+            let look = look(&rules(), &standing, chance);
             assert_eq!(look.give_up, expected, "{comment}: {}", look.because);
         }
     }
@@ -439,12 +357,11 @@ mod tests {
         let pace = |limit: f64, amplitude: f64| {
             let held_out = limit + amplitude * 0.1;
             let documents = (0..12).map(|d| held_out + f64::from(d) / 100.0).collect();
-            directive::Pace { documents, held_out, course: course(limit, amplitude), end: 4000.0 }
+            Pace { documents, held_out, course: course(limit, amplitude), end: 4000.0 }
         };
         let mut referee = RuleReferee::new(RuleBook::embedded().unwrap().review(), 1);
-        let mut given_up = |candidate: directive::Pace| {
-            let standing =
-                directive::Standing { share: 0.25, looks_taken: 1, warmed_up: true, safe: pace(1.0, 2.0), candidate };
+        let mut given_up = |candidate: Pace| {
+            let standing = Standing { share: 0.25, looks_taken: 1, warmed_up: true, safe: pace(1.0, 2.0), candidate };
             referee.look(&standing).give_up
         };
         // Safe: 1.2 now, 1.1 at the end; the candidate may have 1.32 then.

@@ -5,7 +5,7 @@ use super::alike::Past;
 use super::case::Case;
 use super::explain::decide;
 use super::rules::RuleBook;
-use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::decision::{Decision, HardVeto, LoggedDecision};
 use crate::domain::profile::Profile;
 use crate::domain::resources::Costs;
 use crate::domain::run::Run;
@@ -64,7 +64,7 @@ pub fn replay(rules: &RuleBook, decisions: &[PastDecision], scorer: Option<&Scor
         let executable: Vec<Strategy> = was
             .alternatives
             .iter()
-            .filter(|a| !a.vetoes.iter().any(|v| v.table == "vetoes" && v.row == "not-executable"))
+            .filter(|a| !a.vetoes.iter().any(|v| v.hard_veto() == Some(HardVeto::NotExecutable)))
             .map(|a| a.strategy)
             .collect();
         let case = Case {
@@ -77,7 +77,7 @@ pub fn replay(rules: &RuleBook, decisions: &[PastDecision], scorer: Option<&Scor
             train_bytes: made.train_bytes,
         };
         let (now, because) = match decide(rules, &case) {
-            Ok(decision) => (Some(decision.strategy), decision.because),
+            Ok(decision) => (Some(decision.strategy), decision.because.to_string()),
             Err(error) => (None, error.to_string()),
         };
         Replayed { run: made.id.to_string(), was: was.strategy, now, flips: now != Some(was.strategy), because }

@@ -11,6 +11,7 @@ use super::race::switch_pays;
 use super::rules::{Review, RuleBook};
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::outcome::CurvePoint;
+use crate::domain::reason::{Because, ReviewReason, Signal};
 use crate::domain::strategy::Strategy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,8 +23,6 @@ pub struct ReviewPlan {
     pub switch_to: Option<Strategy>,
     /// Whether the decision was not sure: patience is halved, so that trouble is seen twice as soon.
     pub watched: bool,
-    /// Seconds of wall time after which to stop; `None` for no limit.
-    pub budget: Option<f64>,
     /// Bits per byte that can be had without this branch. At every evaluation the branch is given up if its curve will
     /// hardly get there, and going elsewhere pays.
     pub incumbent: Option<f64>,
@@ -60,7 +59,7 @@ impl RuleReviewer {
     }
 
     /// Why the branch will not get to what can be had without it, if so.
-    fn hopeless(&self, held_out: f64) -> Option<String> {
+    fn unpromising(&self, held_out: f64) -> Option<ReviewReason> {
         let (incumbent, m) = (self.plan.incumbent?, self.seen.last.as_ref()?);
         let end = m.bytes_seen as f64 * m.steps_planned as f64 / m.step.max(1) as f64;
         let forecast = forecast(&self.rules.curve, &self.seen.course, held_out, end, self.plan.seed)?;
@@ -72,11 +71,11 @@ impl RuleReviewer {
         }
         let pays = switch_pays(expected - incumbent, forecast.noise, spent * self.rules.curve.switch_cost);
         let chance = forecast.chance_below(incumbent);
-        (forecast.hopeless(&self.rules.curve, incumbent) && pays).then(|| {
-            format!(
-                "hopeless: {held_out:.4} bits per byte now, {expected:.4} expected at the end, where {incumbent:.4} can \
-                 be had without it (chance {chance:.2})"
-            )
+        (forecast.hopeless(&self.rules.curve, incumbent) && pays).then_some(ReviewReason::Unpromising {
+            held_out,
+            expected,
+            incumbent,
+            chance,
         })
     }
 
@@ -86,26 +85,23 @@ impl RuleReviewer {
     }
 
     /// Why this step must not be applied, if so.
-    fn fault(&self, m: &Measurement) -> Option<String> {
+    fn fault(&self, m: &Measurement) -> Option<ReviewReason> {
         if !m.loss.is_finite() || !m.gradient_norm.is_finite() {
-            return Some(format!("non-finite: loss {}, gradient norm {}", m.loss, m.gradient_norm));
+            return Some(ReviewReason::NonFinite { loss: m.loss, gradient_norm: m.gradient_norm });
         }
         let explosion = &self.rules.explosion;
         let limit = explosion.norm.max(explosion.ratio * self.seen.norms.mean());
         if self.seen.norms.len() >= explosion.after && m.gradient_norm > limit {
-            return Some(format!("explosion: gradient norm {:.3} is above {limit:.3}", m.gradient_norm));
+            return Some(ReviewReason::Explosion { gradient_norm: m.gradient_norm, limit });
         }
         let spike = &self.rules.spike;
         if self.seen.losses.len() >= spike.after {
-            for (what, value, window) in
-                [("loss", m.loss, &self.seen.losses), ("gradient norm", m.gradient_norm, &self.seen.norms)]
+            for (signal, value, window) in
+                [(Signal::Loss, m.loss, &self.seen.losses), (Signal::GradientNorm, m.gradient_norm, &self.seen.norms)]
             {
                 let limit = window.mean() + spike.sigmas * window.deviation();
                 if value > limit {
-                    return Some(format!(
-                        "spike: {what} {value:.4} is above {limit:.4}, the last steps' mean + {} sigma",
-                        spike.sigmas
-                    ));
+                    return Some(ReviewReason::Spike { signal, value, limit, sigmas: spike.sigmas });
                 }
             }
         }
@@ -113,7 +109,7 @@ impl RuleReviewer {
     }
 
     /// Why the run is in trouble after a step that counts, if so.
-    fn divergence(&mut self, m: &Measurement) -> Option<String> {
+    fn divergence(&mut self, m: &Measurement) -> Option<ReviewReason> {
         let rules = &self.rules.divergence;
         let patience = if self.plan.watched { rules.patience.div_ceil(2) } else { rules.patience };
         let warm = self.seen.losses.len() >= self.rules.spike.after;
@@ -123,39 +119,37 @@ impl RuleReviewer {
         }
         let best = self.seen.trend.best?;
         if best > 0.0 && smooth > rules.factor * best {
-            return Some(format!(
-                "divergence: smoothed loss {smooth:.4} is above {} x its best {best:.4}",
-                rules.factor
-            ));
+            return Some(ReviewReason::LeftBest { smooth, factor: rules.factor, best });
         }
         let limit = best + rules.sigmas * self.seen.trend.noise;
         self.seen.trend.above = if smooth > limit { self.seen.trend.above + 1 } else { 0 };
-        (self.seen.trend.above >= patience).then(|| {
-            format!("divergence: smoothed loss {smooth:.4} has been above {limit:.4} (best + {} sigma) for {patience} steps", rules.sigmas)
-        })
+        let (sigmas, steps) = (rules.sigmas, patience);
+        (self.seen.trend.above >= patience).then_some(ReviewReason::AboveBest { smooth, limit, sigmas, steps })
     }
 
     /// The next rung of the ladder.
-    fn incident(&mut self, step: u64, because: String) -> Directive {
+    fn incident(&mut self, step: u64, reason: ReviewReason) -> Directive {
         self.seen.state.incidents += 1;
         self.seen.forget();
         let ladder = &self.rules.incident;
         let nth = self.seen.state.incidents;
+        let incident =
+            |stranded| Because::Known(ReviewReason::Incident { nth, stranded, reason: Box::new(reason.clone()) });
         if nth >= ladder.fall_back_at {
-            return Directive::FallBack { because: format!("incident {nth}: {because}") };
+            return Directive::FallBack { because: incident(false) };
         }
         if nth >= ladder.switch_at {
             return match self.plan.switch_to.filter(|_| self.seen.state.switches < ladder.most_switches) {
                 Some(to) => {
                     self.seen.state.switches += 1;
-                    Directive::Switch { to, because: format!("incident {nth}: {because}") }
+                    Directive::Switch { to, because: incident(false) }
                 }
-                None => Directive::FallBack { because: format!("incident {nth}, and nowhere to switch to: {because}") },
+                None => Directive::FallBack { because: incident(true) },
             };
         }
         let factor = ladder.learning_rate_factor;
-        self.seen.next = Some(Directive::Adjust { factor, because: format!("after the incident at step {step}") });
-        Directive::Rewind { steps: ladder.rewind_steps, because }
+        self.seen.next = Some(Directive::Adjust { factor, because: ReviewReason::AfterIncident { step }.into() });
+        Directive::Rewind { steps: ladder.rewind_steps, because: reason.into() }
     }
 }
 
@@ -165,8 +159,9 @@ impl Reviewer for RuleReviewer {
         if under_way
             && self.seen.next.is_none()
             && let Some(held_out) = at.eval_bits_per_byte
-            && let Some(because) = self.hopeless(held_out)
+            && let Some(reason) = self.unpromising(held_out)
         {
+            let because = reason.into();
             let to = self.plan.switch_to.filter(|_| self.seen.state.switches < self.rules.incident.most_switches);
             self.seen.next = Some(match to {
                 Some(to) => {
@@ -188,31 +183,23 @@ impl Reviewer for RuleReviewer {
         {
             return directive;
         }
-        if let Some(budget) = self.plan.budget
-            && m.elapsed > budget
-        {
-            return Directive::StopEarly { because: format!("time: {:.0} s have passed of {budget:.0} s", m.elapsed) };
-        }
-        if let Some(because) = self.fault(m) {
+        if let Some(reason) = self.fault(m) {
             let window = self.rules.divergence.skip_window;
             self.seen.skipped.push_back(m.step);
             self.seen.skipped.retain(|s| s + window > m.step);
             let allowed =
                 if self.plan.watched { self.rules.divergence.skips.div_ceil(2) } else { self.rules.divergence.skips };
             if self.seen.skipped.len() > allowed {
-                let many = format!(
-                    "{} steps of the last {window} had to be skipped, the last for {because}",
-                    self.seen.skipped.len()
-                );
-                return self.incident(m.step, many);
+                let skipped = self.seen.skipped.len() as u64;
+                return self.incident(m.step, ReviewReason::TooManySkips { skipped, window, last: Box::new(reason) });
             }
-            return Directive::SkipBatch { because };
+            return Directive::SkipBatch { because: reason.into() };
         }
         let trouble = self.divergence(m);
         self.seen.losses.add(m.loss);
         self.seen.norms.add(m.gradient_norm);
         match trouble {
-            Some(because) => self.incident(m.step, because),
+            Some(reason) => self.incident(m.step, reason),
             None => Directive::Continue,
         }
     }
@@ -373,7 +360,8 @@ mod tests {
     fn a_creeping_loss_is_rewound_and_sooner_when_watched() {
         let (step, directive) = creep(&mut reviewer(ReviewPlan::default()), 0.0005);
         assert!(
-            matches!(&directive, Directive::Rewind { steps: 100, because } if because.starts_with("divergence")),
+            matches!(&directive, Directive::Rewind { steps: 100, because }
+                if because.to_string().starts_with("divergence")),
             "{directive:?}"
         );
         let watched = ReviewPlan { watched: true, ..ReviewPlan::default() };
@@ -388,12 +376,5 @@ mod tests {
             let loss = 2.0 + 5.0 / (s as f64).sqrt() + if s % 2 == 0 { 0.05 } else { -0.05 };
             assert_eq!(r.review(&step(s, loss, 1.0)), Directive::Continue, "step {s}");
         }
-    }
-
-    #[test]
-    fn the_run_stops_when_its_time_is_over() {
-        let mut r = reviewer(ReviewPlan { budget: Some(10.0), ..ReviewPlan::default() });
-        calm(&mut r, 1, 10);
-        assert_eq!(word(&r.review(&step(11, 3.0, 1.0))), "stop");
     }
 }

@@ -1,13 +1,14 @@
 //! Decisions as a whole, on the rules that come with hibrit.
 
 use super::*;
-use crate::domain::decision::{Action, Decision};
+use crate::domain::decision::{Action, Decision, MatrixCell};
 use crate::domain::fault::{Fault, Kind};
+use crate::domain::feature::Feature;
 use crate::domain::metric::{Coverage, Pair, Share, Similarity, TokenRatio};
 use crate::domain::outcome::Level;
 use crate::domain::profile::*;
 use crate::domain::resources::{Cost, Costs, Priority, Resources};
-use crate::domain::scorer::{FEATURES, Scorer};
+use crate::domain::scorer::Scorer;
 use crate::domain::strategy::Strategy;
 use crate::domain::tree::{Node, Split, Tree};
 use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, prop_assert_ne, prop_oneof, proptest};
@@ -51,7 +52,7 @@ pub(super) fn profile(vocabulary: f64, corpus: Option<f64>, similarity: f64) -> 
             all: Vec::new(),
         },
         model: None,
-        warnings: Vec::new(),
+        warnings: Default::default(),
         details: None,
     }
 }
@@ -72,7 +73,7 @@ fn decide_one(profile: &Profile, resources: &Resources, executable: &[Strategy],
 
 /// A scorer that adds `value` to every strategy of `favoured`, from `evidence` branches with residuals of `error`.
 fn scorer(favoured: Strategy, value: f64, evidence: u64, error: f64) -> Scorer {
-    let column = FEATURES.len() + Strategy::iter().position(|s| s == favoured).unwrap();
+    let column = Feature::SITUATION.len() + Strategy::iter().position(|s| s == favoured).unwrap();
     let leaf = |value: f64| Node { value, count: evidence / 2, split: None };
     let split = Some(Split { feature: column, threshold: 0.5, left: 1, right: 2 });
     Scorer {
@@ -136,6 +137,31 @@ fn the_real_case_is_decided_on_the_corpus_and_more_carefully_without_one() {
 }
 
 #[test]
+fn the_matrix_around_a_case_is_that_of_the_table_that_decided() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = include_str!("../../rules/decision.toml").replace("0.70", "0.90").replace("0.50", "0.60");
+    let other = other.split("[[test]]").next().unwrap().to_string();
+    std::fs::write(folder.path().join("decision.toml"), other).unwrap();
+    let (own, other) = (RuleBook::embedded().unwrap(), RuleBook::load(Some(folder.path())).unwrap());
+    let past = Past::default();
+    let (profile, executable) = (profile(0.2134, Some(0.5506), 0.7515), all());
+    let resources = resources(1, None, Priority::Balanced);
+    for (rules, edges) in [(&own, [0.0, 0.3, 0.5, 0.7]), (&other, [0.0, 0.3, 0.6, 0.9])] {
+        let (profile, resources, executable) = (&profile, &resources, executable.as_slice());
+        let case = Case { profile, resources, costs: None, executable, past: &past, scorer: None, train_bytes: None };
+        let decision = decide(rules, &case).unwrap();
+        let matrix = decision.matrix.unwrap();
+        assert_eq!((matrix.input.as_str(), matrix.value, matrix.band.as_str()), ("coverage_corpus", 0.5506, "medium"));
+        let mut from: Vec<f64> = matrix.cells.iter().map(|c| c.from).collect();
+        from.dedup();
+        assert_eq!((from.as_slice(), matrix.cells.len()), (&edges[..], 12));
+        let here = |c: &&MatrixCell| c.from <= 0.5506 && 0.5506 <= c.to && c.band == "medium";
+        assert_eq!(matrix.cells.iter().find(here).unwrap().strategy, decision.strategy, "{edges:?}");
+        assert_eq!(matrix.cells.last().unwrap().strategy, Strategy::Direct);
+    }
+}
+
+#[test]
 fn the_situations_of_the_seed_go_before_the_matrix() {
     for (priority, coverage, expected) in [
         (Priority::Fastest, 0.8, Strategy::Parallel),
@@ -147,7 +173,7 @@ fn the_situations_of_the_seed_go_before_the_matrix() {
         let d = decide_one(&profile(0.1, Some(coverage), 0.9), &resources(1, None, priority), &all(), None);
         let picked = d.alternatives.iter().find(|a| a.strategy == expected).unwrap();
         assert!(picked.vetoes.is_empty());
-        assert!(d.because.contains(&format!("asks for {expected}")), "{priority}: {}", d.because);
+        assert!(d.because.to_string().contains(&format!("asks for {expected}")), "{priority}: {}", d.because);
     }
 }
 
@@ -255,8 +281,8 @@ fn an_input_that_a_table_needs_and_nobody_knows_is_a_named_error() {
         train_bytes: None,
     };
     let mut inputs = case::Inputs::new(&rules, &case).unwrap();
-    inputs.set(&rules, "similarity_basis", rules::Value::Null);
-    inputs.set(&rules, "coverage_vocabulary", rules::Value::Number(0.6));
+    inputs.set(&rules, Feature::SimilarityBasis, rules::Value::Null);
+    inputs.set(&rules, Feature::CoverageVocabulary, rules::Value::Number(0.6));
     let error = weigh::choose(&rules, &inputs, &case, None).unwrap_err();
     assert_eq!(error.to_string(), "table \"decision\" has no answer, since similarity is not known");
     assert_eq!(error.kind(), Kind::Input);
@@ -291,7 +317,7 @@ fn strong_evidence_moves_the_choice_and_weak_evidence_does_not() {
         // What scatters much is not sure, and then the race is taken instead: that too is the scorer's doing.
         let unsure = d.action == Action::Safest;
         assert_eq!(d.strategy, if unsure { Strategy::Parallel } else { expected }, "{comment}: {}", d.because);
-        assert!(!unsure || d.because.contains(&format!("says {expected}")), "{comment}: {}", d.because);
+        assert!(!unsure || d.because.to_string().contains(&format!("says {expected}")), "{comment}: {}", d.because);
         assert_eq!(d.scorer.changed_the_decision, changed || unsure, "{comment}: {}", d.scorer.note);
     }
 }
@@ -406,7 +432,7 @@ fn run(id: usize, profile: Profile, bits_per_byte: Option<f64>) -> crate::domain
         level: None,
         saved_against_keep: Some(b),
         winner: None,
-        verdict: String::new(),
+        verdict: crate::domain::reason::Because::NOTHING,
         branches: Vec::new(),
         incidents: Vec::new(),
         seconds: 1.0,

@@ -17,6 +17,7 @@ use super::case::{Case, Inputs};
 use super::error::DecideError;
 use super::rules::{Output, Row, RuleBook, Table, Value};
 use crate::domain::decision::Action;
+use crate::domain::feature::Feature;
 use crate::domain::resources::Cost;
 use crate::domain::scorer::{Scorer, learnable};
 use crate::domain::strategy::Strategy;
@@ -133,7 +134,7 @@ pub(super) fn choose<'a>(
     let learnt = scorer.filter(|s| evidence && s.lambda.is_some());
     let confidence = confidence(pick, &options, rules.weighing().spread_weight, learnt);
     let mut facts = inputs.clone();
-    facts.set(rules, "confidence", Value::number(Some(confidence)));
+    facts.set(rules, Feature::Confidence, Value::number(Some(confidence)));
     let sureness = the_row(rules, "confidence", &facts.facts)?;
     let action = if let Output::Action(action) = sureness.output { action } else { Action::Safest };
     let strategy = match action {
@@ -234,7 +235,7 @@ fn the_row<'a>(rules: &'a RuleBook, table: &str, facts: &[Value]) -> Result<&'a 
 
 /// What stands in the way of every strategy, and what the least demanding would need.
 fn infeasible(options: &[Weighed]) -> DecideError {
-    let because = |o: &Weighed| o.vetoes.iter().map(|r| r.because.as_str()).collect::<Vec<_>>().join("; ");
+    let because = |o: &Weighed| o.vetoes.iter().map(|r| r.because.text.as_str()).collect::<Vec<_>>().join("; ");
     let reasons = options.iter().map(|o| format!("{}: {}", o.strategy, because(o))).collect::<Vec<_>>().join(". ");
     let least = options.iter().min_by(|a, b| {
         let time = |o: &Weighed| o.cost.map_or(f64::INFINITY, |c| c.seconds);

@@ -1,9 +1,11 @@
 //! A decision and everything it rests on. Making one is `decide`'s business; here it is inert, so that it can be
 //! stored, shown and made again.
 
+use super::language::Wording;
 use super::metric::Share;
 use super::outcome::Level;
 use super::profile::Profile;
+use super::reason::{Because, DecisionReason, Rejection, ScorerReason};
 use super::resources::{Cost, Resources};
 use super::strategy::Strategy;
 use super::tree::PathStep;
@@ -18,14 +20,18 @@ pub struct Decision {
     pub confidence: Share,
     /// How the confidence says to go about it.
     pub action: Action,
-    /// One sentence: why.
-    pub because: String,
+    /// Why.
+    #[serde(flatten)]
+    pub because: Because<DecisionReason>,
     /// What there was to work with.
     pub resources: Resources,
     /// The inputs the tables saw, by name, as text (numbers with full precision).
     pub inputs: Vec<(String, String)>,
     /// Rows that fired, over all tables.
     pub matched_rows: Vec<MatchedRow>,
+    /// The matrix around the case; `None` in decisions of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<DecisionMatrix>,
     /// Rows that nearly fired: one cell away.
     pub near_rows: Vec<NearRow>,
     /// Every strategy with its score, the chosen one first.
@@ -65,7 +71,63 @@ pub struct MatchedRow {
     /// What it says.
     pub output: String,
     /// Why it says so.
-    pub because: String,
+    #[serde(flatten)]
+    pub because: Wording,
+}
+
+/// Where a case stands in the table that decides: what the table says for other values of two of its inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DecisionMatrix {
+    /// The input that is a number.
+    pub input: String,
+    /// Its value.
+    pub value: f64,
+    /// The input that is a name.
+    pub band_input: String,
+    /// Its value.
+    pub band: String,
+    /// All of its values, in order.
+    pub bands: Vec<String>,
+    /// What the table says elsewhere, ascending by number, then in the order of `bands`.
+    pub cells: Vec<MatrixCell>,
+}
+
+/// A part of a matrix on which it says the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MatrixCell {
+    /// From this number; whether it belongs to the part is the row's business.
+    pub from: f64,
+    /// To this one.
+    pub to: f64,
+    /// The name.
+    pub band: String,
+    /// What the table says.
+    pub strategy: Strategy,
+}
+
+/// Rows of `vetoes.toml` that hibrit asks for by name: what cannot be executed or does not fit, whatever is wished for.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString, strum::EnumIter, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum HardVeto {
+    /// This build cannot execute it.
+    NotExecutable,
+    /// There is no device.
+    NoDevice,
+    /// It does not end within the budget.
+    TimeDoesNotFit,
+    /// It does not fit into the device's memory.
+    MemoryDoesNotFit,
+    /// The candidate cannot write the text.
+    CandidateLosesText,
+}
+
+impl MatchedRow {
+    /// The hard veto that it is, if it is one.
+    pub fn hard_veto(&self) -> Option<HardVeto> {
+        self.row.parse().ok().filter(|_| self.table == "vetoes")
+    }
 }
 
 /// A row that would have fired but for one cell.
@@ -107,8 +169,9 @@ pub struct Alternative {
     pub level: Option<Level>,
     /// Why it cannot be taken here; empty if it can.
     pub vetoes: Vec<MatchedRow>,
-    /// Why it was not taken, in a sentence; empty for the chosen one.
-    pub rejected: String,
+    /// Why it was not taken; nothing for the chosen one.
+    #[serde(flatten)]
+    pub rejected: Because<Rejection>,
     /// The scorer's way to its contribution.
     pub path: Vec<PathStep>,
 }
@@ -150,8 +213,9 @@ pub struct ScorerNote {
     pub evidence: u64,
     /// Whether the decision would have been another without it.
     pub changed_the_decision: bool,
-    /// In a sentence: what it did, or why the rules decided alone.
-    pub note: String,
+    /// What it did, or why the rules decided alone.
+    #[serde(flatten)]
+    pub note: Because<ScorerReason>,
 }
 
 /// A decision as it was logged: with all that is needed to make it again under other rules or another scorer. What became

@@ -3,6 +3,7 @@
 
 use super::metric::{Pair, Share};
 use super::outcome::Side;
+use super::reason::{Because, TrapExample, TrapFinding};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -98,10 +99,29 @@ pub struct Trap {
     pub severity: Severity,
     /// Whose; `None` where it is the difference of the two.
     pub side: Option<Side>,
-    /// What was found, in a sentence with its numbers.
-    pub finding: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub finding: Because<TrapFinding>,
     /// An example: from the corpus where it has one.
     pub example: Option<String>,
+    /// The example as a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<TrapExample>,
     /// What to do.
     pub advice: String,
+}
+
+impl Trap {
+    /// With what it is called and what to do about it.
+    pub fn of(finding: TrapFinding, severity: Severity, side: Option<Side>, shown: Option<TrapExample>) -> Self {
+        Self {
+            name: finding.name().into(),
+            severity,
+            side,
+            advice: finding.advice().into(),
+            finding: finding.into(),
+            example: shown.as_ref().map(ToString::to_string),
+            shown,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! what a measurement means is known to the reviewer alone.
 
 use super::outcome::{CurvePoint, Side};
+use super::reason::{Because, LookReason, ReviewReason};
 use super::strategy::Strategy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,17 +41,53 @@ pub enum Directive {
     /// Go on.
     Continue,
     /// Apply no update for this batch.
-    SkipBatch { because: String },
+    SkipBatch {
+        #[serde(flatten)]
+        because: Because<ReviewReason>,
+    },
     /// Multiply the learning rate by `factor` from here on.
-    Adjust { factor: f64, because: String },
+    Adjust {
+        factor: f64,
+        #[serde(flatten)]
+        because: Because<ReviewReason>,
+    },
     /// Go back to the last checkpoint at least `steps` back.
-    Rewind { steps: u64, because: String },
+    Rewind {
+        steps: u64,
+        #[serde(flatten)]
+        because: Because<ReviewReason>,
+    },
     /// Stop; what was learnt is kept.
-    StopEarly { because: String },
+    StopEarly {
+        #[serde(flatten)]
+        because: Because<ReviewReason>,
+    },
     /// Give this strategy up for another.
-    Switch { to: Strategy, because: String },
+    Switch {
+        to: Strategy,
+        #[serde(flatten)]
+        because: Because<ReviewReason>,
+    },
     /// Restart on the original tokenizer with the emergency configuration.
-    FallBack { because: String },
+    FallBack {
+        #[serde(flatten)]
+        because: Because<ReviewReason>,
+    },
+}
+
+impl Directive {
+    /// Why, where it is not simply to continue.
+    pub fn because(&self) -> Option<&Because<ReviewReason>> {
+        match self {
+            Self::Continue => None,
+            Self::SkipBatch { because }
+            | Self::Adjust { because, .. }
+            | Self::Rewind { because, .. }
+            | Self::StopEarly { because }
+            | Self::Switch { because, .. }
+            | Self::FallBack { because } => Some(because),
+        }
+    }
 }
 
 /// Looks at a run while it trains. Called once a step, before the update is applied.
@@ -111,12 +148,14 @@ pub struct Pace {
 }
 
 /// What a look at a race says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
     /// The branch to give up now, if any.
     pub give_up: Option<Side>,
-    /// In a sentence.
-    pub because: String,
+    /// Two-sided p of the paired signed-rank test; `None` where it was not taken.
+    pub p: Option<f64>,
+    /// Why.
+    pub because: LookReason,
 }
 
 /// Looks at a race on the way.
@@ -124,5 +163,5 @@ pub trait Referee: Send {
     /// Shares of the plan at which to look, ascending.
     fn looks(&self) -> Vec<f64>;
     /// Whether to give a branch up.
-    fn look(&mut self, standing: &Standing) -> Verdict;
+    fn look(&mut self, standing: &Standing) -> Look;
 }

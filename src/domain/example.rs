@@ -6,6 +6,7 @@ use super::metric::{
 };
 use super::outcome::{Branch, Evaluation, Outcome, Status, Vocab};
 use super::profile::{Basis, CorpusSummary, CoverageMetrics, ModelSummary, Profile, SimilarityScore, TokenizerSummary};
+use super::reason::{Because, Warnings};
 use super::resources::{Priority, Resources};
 use super::run::{Request, Run};
 use super::strategy::Strategy;
@@ -64,7 +65,7 @@ pub fn profile() -> Profile {
             hidden: 64,
             tied: true,
         }),
-        warnings: Vec::new(),
+        warnings: Warnings::default(),
         details: None,
     }
 }
@@ -119,7 +120,7 @@ pub fn decision(strategy: Strategy) -> Decision {
             cost: None,
             level: None,
             vetoes: Vec::new(),
-            rejected: String::new(),
+            rejected: Because::NOTHING,
             path: Vec::new(),
         }
     };
@@ -127,16 +128,22 @@ pub fn decision(strategy: Strategy) -> Decision {
         strategy,
         confidence: Share::new(0.75).unwrap(),
         action: Action::ExecuteWatched,
-        because: "it is an example".into(),
+        because: Because::Said("it is an example".into()),
         resources: Resources { devices: 1, memory: None, budget: None, priority: Priority::Balanced },
         inputs: vec![("coverage_vocabulary".into(), "0.25".into())],
         matched_rows: Vec::new(),
+        matrix: None,
         near_rows: Vec::new(),
         alternatives: Strategy::iter().map(alternative).collect(),
         flips: Vec::new(),
         alike: Vec::new(),
         rules_sha256: "sha256-of-rules".into(),
-        scorer: ScorerNote { id: None, evidence: 0, changed_the_decision: false, note: "none yet".into() },
+        scorer: ScorerNote {
+            id: None,
+            evidence: 0,
+            changed_the_decision: false,
+            note: Because::Said("none yet".into()),
+        },
     }
 }
 
@@ -172,7 +179,7 @@ pub fn run(id: &str) -> Run {
             level: None,
             saved_against_keep: Some(0.2),
             winner: Some("direct".into()),
-            verdict: "it saved 0.2 bits per byte".into(),
+            verdict: Because::Said("it saved 0.2 bits per byte".into()),
             branches: vec![branch(Strategy::Keep, 2.2), branch(Strategy::Direct, 2.0)],
             incidents: Vec::new(),
             seconds: 120.0,

@@ -8,11 +8,14 @@ pub mod event;
 #[cfg(test)]
 pub mod example;
 pub mod fault;
+pub mod feature;
 pub mod injection;
+pub mod language;
 pub mod lesson;
 pub mod metric;
 pub mod outcome;
 pub mod profile;
+pub mod reason;
 pub mod resources;
 pub mod run;
 pub mod scorer;

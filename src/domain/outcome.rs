@@ -2,6 +2,7 @@
 
 use super::directive::Directive;
 use super::metric::{BitsPerByte, EquivalentLoss, Share};
+use super::reason::{Because, StepSignals, VerdictReason};
 use super::strategy::Strategy;
 use serde::{Deserialize, Serialize};
 
@@ -71,15 +72,56 @@ pub enum Level {
     Excellent,
 }
 
+/// What goes wrong during a run.
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, strum::Display, strum::EnumString,
+)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+#[strum(serialize_all = "snake_case")]
+pub enum IncidentKind {
+    /// A loss or a gradient that is not finite.
+    NonFinite,
+    /// A gradient far longer than those before.
+    Explosion,
+    /// A loss or gradient norm far above the last steps'.
+    Spike,
+    /// A loss that leaves its best for good.
+    Divergence,
+    /// A branch that will hardly get to what can be had without it.
+    #[strum(serialize = "hopeless")]
+    Unpromising,
+    /// No room on the device.
+    OutOfMemory,
+    /// What a newer hibrit calls by this name.
+    #[strum(default)]
+    Other(String),
+}
+
+impl From<String> for IncidentKind {
+    fn from(name: String) -> Self {
+        name.parse().unwrap_or(Self::Other(name))
+    }
+}
+
+impl From<IncidentKind> for String {
+    fn from(kind: IncidentKind) -> Self {
+        kind.to_string()
+    }
+}
+
 /// Trouble during a run and what was done about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Incident {
     /// Optimiser step at which it showed.
     pub step: u64,
-    /// What was seen, in one word: non_finite, explosion, spike, divergence, out_of_memory, crash.
-    pub kind: String,
-    /// What exactly, with the numbers.
+    /// What was seen: non_finite, explosion, spike, divergence, hopeless, out_of_memory.
+    pub kind: IncidentKind,
+    /// What exactly, with the numbers, in an English sentence.
     pub detail: String,
+    /// Loss and gradient norm of the step, where they were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<StepSignals>,
     /// What was done.
     pub directive: Directive,
 }
@@ -188,8 +230,9 @@ pub struct Outcome {
     pub saved_against_keep: Option<f64>,
     /// Name of the branch that won.
     pub winner: Option<String>,
-    /// Why it won, in a sentence.
-    pub verdict: String,
+    /// Why it won.
+    #[serde(flatten)]
+    pub verdict: Because<VerdictReason>,
     /// All branches, losers too.
     pub branches: Vec<Branch>,
     /// All incidents, in order.

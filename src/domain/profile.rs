@@ -3,6 +3,7 @@
 
 use super::details::Details;
 use super::metric::{BytesPerToken, Coverage, Fertility, Pair, Share, Similarity, TokenRatio};
+use super::reason::{Because, SimilarityMethod, Warnings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,8 @@ pub struct Profile {
     /// The model, where one was given.
     pub model: Option<ModelSummary>,
     /// What a person should know before going on.
-    pub warnings: Vec<String>,
+    #[serde(flatten)]
+    pub warnings: Warnings,
     /// What an expert would look at besides; `None` in profiles of before it was measured.
     #[serde(default)]
     pub details: Option<Details>,
@@ -189,8 +191,9 @@ pub struct BasisScore {
     pub score: Similarity,
     /// What chance alone would give, where that is meaningful.
     pub chance: Option<f64>,
-    /// How it was measured, in a sentence.
-    pub note: String,
+    /// How it was measured.
+    #[serde(flatten)]
+    pub note: Because<SimilarityMethod>,
 }
 
 /// The model in short, as far as a decision needs it.

@@ -1,45 +1,21 @@
 //! The learned scorer as it is stored: an inert tree over situation and strategy, with what it was grown from.
-//! Also the list of features, so that `learn` and `decide` see the same situation the same way.
+//! Also a situation as it sees it, so that `learn` and `decide` see it the same way.
 
+use super::feature::Feature;
 use super::profile::Profile;
 use super::strategy::Strategy;
 use super::tree::{PathStep, Tree};
 use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator;
 
-/// Names of the situation's features, in order; the strategies follow as 0/1 columns.
-pub const FEATURES: [&str; 9] = [
-    "coverage_vocabulary",
-    "coverage_corpus",
-    "similarity",
-    "token_ratio",
-    "fertility_source",
-    "unknown_bytes",
-    "round_trip",
-    "log10_parameters",
-    "log10_train_bytes",
-];
-
 /// A situation as numbers; NaN where unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Situation(pub [f64; FEATURES.len()]);
+pub struct Situation(pub [f64; Feature::SITUATION.len()]);
 
 impl Situation {
     /// From a profile and the training text's size in bytes, where it is known.
     pub fn new(profile: &Profile, train_bytes: Option<u64>) -> Self {
-        let unknown = f64::NAN;
-        let log10 = |n: u64| (n.max(1) as f64).log10();
-        Self([
-            profile.coverage.vocabulary.get(),
-            profile.coverage.corpus.map_or(unknown, |c| c.get()),
-            profile.similarity.score.get(),
-            profile.token_ratio.map_or(unknown, |r| r.get()),
-            profile.fertility.map_or(unknown, |f| f.source.get()),
-            profile.unknown_bytes.map_or(unknown, |u| u.candidate.get()),
-            profile.round_trip.map_or(unknown, |r| r.candidate.get()),
-            profile.model.as_ref().map_or(unknown, |m| log10(m.parameters)),
-            train_bytes.map_or(unknown, log10),
-        ])
+        Self(Feature::SITUATION.map(|feature| feature.measured(profile, train_bytes).unwrap_or(f64::NAN)))
     }
 
     /// The scorer's input row for a strategy: the features, unknown ones as -1, then one column a strategy.
@@ -51,7 +27,7 @@ impl Situation {
     /// Names of the columns of [`Situation::row`].
     pub fn columns() -> Vec<String> {
         let strategies = Strategy::iter().map(|s| format!("strategy={s}"));
-        FEATURES.iter().map(|f| (*f).to_string()).chain(strategies).collect()
+        Feature::SITUATION.iter().map(ToString::to_string).chain(strategies).collect()
     }
 }
 
@@ -129,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_row_has_a_column_for_every_feature_and_strategy() {
-        let row = Situation([f64::NAN; FEATURES.len()]).row(Strategy::Keep);
+        let row = Situation([f64::NAN; Feature::SITUATION.len()]).row(Strategy::Keep);
         assert_eq!(row.len(), Situation::columns().len());
         assert_eq!(row[0], -1.0);
     }

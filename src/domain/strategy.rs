@@ -56,6 +56,9 @@ pub struct SeedExpectation {
     pub complexity: Option<u8>,
     /// What it needs.
     pub resources: String,
+    /// The same in other languages.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub translated: super::language::Translations,
 }
 
 /// What the learning rate does after its warm-up.
@@ -186,25 +189,41 @@ pub struct StageConfig {
     pub base: Precision,
 }
 
+/// A setting that cannot be trained with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageFault {
+    /// Its name in [`StageConfig`].
+    pub setting: &'static str,
+    /// What it must be.
+    pub wanted: String,
+    /// What it is.
+    pub value: f64,
+}
+
+impl std::fmt::Display for StageFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} must be {}, not {}", self.setting, self.wanted, self.value)
+    }
+}
+
 impl StageConfig {
-    /// All values that cannot be trained with, each in a sentence with its range; none where all can.
-    pub fn faults(&self) -> Vec<String> {
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        let rate = |name: &str, v: Option<f64>| {
-            v.filter(|v| !positive(*v)).map(|v| format!("{name} must be a finite number above 0, not {v}"))
+    /// All settings that cannot be trained with.
+    pub fn faults(&self) -> Vec<StageFault> {
+        let fault = |setting, holds: bool, wanted: &str, value| {
+            (!holds).then(|| StageFault { setting, wanted: wanted.to_string(), value })
         };
-        let share = |name: &str, v: f64| {
-            (!(0.0..1.0).contains(&v)).then(|| format!("{name} must be at least 0 and below 1, not {v}"))
+        let rate = |setting, v: Option<f64>| {
+            v.and_then(|v| fault(setting, v.is_finite() && v > 0.0, "a finite number above 0", v))
         };
+        let share = |setting, v: f64| fault(setting, (0.0..1.0).contains(&v), "at least 0 and below 1", v);
         let count =
-            |name: &str, v: usize, least: usize| (v < least).then(|| format!("{name} must be at least {least}"));
-        let (decay, twice) = (self.weight_decay, self.checkpointing.share());
+            |setting, v: usize, least: usize| fault(setting, v >= least, &format!("at least {least}"), v as f64);
+        let (decay, recomputed) = (self.weight_decay, self.checkpointing.share());
         [
             count("rank", self.rank, 1),
             rate("alpha", Some(self.alpha)),
             share("dropout", self.dropout),
-            (!(0.0..=1.0).contains(&twice))
-                .then(|| format!("checkpointing must be true, false or a share from 0 to 1, not {twice}")),
+            fault("checkpointing", (0.0..=1.0).contains(&recomputed), "true, false or a share from 0 to 1", recomputed),
             rate("learning_rate", Some(self.learning_rate)),
             rate("embedding_learning_rate", self.embedding_learning_rate),
             rate("head_learning_rate", self.head_learning_rate),
@@ -212,8 +231,7 @@ impl StageConfig {
             rate("epochs", Some(self.epochs)),
             count("batch", self.batch, 1),
             count("accumulation", self.accumulation, 1),
-            (!(decay.is_finite() && decay >= 0.0))
-                .then(|| format!("weight_decay must be a finite number of at least 0, not {decay}")),
+            fault("weight_decay", decay.is_finite() && decay >= 0.0, "a finite number of at least 0", decay),
             count("sequence", self.sequence, 2),
         ]
         .into_iter()
@@ -226,7 +244,7 @@ impl StageConfig {
     /// # Errors
     /// All values that cannot, in one sentence.
     pub fn check(&self) -> Result<(), String> {
-        let faults = self.faults();
+        let faults: Vec<String> = self.faults().iter().map(ToString::to_string).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
     }
 }

@@ -13,7 +13,8 @@ use super::evaluate::{self, Evaluated};
 use super::evidence::{Evidence, Row};
 use super::shrink::{Monotone, RawNode, RawTree, respect, shrink};
 use super::validate::{self, Folds};
-use crate::domain::scorer::{FEATURES, Scorer, Situation};
+use crate::domain::feature::Feature;
+use crate::domain::scorer::{Scorer, Situation};
 use crate::domain::tree::{Split, Tree};
 use data_encoding::HEXLOWER;
 use linfa::DatasetBase;
@@ -95,7 +96,9 @@ impl GrowOptions {
         if !(self.spread_weight.is_finite() && self.spread_weight >= 0.0) {
             return fault("spread_weight", "a finite number of at least 0", self.spread_weight.to_string());
         }
-        if let Some(unknown) = self.monotone.iter().find(|m| !FEATURES.contains(&m.feature.as_str())) {
+        if let Some(unknown) =
+            self.monotone.iter().find(|m| !m.feature.parse().is_ok_and(|f| Feature::SITUATION.contains(&f)))
+        {
             return fault("monotone", "the name of a feature", unknown.feature.clone());
         }
         match self.lambdas.iter().flatten().find(|l| !(l.is_finite() && **l > 0.0)) {
@@ -124,19 +127,6 @@ pub struct Grown {
     pub lambdas: Vec<LambdaScore>,
     /// How good its choices would have been on cases it had not seen, where that can be said.
     pub evaluated: Option<Evaluated>,
-}
-
-impl Grown {
-    /// Every shrinkage that was tried, as a Markdown table.
-    pub fn lambda_table(&self) -> String {
-        let rows = self.lambdas.iter().map(|s| {
-            let lambda = s.lambda.map_or("infinity (rules alone)".to_string(), |l| l.to_string());
-            let chosen = if s.chosen { "chosen" } else { "" };
-            format!("| {lambda} | {:.5} | {:.5} | {chosen} |\n", s.error, s.standard_error)
-        });
-        let head = "| lambda | squared error | standard error against the rules | |\n| ---: | ---: | ---: | --- |\n";
-        std::iter::once(head.to_string()).chain(rows).collect()
-    }
 }
 
 /// How a shrinkage did on cases the tree had not seen.

@@ -23,7 +23,7 @@ pub enum Direction {
 /// A declared direction: a feature by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Monotone {
-    /// The feature's name, as in [`FEATURES`](crate::domain::scorer::FEATURES).
+    /// The feature's name, as in [`Feature::SITUATION`](crate::domain::feature::Feature::SITUATION).
     pub feature: String,
     /// Which way.
     pub direction: Direction,

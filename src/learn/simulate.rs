@@ -20,7 +20,8 @@ use super::grow::{GrowOptions, Growth, grow};
 use super::imitate::Imitator;
 use super::validate::Contribution;
 use crate::domain::event::{Event, Observer};
-use crate::domain::scorer::{FEATURES, Scorer, Situation};
+use crate::domain::feature::Feature;
+use crate::domain::scorer::{Scorer, Situation};
 use crate::domain::strategy::Strategy;
 use crate::domain::sureness::above_zero;
 use rand::{RngExt, SeedableRng};
@@ -336,7 +337,7 @@ fn run_name(run: usize) -> String {
 }
 
 fn situation(x: &Case) -> Situation {
-    let mut features = [f64::NAN; FEATURES.len()];
+    let mut features = [f64::NAN; Feature::SITUATION.len()];
     for (feature, v) in features.iter_mut().zip(x) {
         *feature = *v;
     }

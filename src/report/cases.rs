@@ -3,16 +3,22 @@
 
 use super::Background;
 use crate::domain::decision::{
-    Action, AlikeRun, Alternative, Decision, Flip, LoggedDecision, MatchedRow, NearRow, ScorerNote,
+    Action, AlikeRun, Alternative, Decision, DecisionMatrix, Flip, LoggedDecision, MatchedRow, MatrixCell, NearRow,
+    ScorerNote,
 };
 use crate::domain::directive::Directive;
+use crate::domain::language::{Lang, Wording};
 use crate::domain::metric::{
     BitsPerByte, BytesPerToken, Coverage, EquivalentLoss, Fertility, Pair, Share, Similarity, TokenRatio,
 };
-use crate::domain::outcome::{Branch, CurvePoint, Evaluation, Incident, Level, Outcome, Status, Vocab};
+use crate::domain::outcome::{Branch, CurvePoint, Evaluation, Incident, IncidentKind, Level, Outcome, Status, Vocab};
 use crate::domain::profile::{
     Basis, BasisScore, CorpusSummary, CoverageMetrics, Match, MatchCount, ModelSummary, Profile, SimilarityScore,
     TokenizerSummary,
+};
+use crate::domain::reason::{
+    Because, DecisionReason, Rejection, ReviewReason, ScorerReason, Signal, SimilarityMethod, StepSignals,
+    VerdictReason, Warning,
 };
 use crate::domain::resources::{Cost, Priority, Resources};
 use crate::domain::run::{Feedback, Request, Run};
@@ -78,7 +84,10 @@ pub(super) fn profile() -> Profile {
             class(Match::Case, 902, 0.0282, 12_895, 0.022),
             class(Match::None, 22_663, 0.7082, 214_765, 0.3664),
         ],
-        fertility: Some(Pair { source: Fertility::new(2.586).expect("in range"), candidate: Fertility::new(1.576).expect("in range") }),
+        fertility: Some(Pair {
+            source: Fertility::new(2.586).expect("in range"),
+            candidate: Fertility::new(1.576).expect("in range"),
+        }),
         bytes_per_token: Some(Pair {
             source: BytesPerToken::new(3.121).expect("in range"),
             candidate: BytesPerToken::new(5.12).expect("in range"),
@@ -94,7 +103,7 @@ pub(super) fn profile() -> Profile {
                 basis: Basis::Surface,
                 score: Similarity::new(0.61).expect("in range"),
                 chance: Some(0.18),
-                note: "chance that two bytes of a candidate token stand in the same piece of the original's decomposition, weighed by occurrence on the corpus".into(),
+                note: SimilarityMethod::Surface { by_occurrence: true }.into(),
             }],
         },
         model: Some(ModelSummary {
@@ -105,24 +114,29 @@ pub(super) fn profile() -> Profile {
             hidden: 4_096,
             tied: false,
         }),
-        warnings: vec!["1.70% of the lines do not come back from the candidate as they were".into()],
+        warnings: [Warning::NotRoundTrip { share: 0.017 }].into_iter().collect(),
         details: None,
     }
 }
 
+fn wording(english: &str, turkish: &str) -> Wording {
+    Wording { text: english.into(), translated: [(Lang::Tr, turkish.into())].into() }
+}
+
 static SEED: LazyLock<BTreeMap<Strategy, SeedExpectation>> = LazyLock::new(|| {
-    let expected = |success, loss, hours, complexity, resources: &str| SeedExpectation {
+    let expected = |success, loss, hours, complexity, (resources, turkish): (&str, &str)| SeedExpectation {
         success: Some(success),
         loss: Some(loss),
         hours,
         complexity: Some(complexity),
         resources: resources.into(),
+        translated: [(Lang::Tr, turkish.into())].into(),
     };
     BTreeMap::from([
-        (Strategy::Sequential, expected([0.75, 0.85], [2.0, 3.5], Some([15.0, 22.0]), 4, "1 GPU")),
-        (Strategy::Parallel, expected([0.8, 0.9], [1.5, 3.0], Some([12.0, 18.0]), 3, "2 GPUs")),
-        (Strategy::Structural, expected([0.3, 0.6], [2.0, 4.0], None, 5, "custom")),
-        (Strategy::Adaptive, expected([0.85, 0.95], [1.5, 2.8], Some([10.0, 20.0]), 5, "1 GPU")),
+        (Strategy::Sequential, expected([0.75, 0.85], [2.0, 3.5], Some([15.0, 22.0]), 4, ("1 GPU", "1 GPU"))),
+        (Strategy::Parallel, expected([0.8, 0.9], [1.5, 3.0], Some([12.0, 18.0]), 3, ("2 GPUs", "2 GPU"))),
+        (Strategy::Structural, expected([0.3, 0.6], [2.0, 4.0], None, 5, ("custom", "özel"))),
+        (Strategy::Adaptive, expected([0.85, 0.95], [1.5, 2.8], Some([10.0, 20.0]), 5, ("1 GPU", "1 GPU"))),
     ])
 });
 
@@ -130,13 +144,41 @@ pub(super) fn background(runs: &[Run]) -> Background<'_> {
     Background { seed: &SEED, runs }
 }
 
+/// The seed's matrix, around a case of 0.55 and medium.
+fn matrix() -> DecisionMatrix {
+    let bands = ["low", "medium", "high"].map(String::from).to_vec();
+    let strategies = [
+        (0.0, 0.3, [Strategy::Keep; 3]),
+        (0.3, 0.5, [Strategy::Parallel; 3]),
+        (0.5, 0.7, [Strategy::Parallel, Strategy::Sequential, Strategy::Sequential]),
+        (0.7, 1.0, [Strategy::Parallel, Strategy::Sequential, Strategy::Direct]),
+    ];
+    let cells = strategies.into_iter().flat_map(|(from, to, said)| {
+        let of_band = |(band, strategy): (&String, Strategy)| MatrixCell { from, to, band: band.clone(), strategy };
+        bands.iter().zip(said).map(of_band).collect::<Vec<_>>()
+    });
+    DecisionMatrix {
+        input: "coverage_corpus".into(),
+        value: 0.5506,
+        band_input: "similarity_band".into(),
+        band: "medium".into(),
+        cells: cells.collect(),
+        bands: bands.clone(),
+    }
+}
+
 pub(super) fn decision() -> Decision {
-    let row = |table: &str, row: &str, output: &str, because: &str| MatchedRow {
+    let row = |table: &str, row: &str, output: &str, because: Wording| MatchedRow {
         table: table.into(),
         row: row.into(),
         output: output.into(),
-        because: because.into(),
+        because,
     };
+    let less = |by| Rejection::Less { by, than: Strategy::Sequential }.into();
+    let in_stages = wording(
+        "enough is shared to carry the language over in stages",
+        "dili aşama aşama taşımaya yetecek kadar ortak dağarcık var",
+    );
     let cost = |hours: f64, gib: u64| Cost {
         seconds: hours * 3600.0,
         memory: gib << 30,
@@ -154,7 +196,7 @@ pub(super) fn decision() -> Decision {
         cost,
         level: Some(Level::Good),
         vetoes: vec![],
-        rejected: String::new(),
+        rejected: Because::NOTHING,
         path: vec![],
     };
     let mut chosen = weighed(Strategy::Sequential, 0.08, 0.021, Some(cost(16.2, 44)));
@@ -164,23 +206,26 @@ pub(super) fn decision() -> Decision {
         PathStep { feature: "strategy=sequential".into(), value: 1.0, threshold: 0.5, below: false, count: 6 },
     ];
     let mut keep = weighed(Strategy::Keep, 0.0, 0.0, Some(cost(9.5, 31)));
-    keep.rejected = "expected to save 0.101 bits per byte less than sequential".into();
+    keep.rejected = less(0.101);
     let mut structural = weighed(Strategy::Structural, -0.1, 0.0, None);
     structural.level = None;
     structural.vetoes = vec![row(
         "vetoes",
         "structural-is-research",
         "veto",
-        "structural is experimental (success expected: 30-60%) and only taken when research is asked for",
+        wording(
+            "structural is experimental (success expected: 30-60%) and only taken when research is asked for",
+            "structural deneyseldir (beklenen başarı %30-60), yalnızca araştırma istendiğinde seçilir",
+        ),
     )];
     let mut direct = weighed(Strategy::Direct, -0.05, -0.01, Some(cost(14.0, 62)));
     direct.level = Some(Level::Minimum);
-    direct.rejected = "expected to save 0.161 bits per byte less than sequential".into();
+    direct.rejected = less(0.161);
     Decision {
         strategy: Strategy::Sequential,
         confidence: share(0.74),
         action: Action::ExecuteWatched,
-        because: "the matrix says sequential: enough is shared to carry the language over in stages".into(),
+        because: DecisionReason::Matrix { strategy: Strategy::Sequential, row: in_stages.clone() }.into(),
         resources: Resources {
             devices: 1,
             memory: Some(80 << 30),
@@ -189,15 +234,27 @@ pub(super) fn decision() -> Decision {
         },
         inputs: vec![("coverage_corpus".into(), "0.5506".into()), ("similarity_band".into(), "medium".into())],
         matched_rows: vec![
-            row("decision", "half-medium", "sequential", "enough is shared to carry the language over in stages"),
+            row("decision", "half-medium", "sequential", in_stages),
             row(
                 "expectations",
                 "half-better",
                 "keep +0 ± 0, sequential +0.05 ± 0.06",
-                "half covered and expressible: going in stages pays most",
+                wording(
+                    "half covered and expressible: going in stages pays most",
+                    "yarısı kapsanıyor, kalanı anlatılabiliyor: en çok, aşama aşama gitmek kazandırır",
+                ),
             ),
-            row("confidence", "fairly-sure", "execute_watched", "fairly sure: execute, and review twice as often"),
+            row(
+                "confidence",
+                "fairly-sure",
+                "execute_watched",
+                wording(
+                    "fairly sure: execute, and review twice as often",
+                    "oldukça emin: uygulayın, iki kat sık gözden geçirin",
+                ),
+            ),
         ],
+        matrix: Some(matrix()),
         near_rows: vec![NearRow {
             table: "decision".into(),
             row: "third-better".into(),
@@ -225,7 +282,7 @@ pub(super) fn decision() -> Decision {
             id: Some("5f1c09aa2b7e-24".into()),
             evidence: 24,
             changed_the_decision: false,
-            note: "24 past branches agree with the rules".into(),
+            note: ScorerReason::Agrees { branches: 24 }.into(),
         },
     }
 }
@@ -312,13 +369,21 @@ fn run(id: &str, decision: Decision, outcome: Option<Outcome>, status: Option<St
 pub(super) fn direct_run() -> Run {
     let mut decision = decision();
     decision.strategy = Strategy::Direct;
-    decision.because = "Nearly all of the text is covered.".into();
+    decision.because = DecisionReason::Matrix {
+        strategy: Strategy::Direct,
+        row: wording("Nearly all of the text is covered.", "Metnin neredeyse tamamı kapsanıyor."),
+    }
+    .into();
     let mut direct = branch("direct", Strategy::Direct, Vocab::Candidate, 3.912, 1.087);
     let spike = Incident {
         step: 1_204,
-        kind: "spike".into(),
-        detail: "gradient norm 14.2, mean 0.9".into(),
-        directive: Directive::Rewind { steps: 100, because: "six sigma above the mean".into() },
+        kind: IncidentKind::Spike,
+        detail: "loss 1.2345, gradient norm 14.2000: spike".into(),
+        measured: Some(StepSignals { loss: 1.2345, gradient_norm: 14.2 }),
+        directive: Directive::Rewind {
+            steps: 100,
+            because: ReviewReason::Spike { signal: Signal::GradientNorm, value: 14.2, limit: 3.9, sigmas: 6.0 }.into(),
+        },
     };
     direct.incidents.push(spike.clone());
     let keep = branch("keep", Strategy::Keep, Vocab::Source, 2.418, 1.149);
@@ -331,7 +396,7 @@ pub(super) fn direct_run() -> Run {
         level: Some(Level::Good),
         saved_against_keep: Some(1.149 - 1.087),
         winner: Some("direct".into()),
-        verdict: "direct ended below keep on the same documents".into(),
+        verdict: VerdictReason::Trained { branch: "direct".into(), failed: vec![] }.into(),
         branches: vec![direct, keep],
         incidents: vec![spike],
         seconds: 391.0,
@@ -363,7 +428,7 @@ pub(super) fn failed_run() -> Run {
         level: None,
         saved_against_keep: None,
         winner: None,
-        verdict: "Every branch failed.".into(),
+        verdict: VerdictReason::NoModel.into(),
         branches: vec![direct],
         incidents: vec![],
         seconds: 12.0,

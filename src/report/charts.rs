@@ -4,7 +4,7 @@
 
 use super::numbers::exact;
 use super::page::{Across, Bar, Chart, Region, Series, Span, Up};
-use super::words::Lang;
+use crate::domain::language::Lang;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -135,7 +135,9 @@ fn draw_position(area: &Area<'_>, across: &Across, up: &Up, cells: &[Region], he
     let bands = i32::try_from(up.bands.len())?.max(1);
     let (left, top, row) = (150, 8, 2 * ROW);
     let (right, bottom) = (wide() - 40, top + bands * row);
-    let x = |v: f64| left + (v.clamp(0.0, 1.0) * f64::from(right - left)).round() as i32;
+    let (low, high) = ends(across.edges.iter().copied());
+    let share = |v: f64| ((v - low) / (high - low)).clamp(0.0, 1.0);
+    let x = |v: f64| left + (share(v) * f64::from(right - left)).round() as i32;
     let y = |band: usize| bottom - i32::try_from(band).unwrap_or(0) * row;
     let [first, second, ..] = COLOURS;
     for cell in cells {
@@ -144,7 +146,7 @@ fn draw_position(area: &Area<'_>, across: &Across, up: &Up, cells: &[Region], he
         let middle = ((corners[0].0 + corners[1].0) / 2, (corners[0].1 + corners[1].1) / 2);
         area.draw(&Text::new(cell.label.clone(), middle, text(17, INK, HPos::Center)))?;
     }
-    for edge in [0.0, 1.0].iter().chain(&across.edges) {
+    for edge in &across.edges {
         area.draw(&PathElement::new([(x(*edge), top), (x(*edge), bottom)], LINE.stroke_width(1)))?;
         area.draw(&Text::new(exact(*edge, lang), (x(*edge), bottom + 14), text(16, SOFT, HPos::Center)))?;
     }
@@ -155,7 +157,7 @@ fn draw_position(area: &Area<'_>, across: &Across, up: &Up, cells: &[Region], he
     area.draw(&PathElement::new([(left, top), (right, top)], LINE.stroke_width(1)))?;
     let point = (x(across.at), y(up.at) - row / 2 + row / 4);
     area.draw(&Circle::new(point, 6, second.filled()))?;
-    let beside = if across.at < 0.75 { (10, HPos::Left) } else { (-10, HPos::Right) };
+    let beside = if share(across.at) < 0.75 { (10, HPos::Left) } else { (-10, HPos::Right) };
     area.draw(&Text::new(here.to_string(), (point.0 + beside.0, point.1), text(17, second, beside.1)))?;
     let label = format!("{} ↔, {} ↕", across.name, up.name);
     area.draw(&Text::new(label, ((left + right) / 2, bottom + 38), text(16, SOFT, HPos::Center)))?;

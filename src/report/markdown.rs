@@ -4,8 +4,9 @@
 use super::content::{self, background::Background};
 use super::page::{Block, Chart, Page, Table, Tone};
 use super::text;
-use super::words::{Lang, Words};
+use super::words::Words;
 use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::language::Lang;
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 

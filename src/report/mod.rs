@@ -13,7 +13,8 @@ pub mod text;
 mod words;
 
 pub use content::background::Background;
-pub use words::Lang;
+
+pub use crate::domain::language::Lang;
 
 use crate::domain::decision::{Decision, LoggedDecision};
 use crate::domain::profile::Profile;

@@ -1,7 +1,8 @@
 //! How is a number written for a person? Grouped, rounded as far as is honest, with its unit, and in Turkish with the
 //! comma and the percent sign where Turkish has them. Knows no profile and no run.
 
-use super::words::{Lang, Words, say};
+use super::words::{Words, say};
+use crate::domain::language::Lang;
 
 /// Shown where a number is missing or not finite.
 const NOTHING: &str = "-";

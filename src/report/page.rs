@@ -83,11 +83,11 @@ pub(super) enum Chart {
     Position { title: String, across: Across, up: Up, cells: Vec<Region>, here: String },
 }
 
-/// The horizontal axis of a position, 0..=1.
+/// The horizontal axis of a position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Across {
     pub(super) name: String,
-    /// Where bands meet.
+    /// Where regions meet, ascending: from the axis' beginning to its end.
     pub(super) edges: Vec<f64>,
     pub(super) at: f64,
 }

@@ -3,8 +3,9 @@
 
 use super::content::{self, background::Background};
 use super::page::{Block, Cell, Chart, Page, Series, Table, Tone};
-use super::words::{Lang, Words};
+use super::words::Words;
 use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::language::Lang;
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 use comfy_table::{
@@ -134,24 +135,20 @@ fn paint(text: &str, tone: Tone, look: Style) -> String {
 
 /// The text broken at spaces so that no line is wider than the terminal, unless a single word is.
 fn lines(text: &str, bullet: &str, look: Style, tone: Tone) -> String {
+    if text.trim().is_empty() {
+        return String::new();
+    }
     let indent = bullet.chars().count();
-    let room = usize::from(look.width) - indent;
-    let mut wrapped: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match wrapped.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => wrapped.push(word.to_string()),
-        }
-    }
-    let mut out = Vec::with_capacity(wrapped.len());
-    for (i, line) in wrapped.iter().enumerate() {
+    let options = textwrap::Options::new(usize::from(look.width) - indent)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let line = |(i, line): (usize, &std::borrow::Cow<'_, str>)| {
         let start = if i == 0 { bullet.to_string() } else { " ".repeat(indent) };
-        out.push(start + &paint(line, tone, look));
-    }
-    out.join("\n")
+        start + &paint(line, tone, look)
+    };
+    textwrap::wrap(text, options).iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A rule under the header, none between rows and none around.

@@ -211,18 +211,6 @@ impl History {
         })
     }
 
-    /// No scorer is live any more: the rules decide alone.
-    ///
-    /// # Errors
-    /// Trouble with the file.
-    pub fn retire_scorer(&self) -> Result<(), RecordError> {
-        self.store.write(|t| {
-            let mut meta = t.open_table(META).map_err(|e| self.store.fault(e))?;
-            meta.remove(LIVE).map_err(|e| self.store.fault(e))?;
-            Ok(())
-        })
-    }
-
     /// All scorers, by id.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use crate::domain::directive::{Directive, Measurement, Pace, Referee, Reviewer, Standing};
 use crate::domain::outcome::{CurvePoint, Side};
+use crate::domain::reason::{LookReason, ReviewReason};
 use crate::model::ExecuteError;
 use crate::model::write_atomically;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ struct Met {
     candidate: Option<Reached>,
     /// What was said, once both had come.
     said: Option<(Option<Side>, String)>,
+    /// Why, as a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<LookReason>,
 }
 
 /// A branch at a look.
@@ -143,10 +147,13 @@ impl Turns {
 
     /// Why the branch was given up at look `index` or before. What later looks said, before a restart, is not for a
     /// branch that has yet to come there.
-    fn given_up(&self, side: Side, index: usize) -> Option<String> {
+    fn given_up(&self, side: Side, index: usize) -> Option<LookReason> {
         let state = self.lock();
-        let said = state.course.looks.iter().take(index + 1).filter_map(|met| met.said.as_ref());
-        said.into_iter().find(|(lost, _)| *lost == Some(side)).map(|(_, because)| because.clone())
+        let lost = |met: &Met| {
+            let (_, sentence) = met.said.as_ref().filter(|(lost, _)| *lost == Some(side))?;
+            Some(met.reason.clone().unwrap_or_else(|| LookReason::Said { sentence: sentence.clone() }))
+        };
+        state.course.looks.iter().take(index + 1).find_map(lost)
     }
 
     /// A branch has come to look `index` and waits for its rival. Seconds it stood still.
@@ -207,9 +214,10 @@ impl Turns {
             safe: pace(&safe),
             candidate: pace(&candidate),
         };
-        let verdict = state.referee.look(&standing);
+        let look = state.referee.look(&standing);
         if let Some(met) = state.course.looks.get_mut(index) {
-            met.said = Some((verdict.give_up, verdict.because));
+            met.said = Some((look.give_up, look.because.to_string()));
+            met.reason = Some(look.because);
         }
     }
 }
@@ -243,8 +251,8 @@ impl Racer {
 
 impl Reviewer for Racer {
     fn review(&mut self, m: &Measurement) -> Directive {
-        if let Some(because) = self.own.at.and_then(|index| self.turns.given_up(self.side, index)) {
-            return Directive::StopEarly { because: format!("the race: {because}") };
+        if let Some(look) = self.own.at.and_then(|index| self.turns.given_up(self.side, index)) {
+            return Directive::StopEarly { because: ReviewReason::Race { look }.into() };
         }
         self.own.planned = m.steps_planned;
         if m.bits_per_byte.is_finite() {
@@ -292,7 +300,7 @@ impl Reviewer for Racer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::directive::Verdict;
+    use crate::domain::directive::Look;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// Gives a side up at the second look, and remembers how far both had come at each.
@@ -303,9 +311,10 @@ mod tests {
             vec![0.25, 0.5, 0.75]
         }
 
-        fn look(&mut self, s: &Standing) -> Verdict {
+        fn look(&mut self, s: &Standing) -> Look {
             self.1.lock().unwrap().push((s.looks_taken, s.safe.course.len(), s.candidate.course.len()));
-            Verdict { give_up: (s.looks_taken == 1).then_some(self.0), because: "the second look".into() }
+            let give_up = (s.looks_taken == 1).then_some(self.0);
+            Look { give_up, p: None, because: LookReason::Said { sentence: "the second look".into() } }
         }
     }
 

@@ -280,7 +280,7 @@ fn put_away(
         Ending::Done => Status::Done,
         Ending::TimeUp | Ending::StoppedEarly { .. } => Status::Stopped,
         Ending::Switch { because, .. } | Ending::FallBack { because } => {
-            branch.failure = Some(because.clone());
+            branch.failure = Some(because.to_string());
             Status::Failed
         }
         // The checkpoint holds all that was learnt.

@@ -2,7 +2,8 @@
 //! follows from any of it is not known here.
 
 use crate::domain::directive::{Directive, Measurement};
-use crate::domain::outcome::{CurvePoint, Evaluation, Incident};
+use crate::domain::outcome::{CurvePoint, Evaluation, Incident, IncidentKind};
+use crate::domain::reason::{ReviewReason, StepSignals};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -11,9 +12,6 @@ const CURVE_POINTS: u64 = 200;
 
 /// Steps over which the speed is taken.
 const SPEED_STEPS: usize = 16;
-
-/// What an incident can be, by the domain's words.
-const KINDS: [&str; 7] = ["non_finite", "explosion", "spike", "divergence", "hopeless", "out_of_memory", "crash"];
 
 /// The books of a run. A checkpoint keeps them, but for the speed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -71,25 +69,33 @@ impl Books {
 
     /// Notes a directive that followed from a measurement, where it is an incident.
     pub(super) fn trouble(&mut self, m: &Measurement, directive: &Directive) -> Option<Incident> {
-        let finite = m.loss.is_finite() && m.gradient_norm.is_finite();
-        let (kind, because) = match directive {
-            Directive::Continue => (None, ""),
-            Directive::Adjust { because, .. } | Directive::StopEarly { because } => (None, because.as_str()),
-            Directive::SkipBatch { because } => (Some("spike"), because.as_str()),
+        let (because, otherwise) = match directive {
+            Directive::Continue | Directive::Adjust { .. } | Directive::StopEarly { .. } => return None,
+            Directive::SkipBatch { because } => (because, IncidentKind::Spike),
             Directive::Rewind { because, .. } | Directive::Switch { because, .. } | Directive::FallBack { because } => {
-                (Some("divergence"), because.as_str())
+                (because, IncidentKind::Divergence)
             }
         };
-        // A reviewer may say what it saw before a colon.
-        let named = KINDS.iter().copied().find(|k| because.split(':').next() == Some(k));
-        let kind = kind.map(|kind| if finite { named.unwrap_or(kind) } else { "non_finite" })?;
+        let finite = m.loss.is_finite() && m.gradient_norm.is_finite();
+        let kind = match because.known() {
+            _ if !finite => IncidentKind::NonFinite,
+            Some(reason) => reason.incident(),
+            None => otherwise,
+        };
         let detail = format!("loss {:.4}, gradient norm {:.4}: {because}", m.loss, m.gradient_norm);
-        Some(self.incident(m.step, kind, detail, directive.clone()))
+        let measured = Some(StepSignals { loss: m.loss, gradient_norm: m.gradient_norm });
+        Some(self.note(Incident { step: m.step, kind, detail, measured, directive: directive.clone() }))
     }
 
-    /// Notes an incident.
-    pub(super) fn incident(&mut self, step: u64, kind: &str, detail: String, directive: Directive) -> Incident {
-        let incident = Incident { step, kind: kind.into(), detail, directive };
+    /// The device had no room in this step, and it is tried again.
+    pub(super) fn out_of_memory(&mut self, step: u64, error: String, lighter: String) -> Incident {
+        let reason = ReviewReason::OutOfMemory { error, lighter };
+        let (kind, detail) = (reason.incident(), reason.to_string());
+        let directive = Directive::Adjust { factor: 1.0, because: reason.into() };
+        self.note(Incident { step, kind, detail, measured: None, directive })
+    }
+
+    fn note(&mut self, incident: Incident) -> Incident {
         self.incidents.push(incident.clone());
         incident
     }
@@ -98,6 +104,7 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::Because;
 
     #[test]
     fn a_point_holds_the_loss_since_the_last_one_and_a_run_has_about_two_hundred() {
@@ -117,5 +124,39 @@ mod tests {
         books.saw(1.0, 1000, 1, 1000.0);
         (0..SPEED_STEPS).for_each(|_| books.saw(1.0, 10, 1, 1.0));
         assert_eq!(books.tokens_per_second(), 10.0);
+    }
+
+    #[test]
+    fn an_incident_is_of_the_kind_that_its_reason_says() {
+        let measured = |loss: f64| Measurement {
+            step: 7,
+            steps_planned: 10,
+            bytes_seen: 0,
+            tokens_seen: 0,
+            loss,
+            bits_per_byte: 1.0,
+            gradient_norm: 1.0,
+            learning_rate: 0.0,
+            tokens_per_second: 0.0,
+            elapsed: 0.0,
+            peak_memory: 0,
+        };
+        let non_finite = || ReviewReason::NonFinite { loss: f64::NAN, gradient_norm: 1.0 };
+        let skip = |reason: ReviewReason| Directive::SkipBatch { because: reason.into() };
+        let many = ReviewReason::TooManySkips { skipped: 4, window: 64, last: Box::new(non_finite()) };
+        let unpromising = ReviewReason::Unpromising { held_out: 2.0, expected: 1.9, incumbent: 1.0, chance: 0.0 };
+        let kind = |loss, directive: Directive| {
+            Books::default().trouble(&measured(loss), &directive).map(|incident| incident.kind.to_string())
+        };
+        for (loss, directive, expected) in [
+            (f64::NAN, skip(non_finite()), Some("non_finite")),
+            (9.0, skip(ReviewReason::Explosion { gradient_norm: 99.0, limit: 10.0 }), Some("explosion")),
+            (9.0, skip(many), Some("divergence")),
+            (2.0, Directive::FallBack { because: unpromising.into() }, Some("hopeless")),
+            (2.0, Directive::SkipBatch { because: Because::Said("a reviewer of its own".into()) }, Some("spike")),
+            (2.0, Directive::Adjust { factor: 0.5, because: ReviewReason::AfterIncident { step: 3 }.into() }, None),
+        ] {
+            assert_eq!(kind(loss, directive.clone()).as_deref(), expected, "{directive:?}");
+        }
     }
 }

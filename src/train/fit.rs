@@ -7,6 +7,7 @@ use super::run::Run;
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::{CurvePoint, Incident};
+use crate::domain::reason::{Because, ReviewReason};
 use crate::domain::strategy::Strategy;
 use crate::model::Decoder;
 use crate::model::ExecuteError;
@@ -24,11 +25,11 @@ pub enum Ending {
     /// The time was up.
     TimeUp,
     /// The reviewer had enough; what was learnt is kept.
-    StoppedEarly { because: String },
+    StoppedEarly { because: Because<ReviewReason> },
     /// The reviewer gave the strategy up for another.
-    Switch { to: Strategy, because: String },
+    Switch { to: Strategy, because: Because<ReviewReason> },
     /// The reviewer gave up for the emergency configuration.
-    FallBack { because: String },
+    FallBack { because: Because<ReviewReason> },
     /// The stop flag was raised.
     Interrupted,
 }

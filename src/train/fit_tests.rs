@@ -5,6 +5,7 @@ use super::fit::{Company, Ending, Fitted, fit};
 use super::plan::{Plan, tests::stage};
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::event::{Event, Observer};
+use crate::domain::reason::Because;
 use crate::model::device;
 use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, Dimensions, LoraConfig, ModelConfig};
@@ -185,7 +186,7 @@ fn accumulation_gives_the_losses_of_one_large_batch() {
 
 #[test]
 fn a_skipped_batch_changes_nothing_and_counts_as_a_step() {
-    let because = "a test".to_string();
+    let because = Because::Said("a test".to_string());
     let mut reviewer = Scripted { script: vec![], seen: vec![] };
     reviewer.script = (1..=100).map(|s| (s, Directive::SkipBatch { because: because.clone() })).collect();
     let fresh = adapted(rows(), true);
@@ -200,7 +201,7 @@ fn a_skipped_batch_changes_nothing_and_counts_as_a_step() {
 fn a_rewind_restores_the_model_and_goes_on_with_text_not_seen_yet() {
     let mut plan = Plan::new(stage(), 1);
     plan.snapshot_every = 4;
-    let because = "a test".to_string();
+    let because = Because::Said("a test".to_string());
     let mut reviewer = Scripted { script: vec![(7, Directive::Rewind { steps: 3, because })], seen: vec![] };
     let (fitted, _) = run(adapted(rows(), true), &plan, &mut reviewer);
     let steps: Vec<u64> = reviewer.seen.iter().map(|m| m.step).collect();
@@ -212,7 +213,7 @@ fn a_rewind_restores_the_model_and_goes_on_with_text_not_seen_yet() {
 #[test]
 fn stopping_switching_and_falling_back_end_the_run_before_the_update() {
     use crate::domain::strategy::Strategy;
-    let because = || "a test".to_string();
+    let because = || Because::Said("a test".to_string());
     let cases = [
         (Directive::StopEarly { because: because() }, Ending::StoppedEarly { because: because() }),
         (
@@ -234,7 +235,7 @@ fn an_adjusted_rate_stays_adjusted() {
     let mut plan = Plan::new(stage(), 1);
     plan.shape = super::schedule::Shape::Constant;
     plan.stage.warmup = 0.0;
-    let adjust = Directive::Adjust { factor: 0.5, because: "a test".into() };
+    let adjust = Directive::Adjust { factor: 0.5, because: Because::Said("a test".into()) };
     let mut reviewer = Scripted { script: vec![(3, adjust)], seen: vec![] };
     run(adapted(rows(), true), &plan, &mut reviewer);
     let rates: Vec<f64> = reviewer.seen.iter().map(|m| m.learning_rate).collect();

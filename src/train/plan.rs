@@ -93,7 +93,7 @@ impl Plan {
     /// # Errors
     /// [`ExecuteError::Data`] with every setting that makes no sense, its value and its range.
     pub fn check(&self) -> Result<(), ExecuteError> {
-        let mut wrong = self.stage.faults();
+        let mut wrong: Vec<String> = self.stage.faults().iter().map(ToString::to_string).collect();
         if self.bytes == Some(0) {
             wrong.push("the budget in bytes must be above 0".into());
         }

@@ -15,6 +15,7 @@ use super::state::Snapshots;
 use super::tensors::Live;
 use crate::domain::directive::{Directive, Measurement};
 use crate::domain::event::Event;
+use crate::domain::reason::ReviewReason;
 use crate::domain::strategy::Precision;
 use crate::kernels;
 use crate::model::ExecuteError;
@@ -226,9 +227,7 @@ impl<'a> Run<'a> {
                         return Err(ExecuteError::Backend { what, device });
                     };
                     self.load = lighter;
-                    let because = format!("{what}; tried again with {lighter}");
-                    let directive = Directive::Adjust { factor: 1.0, because: because.clone() };
-                    let incident = self.books.incident(self.step + 1, "out_of_memory", because, directive);
+                    let incident = self.books.out_of_memory(self.step + 1, what, lighter.to_string());
                     company.observer.observe(&Event::Incident(incident));
                 }
                 other => break other?,
@@ -289,8 +288,7 @@ impl<'a> Run<'a> {
         let mut directive = company.reviewer.review(m);
         let finite = m.loss.is_finite() && m.gradient_norm.is_finite();
         if !finite && matches!(directive, Directive::Continue | Directive::Adjust { .. }) {
-            directive =
-                Directive::SkipBatch { because: "a loss or gradient that is not finite is never applied".into() };
+            directive = Directive::SkipBatch { because: ReviewReason::NeverApplied.into() };
         }
         if directive == Directive::Continue {
             return directive;

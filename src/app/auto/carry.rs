@@ -5,6 +5,7 @@ use crate::decide::race::{self, Finish};
 use crate::decide::rules::RuleBook;
 use crate::domain::directive::Directive;
 use crate::domain::outcome::{Branch, Evaluation, Outcome, Status, Vocab};
+use crate::domain::reason::VerdictReason;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::strategies::{self, Start, Work, given_up};
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub(super) fn failed(chosen: Strategy, out: &Path, error: String) -> Outcome {
         level: None,
         saved_against_keep: None,
         winner: None,
-        verdict: format!("the run ended in an error: {error}"),
+        verdict: VerdictReason::Failed { error }.into(),
         incidents: branches.iter().flat_map(|b| b.incidents.iter().cloned()).collect(),
         branches,
         seconds: 0.0,
@@ -91,11 +92,8 @@ pub(super) fn carry_out(
     if let Some(after) = &after
         && after.bits_per_byte.get() > base.bits_per_byte.get()
     {
-        verdict.push_str(&format!(
-            "; it does not beat the untouched base: {:.4} bits per byte against {:.4}",
-            after.bits_per_byte.get(),
-            base.bits_per_byte.get()
-        ));
+        let (after, base) = (after.bits_per_byte.get(), base.bits_per_byte.get());
+        verdict = VerdictReason::BelowBase { reason: Box::new(verdict), after, base };
     }
     let saved = match (&keep, &after) {
         (Some(keep), Some(after)) => Some(keep.bits_per_byte.get() - after.bits_per_byte.get()),
@@ -116,7 +114,7 @@ pub(super) fn carry_out(
         level: after.as_ref().map(|e| rules.level(e.equivalent_loss)),
         saved_against_keep: saved,
         winner: winner.map(|b| b.name),
-        verdict,
+        verdict: verdict.into(),
         incidents: branches.iter().flat_map(|b| b.incidents.iter().cloned()).collect(),
         branches,
         seconds: 0.0,
@@ -136,7 +134,7 @@ fn interrupted(chosen: Strategy, base: Evaluation, mut branches: Vec<Branch>, ya
         level: None,
         saved_against_keep: None,
         winner: None,
-        verdict: "stopped by a signal; it can be gone on with".into(),
+        verdict: VerdictReason::Interrupted.into(),
         incidents: branches.iter().flat_map(|b| b.incidents.iter().cloned()).collect(),
         branches,
         seconds: 0.0,

@@ -54,14 +54,13 @@ pub fn run_all(
     let ground = Ground::prepare(&rules, request, None, observer)?;
     let (decision, _) = ground.decide(settings, &rules, request, observer)?;
     // Roads that only vetoes of taste forbid are tried too; what cannot be executed, or does not fit, is not.
-    let hard = ["not-executable", "time-does-not-fit", "memory-does-not-fit", "no-device", "candidate-loses-text"];
     let mut comparison = Comparison { decided: decision.strategy, best: None, rows: Vec::new() };
     let mark = serde_json::json!({ "decided": decision.strategy });
     super::write_whole(&request.out.join("all.json"), format!("{mark:#}\n").as_bytes())?;
     for alternative in &decision.alternatives {
         let strategy = alternative.strategy;
-        if let Some(veto) = alternative.vetoes.iter().find(|v| hard.contains(&v.row.as_str())) {
-            comparison.rows.push(row(strategy, Err(veto.because.clone())));
+        if let Some(veto) = alternative.vetoes.iter().find(|v| v.hard_veto().is_some()) {
+            comparison.rows.push(row(strategy, Err(veto.because.text.clone())));
             continue;
         }
         if request.stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -111,7 +110,7 @@ fn row(strategy: Strategy, run: Result<Run, String>) -> Row {
                 level: outcome.level,
                 seconds: outcome.seconds,
                 incidents: outcome.incidents.len(),
-                why: none.then_some(outcome.verdict),
+                why: none.then(|| outcome.verdict.to_string()),
                 ..empty
             }
         }

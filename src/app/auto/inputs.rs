@@ -10,6 +10,7 @@ use crate::domain::event::{Event, Observer};
 use crate::domain::lesson::Lesson;
 use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
+use crate::domain::reason::Warning;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::{Mapping, Origin};
 use crate::model::ModelFolder;
@@ -106,7 +107,7 @@ pub(super) fn prepare(
             let mut profile = super::super::profile::of_model(&inputs, &base, observer)?;
             if let Some(warning) = leak(&train, &eval) {
                 observer.observe(&Event::Note { text: format!("warning: {warning}") });
-                profile.warnings.push(warning);
+                profile.warnings.add(warning);
             }
             profile
         }
@@ -141,17 +142,12 @@ fn lessons(corpus: &Corpus, request: &AutoRequest) -> Result<Vec<Lesson>, Pipeli
 }
 
 /// A sentence where held-out documents stand in the training text too.
-fn leak(train: &[Lesson], eval: &[String]) -> Option<String> {
+fn leak(train: &[Lesson], eval: &[String]) -> Option<Warning> {
     let seen: HashSet<&str> = train.iter().map(AsRef::as_ref).collect();
     let bytes = |of: &mut dyn Iterator<Item = &String>| of.map(|d| d.len() as u64).sum::<u64>();
     let shared = bytes(&mut eval.iter().filter(|d| seen.contains(d.as_str())));
     let share = shared as f64 / bytes(&mut eval.iter()).max(1) as f64;
-    (share > 0.01).then(|| {
-        format!(
-            "{:.1}% of the held-out text stands in the training text too: the losses will look better than they are",
-            100.0 * share
-        )
-    })
+    (share > 0.01).then_some(Warning::Leak { share })
 }
 
 /// UTF-8 bytes of documents.

@@ -23,7 +23,7 @@ use crate::domain::decision::{Action, Decision};
 use crate::domain::directive::{Directive, Referee, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::injection::Injection;
-use crate::domain::outcome::Status;
+use crate::domain::outcome::{IncidentKind, Status};
 use crate::domain::resources::{Costs, Resources};
 use crate::domain::run::{Request, Run};
 use crate::domain::strategy::Strategy;
@@ -369,8 +369,6 @@ fn execute(
         let plan = ReviewPlan {
             switch_to: commission.switch_to,
             watched,
-            // Time is the trainer's: it hurries where the reviewer could only stop.
-            budget: None,
             incumbent: commission.switch_to.and(commission.incumbent),
             seed: request.seed,
         };
@@ -459,11 +457,11 @@ fn course(decision: &Decision, forced: Option<Strategy>) -> Vec<Strategy> {
 fn state_after(commission: &Commission<'_>) -> ReviewState {
     let count = |of: fn(&Directive) -> bool| commission.trouble.iter().filter(|i| of(&i.directive)).count() as u64;
     ReviewState {
-        // A branch that was given up as hopeless went wrong in no way that would count.
+        // A branch that was given up as unpromising went wrong in no way that would count.
         incidents: commission
             .trouble
             .iter()
-            .filter(|i| i.kind != "hopeless")
+            .filter(|i| i.kind != IncidentKind::Unpromising)
             .filter(|i| {
                 matches!(i.directive, Directive::Rewind { .. } | Directive::Switch { .. } | Directive::FallBack { .. })
             })

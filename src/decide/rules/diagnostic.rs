@@ -54,6 +54,8 @@ pub enum Code {
     BadNumber,
     /// HB019: a file or an entry that must be there is missing.
     Missing,
+    /// HB020: rows that do not say why in a language of the reports.
+    Untranslated,
 }
 
 impl Code {
@@ -189,6 +191,6 @@ mod tests {
 
     #[test]
     fn codes_keep_their_numbers() {
-        assert_eq!((Code::Syntax.number(), Code::Missing.number()), ("HB001".into(), "HB019".into()));
+        assert_eq!((Code::Syntax.number(), Code::Untranslated.number()), ("HB001".into(), "HB020".into()));
     }
 }

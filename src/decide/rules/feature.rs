@@ -4,34 +4,11 @@
 use super::cell::{Cell, Interval, Unary};
 use super::diagnostic::{Code, Diagnostic, Source};
 use super::value::Value;
+use crate::domain::feature::Feature;
 use crate::domain::profile::Basis;
 use serde::Deserialize;
+use strum::IntoEnumIterator;
 use toml::Spanned;
-
-/// What hibrit measures, by the names of `features.toml`. A declared feature that is not in this list is an error.
-pub const MEASURED: [&str; 21] = [
-    "coverage_vocabulary",
-    "coverage_corpus",
-    "similarity",
-    "token_ratio",
-    "fertility_source",
-    "unknown_bytes",
-    "round_trip",
-    "log10_parameters",
-    "log10_train_bytes",
-    "similarity_basis",
-    "similarity_band",
-    "devices",
-    "budget_hours",
-    "memory_gib",
-    "priority",
-    "strategy",
-    "executable",
-    "time_share",
-    "memory_share",
-    "confidence",
-    "equivalent_loss",
-];
 
 /// The values a feature can have.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,9 +49,9 @@ impl Domain {
     }
 }
 
-/// A feature.
+/// A feature as `features.toml` declares it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Feature {
+pub struct DeclaredFeature {
     /// Its name.
     pub name: String,
     /// What it is.
@@ -101,7 +78,7 @@ pub struct Band {
 /// All features, checked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Features {
-    list: Vec<Feature>,
+    list: Vec<DeclaredFeature>,
     bands: Vec<Band>,
 }
 
@@ -112,12 +89,12 @@ impl Features {
     }
 
     /// A feature by index.
-    pub fn get(&self, index: usize) -> Option<&Feature> {
+    pub fn get(&self, index: usize) -> Option<&DeclaredFeature> {
         self.list.get(index)
     }
 
     /// All, in the file's order.
-    pub fn iter(&self) -> impl Iterator<Item = &Feature> {
+    pub fn iter(&self) -> impl Iterator<Item = &DeclaredFeature> {
         self.list.iter()
     }
 
@@ -203,13 +180,14 @@ struct RawBand {
 impl RawFeatures {
     /// The checked features; findings go to `found`.
     pub fn check(self, source: &Source, found: &mut Vec<Diagnostic>) -> Features {
-        let mut list: Vec<Feature> = Vec::new();
+        let mut list: Vec<DeclaredFeature> = Vec::new();
         let mut seen: Vec<String> = Vec::new();
         for raw in self.feature {
             let (span, name) = (raw.name.span(), raw.name.into_inner());
             seen.push(name.clone());
-            if !MEASURED.contains(&name.as_str()) {
-                let hint = format!("hibrit measures {}", MEASURED.join(", "));
+            if name.parse::<Feature>().is_err() {
+                let names: Vec<&str> = Feature::iter().map(Feature::name).collect();
+                let hint = format!("hibrit measures {}", names.join(", "));
                 found.push(
                     source.at(span, Code::UnknownFeature, format!("feature \"{name}\" is not measured")).hint(hint),
                 );
@@ -239,15 +217,15 @@ impl RawFeatures {
                     continue;
                 }
             };
-            list.push(Feature { name, about: raw.about, unit: raw.unit, domain, optional: raw.optional });
+            list.push(DeclaredFeature { name, about: raw.about, unit: raw.unit, domain, optional: raw.optional });
         }
-        for name in MEASURED {
+        for name in Feature::iter().map(Feature::name) {
             if !seen.iter().any(|s| s == name) {
                 found.push(source.at(0..0, Code::Missing, format!("feature \"{name}\" is not declared")));
             }
         }
         // One order for all books, so that facts by index mean the same in each.
-        list.sort_by_key(|f| MEASURED.iter().position(|m| *m == f.name));
+        list.sort_by_key(|f| f.name.parse::<Feature>().ok());
         let mut bands: Vec<Band> = Vec::new();
         for raw in self.band {
             let (medium, high) = (*raw.medium.get_ref(), *raw.high.get_ref());

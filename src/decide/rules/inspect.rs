@@ -129,7 +129,7 @@ pub fn show(book: &RuleBook, table: &Table) -> Grid {
     let row = |row: &super::Row| {
         let mut cells = vec![row.name.clone()];
         cells.extend(row.cells.iter().map(|c| c.source.clone()));
-        cells.extend([row.output.to_string(), row.because.clone()]);
+        cells.extend([row.output.to_string(), row.because.text.clone()]);
         cells
     };
     let provisional = table.provisional.as_ref().map_or_else(String::new, |p| format!("; provisional: {p}"));

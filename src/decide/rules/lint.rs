@@ -6,8 +6,11 @@ use super::feature::Features;
 use super::raw::Hit;
 use super::space::{Space, words};
 use super::table::{Output, Row, Table};
+use crate::domain::language::{Lang, Translations};
 use crate::domain::strategy::Strategy;
 use std::collections::BTreeSet;
+use std::ops::Range;
+use strum::IntoEnumIterator;
 
 /// Findings of one kind that are listed before the rest is only counted.
 const LISTED: usize = 8;
@@ -103,6 +106,22 @@ pub fn lint(table: &Table, features: &Features, source: &Source) -> Vec<Diagnost
         })
     }));
     found
+}
+
+/// What is not said in every language of the reports: (where, its name, its translations); a warning a language.
+pub fn untranslated<'a>(
+    texts: impl Iterator<Item = (Range<usize>, &'a str, &'a Translations)> + Clone,
+    source: &Source,
+) -> Vec<Diagnostic> {
+    let missing = |lang: Lang| {
+        let mut lacking = texts.clone().filter(|(_, _, translated)| !translated.contains_key(&lang)).peekable();
+        let first = lacking.peek().map(|(span, ..)| span.clone())?;
+        let names: Vec<String> = lacking.map(|(_, name, _)| format!("\"{name}\"")).collect();
+        let message = format!("without `translated.{lang}`: {}", names.join(", "));
+        let hint = "reports in that language show the English text";
+        Some(source.at(first, Code::Untranslated, message).hint(hint).warning())
+    };
+    Lang::iter().filter(|lang| *lang != Lang::En).filter_map(missing).collect()
 }
 
 /// How one of a table's own tests went.

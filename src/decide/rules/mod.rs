@@ -6,7 +6,6 @@ mod diagnostic;
 mod feature;
 pub mod inspect;
 mod lint;
-mod live;
 mod plain;
 mod raw;
 mod space;
@@ -15,9 +14,8 @@ mod value;
 
 pub use cell::{Bound, Cell, CellError, Interval, Unary};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source};
-pub use feature::{Band, Domain, Feature, Features, MEASURED};
+pub use feature::{Band, DeclaredFeature, Domain, Features};
 pub use lint::{TestResult, run_tests};
-pub use live::LiveRules;
 pub use plain::{
     Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, Spike, Strategies, Text, Weighing,
 };
@@ -27,6 +25,7 @@ pub use table::{Column, Output, Row, Saving, Says, Table, Test};
 pub use value::Value;
 
 use super::error::DecideError;
+use crate::domain::decision::HardVeto;
 use crate::domain::metric::EquivalentLoss;
 use crate::domain::outcome::Level;
 use crate::domain::strategy::{SeedExpectation, StageConfig, Strategy};
@@ -34,6 +33,7 @@ use data_encoding::HEXLOWER;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use strum::IntoEnumIterator;
 
 /// The files of a rule book, with the rules that come with hibrit.
 const EMBEDDED: [(&str, &str); 10] = [
@@ -112,6 +112,15 @@ impl RuleBook {
             let table = raw.check(name, says, &features, source, &mut found);
             if found.len() == before {
                 found.extend(lint::lint(&table, &features, source));
+                let rows = table.rows.iter().map(|r| (r.span.clone(), r.name.as_str(), &r.because.translated));
+                found.extend(lint::untranslated(rows, source));
+            }
+            if name == "vetoes" {
+                let missing = HardVeto::iter().filter(|veto| !table.rows.iter().any(|r| r.name == veto.to_string()));
+                found.extend(missing.map(|veto| {
+                    let message = format!("there is no row \"{veto}\", which hibrit asks for by name");
+                    source.at(0..0, Code::Missing, message).hint("give the row its name back").warning()
+                }));
             }
             tables.push(table);
         }

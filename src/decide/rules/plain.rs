@@ -2,6 +2,7 @@
 //! expectations; each with the checks that its numbers make sense.
 
 use super::diagnostic::{Code, Diagnostic, Source};
+use crate::domain::language::Translations;
 use crate::domain::strategy::{SeedExpectation, StageConfig, Strategy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -276,25 +277,15 @@ impl Strategies {
             }
         }
         for (name, s) in &self.stage {
-            let positive = |x: f64| x.is_finite() && x > 0.0;
-            let fields = [
-                ("rank", "at least 1", s.rank >= 1),
-                ("alpha", "above 0", positive(s.alpha)),
-                ("dropout", "at least 0 and below 1", (0.0..1.0).contains(&s.dropout)),
-                ("learning_rate", "above 0", positive(s.learning_rate)),
-                ("embedding_learning_rate", "above 0", s.embedding_learning_rate.is_none_or(positive)),
-                ("head_learning_rate", "above 0", s.head_learning_rate.is_none_or(positive)),
-                ("warmup", "at least 0 and below 1", (0.0..1.0).contains(&s.warmup)),
-                ("epochs", "above 0", positive(s.epochs)),
-                ("batch", "at least 1", s.batch >= 1),
-                ("accumulation", "at least 1", s.accumulation >= 1),
-                ("weight_decay", "at least 0", s.weight_decay >= 0.0 && s.weight_decay.is_finite()),
-                ("sequence", "at least 2", s.sequence >= 2),
-            ];
-            for (field, wanted, holds) in fields {
-                demand(source, found, &[(&format!("stage.{name}.{field}"), wanted, holds)]);
+            for fault in s.faults() {
+                demand(source, found, &[(&format!("stage.{name}.{}", fault.setting), &fault.wanted, false)]);
             }
         }
+        let needs: Vec<(String, &Translations)> =
+            self.seed.iter().map(|(s, seed)| (format!("seed.{s}"), &seed.translated)).collect();
+        let place = |name: &str| locate(source, Some(name), "resources");
+        let texts = needs.iter().map(|(name, translated)| (place(name), name.as_str(), *translated));
+        found.extend(super::lint::untranslated(texts, source));
         for (strategy, seed) in &self.seed {
             for (field, range, most) in
                 [("success", seed.success, 1.0), ("loss", seed.loss, f64::MAX), ("hours", seed.hours, f64::MAX)]

@@ -1,6 +1,7 @@
 //! A table's file as it stands: what may be written, with the place of everything that can be wrong. Whether it makes
 //! sense is not known here.
 
+use crate::domain::language::Translations;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -81,6 +82,9 @@ pub struct RawRow {
     /// Why.
     #[schemars(with = "String")]
     pub because: Spanned<String>,
+    /// Why, in other languages.
+    #[serde(default)]
+    pub translated: Translations,
 }
 
 /// A test: an input and the rows that must answer it.

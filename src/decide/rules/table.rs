@@ -6,6 +6,7 @@ use super::feature::{Domain, Features};
 use super::raw::{Hit, RawColumn, RawRow, RawTable, RawTest};
 use super::value::Value;
 use crate::domain::decision::Action;
+use crate::domain::language::Wording;
 use crate::domain::outcome::Level;
 use crate::domain::strategy::Strategy;
 use serde::Deserialize;
@@ -134,7 +135,7 @@ pub struct Row {
     /// What it says.
     pub output: Output,
     /// Why.
-    pub because: String,
+    pub because: Wording,
     /// Where its name stands in the file.
     pub span: Range<usize>,
 }
@@ -363,7 +364,8 @@ fn check_row(
     let output_span = raw.then.span();
     match Output::read(says, raw.then.into_inner()) {
         Ok(output) if found.len() == before => {
-            Some(Row { name, cells, output, because: raw.because.into_inner(), span })
+            let because = Wording { text: raw.because.into_inner(), translated: raw.translated };
+            Some(Row { name, cells, output, because, span })
         }
         Ok(_) => None,
         Err(problem) => {

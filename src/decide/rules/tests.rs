@@ -254,6 +254,36 @@ fn idle_columns_and_contradictions_are_warnings() {
 }
 
 #[test]
+fn a_stage_that_cannot_be_trained_with_is_refused_at_its_line() {
+    for (setting, value) in [("checkpointing", "1.5"), ("dropout", "1.0"), ("learning_rate", "nan")] {
+        let text = format!("[stage.keep]\n{setting} = {value}\n");
+        let mut sources = read(None).unwrap();
+        let source = sources.iter_mut().find(|s| s.name == "strategies.toml").unwrap();
+        let (before, after) = source.text.split_once("[stage.keep]\n").unwrap();
+        let rest: Vec<&str> = after.lines().collect();
+        let end = rest.iter().position(|l| l.starts_with('[')).unwrap();
+        let kept = rest.iter().enumerate().filter(|(i, l)| *i >= end || !l.starts_with(&format!("{setting} =")));
+        let line = before.matches('\n').count() + 2;
+        source.text = format!("{before}{text}{}\n", kept.map(|(_, l)| *l).collect::<Vec<_>>().join("\n"));
+        let (_, found) = RuleBook::check(sources);
+        let told: Vec<&Diagnostic> = found.of(Code::BadNumber).collect();
+        assert_eq!(told.len(), 1, "{found}");
+        assert!(told[0].message.starts_with(&format!("stage.keep.{setting} must be")), "{found}");
+        assert_eq!(told[0].line, line, "{found}");
+    }
+}
+
+#[test]
+fn a_row_without_a_translation_and_a_veto_without_its_name_are_warned_of() {
+    let lost = "translated.tr = \"bu derleme onu çalıştıramıyor\"\n";
+    let found = edited("vetoes.toml", &[(lost, "")]);
+    assert!(found.of(Code::Untranslated).any(|d| d.message.contains("\"not-executable\"")), "{found}");
+    assert_eq!((found.0.len(), found.has_errors()), (1, false), "{found}");
+    let found = edited("vetoes.toml", &[("name = \"no-device\"", "name = \"deviceless\"")]);
+    assert!(found.of(Code::Missing).any(|d| d.message.contains("\"no-device\"")), "{found}");
+}
+
+#[test]
 fn a_folder_replaces_files_of_the_same_name_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let levels = include_str!("../../../rules/levels.toml").replace("2.0", "1.5");

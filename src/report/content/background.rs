@@ -3,7 +3,7 @@
 
 use super::decision;
 use crate::domain::decision::Decision;
-use crate::domain::outcome::{Branch, Evaluation};
+use crate::domain::outcome::{Branch, Evaluation, IncidentKind};
 use crate::domain::profile::Profile;
 use crate::domain::resources::Priority;
 use crate::domain::run::Run;
@@ -116,7 +116,7 @@ fn matrix(background: Background<'_>, words: &Words) -> Table {
             .and_then(|s| s.hours)
             .map_or_else(unknown, |s| say!(words, "background-hours", hours = range(s, |v| exact(v, words.lang))));
         let complexity = seed.and_then(|s| s.complexity).map_or_else(unknown, |c| format!("{c}/5"));
-        let needs = seed.map_or_else(unknown, |s| words.of_engine(&s.resources));
+        let needs = seed.map_or_else(unknown, |s| words.needs(s));
         let lost = ends(&got.losses).map_or_else(unknown, |e| range(e, |v| fixed(v, 2, words.lang)));
         let took = ends(&got.seconds).map_or_else(unknown, |e| range(e, |v| duration(v, words)));
         let strong = |text: String| Cell::toned(text, if got.tries > 0 { Tone::Strong } else { Tone::Plain });
@@ -181,8 +181,8 @@ fn situations(asked: Priority, words: &Words) -> Vec<String> {
 
 fn risks(profile: &Profile, runs: &[Run], words: &Words) -> Table {
     let incidents = || runs.iter().filter_map(|r| r.outcome.as_ref()).flat_map(|o| &o.incidents);
-    let seen = |kinds: &[&str]| {
-        let n = incidents().filter(|i| kinds.contains(&i.kind.as_str())).count() as u64;
+    let seen = |kinds: &[IncidentKind]| {
+        let n = incidents().filter(|i| kinds.contains(&i.kind)).count() as u64;
         let text = say!(words, "risk-seen", n = n, count = count(n, words.lang));
         Cell::toned(text, if n > 0 { Tone::Bad } else { Tone::Plain })
     };
@@ -198,13 +198,17 @@ fn risks(profile: &Profile, runs: &[Run], words: &Words) -> Table {
         vec![
             say!(words, "risk-explosion").into(),
             say!(words, "risk-explosion-when", limit = exact(EXPLODING_NORM, words.lang)).into(),
-            seen(&["explosion"]),
+            seen(&[IncidentKind::Explosion]),
         ],
-        vec![say!(words, "risk-memory").into(), say!(words, "risk-memory-when").into(), seen(&["out_of_memory"])],
+        vec![
+            say!(words, "risk-memory").into(),
+            say!(words, "risk-memory-when").into(),
+            seen(&[IncidentKind::OutOfMemory]),
+        ],
         vec![
             say!(words, "risk-instability").into(),
             say!(words, "risk-instability-when").into(),
-            seen(&["spike", "divergence", "non_finite"]),
+            seen(&[IncidentKind::Spike, IncidentKind::Divergence, IncidentKind::NonFinite]),
         ],
     ];
     Table {

@@ -3,6 +3,7 @@
 //! with the evidence below it.
 
 use super::background::{Background, expected_loss};
+use super::profile::warnings;
 use super::{label, number, profile, saving};
 use crate::domain::decision::{Alternative, Decision, Flip, MatchedRow, NearRow};
 use crate::domain::profile::Profile;
@@ -88,7 +89,7 @@ fn recommendation(profile: &Profile, decision: &Decision, words: &Words) -> Vec<
         None => say!(words, "sure-of-rules"),
     };
     let mut lines = vec![
-        say!(words, "line-why", said = words.sentence_of_engine(&decision.because)),
+        say!(words, "line-why", said = words.because_sentence(&decision.because)),
         say!(words, "line-sure", confidence = confidence, action = action, grounds = grounds),
         say!(words, "line-cost", said = cost(decision, words)),
     ];
@@ -100,7 +101,7 @@ fn recommendation(profile: &Profile, decision: &Decision, words: &Words) -> Vec<
         }
     };
     lines.push(say!(words, "line-gain", said = gains.join(" ")));
-    let minded = profile.warnings.iter().map(|w| words.sentence_of_engine(w)).collect::<Vec<_>>().join(" ");
+    let minded = warnings(profile, words).join(" ");
     if !minded.is_empty() {
         lines.push(say!(words, "line-mind", said = minded));
     }
@@ -166,9 +167,9 @@ fn interval(a: &Alternative, words: &Words) -> String {
 /// Why a strategy was not taken, in one line.
 fn why_not(a: &Alternative, words: &Words) -> String {
     if a.vetoes.is_empty() {
-        return words.of_engine(&a.rejected);
+        return words.because(&a.rejected);
     }
-    let because = a.vetoes.iter().map(|v| without_stop(&words.of_engine(&v.because))).collect::<Vec<_>>().join("; ");
+    let because = a.vetoes.iter().map(|v| without_stop(&words.wording(&v.because))).collect::<Vec<_>>().join("; ");
     say!(words, "vetoed-because", because = because)
 }
 
@@ -236,11 +237,11 @@ fn why_not_others(decision: &Decision, words: &Words) -> Vec<String> {
     for a in decision.alternatives.iter().filter(|a| a.strategy != decision.strategy) {
         let strategy = a.strategy.to_string();
         for veto in &a.vetoes {
-            let (row, because) = (veto.row.as_str(), without_stop(&words.of_engine(&veto.because)));
+            let (row, because) = (veto.row.as_str(), without_stop(&words.wording(&veto.because)));
             reasons.push(say!(words, "vetoed-by", strategy = strategy.as_str(), row = row, because = because));
         }
         if a.vetoes.is_empty() && !a.rejected.is_empty() {
-            reasons.push(say!(words, "why-not-line", strategy = strategy, reason = words.of_engine(&a.rejected)));
+            reasons.push(say!(words, "why-not-line", strategy = strategy, reason = words.because(&a.rejected)));
         }
     }
     reasons
@@ -257,18 +258,18 @@ fn fired(decision: &Decision) -> Vec<&MatchedRow> {
 
 /// What a row says; what it says of all strategies at once stands in the table of strategies already.
 fn says(row: &MatchedRow, words: &Words) -> String {
-    if row.output.contains(',') { say!(words, "says-above") } else { words.of_engine(&row.output) }
+    if row.output.contains(',') { say!(words, "says-above") } else { row.output.clone() }
 }
 
 fn fired_line(row: &MatchedRow, words: &Words) -> String {
     let rule = format!("{} / {}", row.table, row.row);
-    say!(words, "fired-line", rule = rule, says = says(row, words), because = words.of_engine(&row.because))
+    say!(words, "fired-line", rule = rule, says = says(row, words), because = words.wording(&row.because))
 }
 
 fn near_line(r: &NearRow, words: &Words) -> String {
     let rule = format!("{} / {}", r.table, r.row);
     let (input, value) = (words.input(&r.input), rounded(&r.value, words));
-    let (output, cell) = (words.of_engine(&r.output), r.cell.as_str());
+    let (output, cell) = (r.output.as_str(), r.cell.as_str());
     say!(words, "nearly-line", rule = rule, output = output, input = input, value = value, cell = cell)
 }
 
@@ -278,7 +279,7 @@ fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
     if !fired.is_empty() {
         let columns = vec![left(say!(words, "rule")), left(say!(words, "says")), left(say!(words, "because"))];
         let row = |r: &&MatchedRow| {
-            vec![format!("{} / {}", r.table, r.row).into(), says(r, words).into(), words.of_engine(&r.because).into()]
+            vec![format!("{} / {}", r.table, r.row).into(), says(r, words).into(), words.wording(&r.because).into()]
         };
         blocks.push(Block::Heading(say!(words, "fired")));
         blocks.push(Block::Table(Table { columns, rows: fired.iter().map(row).collect() }));
@@ -291,27 +292,30 @@ fn rules(decision: &Decision, words: &Words) -> Vec<Block> {
     blocks
 }
 
-/// The seed's matrix with this case in it; nothing where coverage or the band of similarity is not known.
+/// The matrix that decided, with this case in it; nothing where the decision does not hold it.
 fn position(decision: &Decision, words: &Words) -> Option<Chart> {
-    let input = |name: &str| decision.inputs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-    let coverage = input("coverage_corpus").or_else(|| input("coverage_vocabulary"))?.parse().ok()?;
-    let band = input("similarity_band")?;
-    let bands = ["low", "medium", "high"];
-    let region = |from, to, bands, strategy: Strategy| Region { from, to, bands, label: strategy.to_string() };
+    let matrix = decision.matrix.as_ref()?;
+    let place = |band: &str| matrix.bands.iter().position(|b| b == band);
+    let mut cells: Vec<Region> = Vec::new();
+    for cell in &matrix.cells {
+        let (at, label) = (place(&cell.band)?, cell.strategy.to_string());
+        match cells.last_mut() {
+            // Neighbouring bands that say the same are one region.
+            Some(below) if below.from == cell.from && below.label == label && below.bands.end == at => {
+                below.bands.end = at + 1;
+            }
+            _ => cells.push(Region { from: cell.from, to: cell.to, bands: at..at + 1, label }),
+        }
+    }
+    let mut edges: Vec<f64> = matrix.cells.iter().flat_map(|cell| [cell.from, cell.to]).collect();
+    edges.sort_by(f64::total_cmp);
+    edges.dedup();
+    let bands = matrix.bands.iter().map(|band| words.one_of_or("band", band)).collect();
     Some(Chart::Position {
         title: say!(words, "chart-position"),
-        across: Across { name: say!(words, "chart-coverage"), edges: vec![0.3, 0.5, 0.7], at: coverage },
-        up: Up {
-            name: say!(words, "chart-similarity"),
-            bands: bands.iter().map(|b| words.one_of("band", b)).collect(),
-            at: bands.iter().position(|b| *b == band)?,
-        },
-        cells: vec![
-            region(0.0, 0.3, 0..3, Strategy::Keep),
-            region(0.3, 0.5, 0..1, Strategy::Parallel),
-            region(0.5, 0.7, 1..2, Strategy::Sequential),
-            region(0.7, 1.0, 2..3, Strategy::Direct),
-        ],
+        across: Across { name: words.input(&matrix.input), edges, at: matrix.value },
+        up: Up { name: words.input(&matrix.band_input), bands, at: place(&matrix.band)? },
+        cells,
         here: say!(words, "chart-here"),
     })
 }
@@ -356,7 +360,7 @@ fn scorer(decision: &Decision, words: &Words) -> Vec<String> {
         });
     }
     if !note.note.is_empty() {
-        lines.push(words.sentence_of_engine(&note.note));
+        lines.push(words.because_sentence(&note.note));
     }
     for a in decision.alternatives.iter().filter(|a| a.strategy == decision.strategy && !a.path.is_empty()) {
         let steps = a.path.iter().map(|step| {

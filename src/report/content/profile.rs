@@ -45,11 +45,16 @@ pub(in crate::report) fn blocks(profile: &Profile, words: &Words) -> Vec<Block> 
         blocks.push(Block::Table(similarity(profile, words)));
     }
     blocks.extend(model(profile, words));
-    if !profile.warnings.is_empty() {
+    if !profile.warnings.0.is_empty() {
         blocks.push(Block::Heading(say!(words, "warnings")));
-        blocks.push(Block::List(profile.warnings.iter().map(|w| words.sentence_of_engine(w)).collect()));
+        blocks.push(Block::List(warnings(profile, words)));
     }
     blocks
+}
+
+/// What a person should know before going on, a sentence each.
+pub(super) fn warnings(profile: &Profile, words: &Words) -> Vec<String> {
+    profile.warnings.0.iter().map(|w| words.because_sentence(w)).collect()
 }
 
 /// One sentence: what moving would mean.
@@ -219,7 +224,7 @@ fn similarity(profile: &Profile, words: &Words) -> Table {
     let rows = profile.similarity.all.iter().map(|s| {
         let chance = fixed(s.chance.unwrap_or(f64::NAN), 2, words.lang);
         let name = words.one_of("basis", &s.basis.to_string());
-        vec![name.into(), fixed(s.score.get(), 3, words.lang).into(), chance.into(), words.of_engine(&s.note).into()]
+        vec![name.into(), fixed(s.score.get(), 3, words.lang).into(), chance.into(), words.because(&s.note).into()]
     });
     let columns = vec![
         left(say!(words, "basis")),

@@ -70,7 +70,7 @@ fn answer(run: &Run, words: &Words) -> Vec<Block> {
         let sentence = words.say(key, &[("strategy", strategy.as_str().into())]);
         return vec![Block::Answer(
             Tone::Bad,
-            format!("{sentence} {}", words.sentence_of_engine(&outcome.verdict)).trim_end().to_string(),
+            format!("{sentence} {}", words.because_sentence(&outcome.verdict)).trim_end().to_string(),
         )];
     };
     let written = |value: f64| fixed(value, 3, words.lang);
@@ -134,7 +134,7 @@ fn decided(run: &Run, words: &Words) -> String {
     let decision = &run.decision;
     let confidence = whole_percent(decision.confidence.get(), words.lang);
     let strategy = decision.strategy.to_string();
-    let because = words.sentence_of_engine(&decision.because);
+    let because = words.because_sentence(&decision.because);
     let mut said = say!(words, "run-decided", strategy = strategy.as_str(), confidence = confidence, because = because);
     let mut add = |sentence: String| {
         said += " ";
@@ -153,7 +153,7 @@ fn decided(run: &Run, words: &Words) -> String {
             });
         }
         if !outcome.verdict.is_empty() && outcome.bits_per_byte.is_some() {
-            add(words.sentence_of_engine(&outcome.verdict));
+            add(words.because_sentence(&outcome.verdict));
         }
     }
     said
@@ -238,8 +238,8 @@ fn branches(outcome: &Outcome, words: &Words) -> Vec<Block> {
             let share = percent(after.unknown_bytes.get(), words.lang);
             blocks.push(Block::Note(say!(words, "unknown-charged", percent = share, branch = branch.name.as_str())));
         }
-        if let Some(reason) = &branch.failure {
-            let line = say!(words, "failure-line", branch = branch.name.as_str(), reason = reason.as_str());
+        if let Some(reason) = words.failure(branch) {
+            let line = say!(words, "failure-line", branch = branch.name.as_str(), reason = reason);
             blocks.push(Block::Answer(Tone::Bad, line));
         }
     }
@@ -296,8 +296,8 @@ fn incident(branch: &str, incident: &Incident, words: &Words) -> String {
         "incident-line",
         step = count(incident.step, words.lang),
         branch = branch,
-        kind = incident.kind.replace('_', " "),
-        detail = incident.detail.as_str(),
+        kind = words.incident(&incident.kind),
+        detail = words.detail(incident),
         directive = directive(&incident.directive, words),
     )
 }

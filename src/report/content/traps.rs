@@ -65,16 +65,11 @@ fn traps(traps: &[Trap], words: &Words) -> Table {
             Some(Side::Candidate) => say!(words, "candidate"),
             None => say!(words, "trap-both"),
         };
-        let mut what = words.sentence_of_engine(&trap.finding);
-        if let Some(example) = &trap.example {
-            what.push_str(&format!(" {}", say!(words, "trap-example", example = words.of_engine(example))));
-        }
-        let advice = words.sentence_of_engine(&trap.advice);
         vec![
             Cell::toned(words.one_of("severity", &trap.severity.to_string()), tone),
             whose.into(),
-            what.into(),
-            advice.into(),
+            words.trap(trap).into(),
+            words.advice(trap).into(),
         ]
     };
     let columns = vec![

@@ -1,4 +1,4 @@
-# What the reports say, in English. Numbers arrive written already; `n` is the number a plural is chosen by.
+# What the reports say, in English; what reasons say stands in src/domain/reason. Numbers arrive written already; `n` is the number a plural is chosen by.
 
 ### Units
 unit-days = { $n } d { $rest } h
@@ -290,9 +290,7 @@ criteria-note = On the equivalent loss, which may be compared between tokenizers
 chart-utility = Expected utility of each strategy, with its interval where there is one
 chart-utility-axis = bits per byte saved against keep
 chart-losses = Equivalent loss: the range that was expected of each strategy, and a point where past runs measured one
-chart-position = Where this case stands in the original matrix; in an empty cell the more careful neighbour decides
-chart-coverage = coverage
-chart-similarity = similarity
+chart-position = Where this case stands in the matrix that decided
 chart-here = this case
 band-low = low
 band-medium = medium
@@ -347,6 +345,12 @@ incidents = Incidents
 incident-count = incidents
 incident-line = step { $step }, { $branch }: { $kind }: { $detail }; { $directive }
 incidents-none = Nothing went wrong.
+incident-non_finite = non finite
+incident-explosion = explosion
+incident-spike = spike
+incident-divergence = divergence
+incident-hopeless = hopeless
+incident-out_of_memory = out of memory
 directive-continue = went on
 directive-skip = the batch was skipped
 directive-adjust = learning rate multiplied by { $factor }
