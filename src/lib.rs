@@ -1,10 +1,13 @@
 //! hibrit decides whether and how a pretrained language model should move to another tokenizer.
 //!
-//! The story in one page: [`analyze`] measures two tokenizers on a text and gives a [`domain::profile::Profile`];
-//! [`decide`] reads tables of rules and the learned scorer and gives a [`domain::decision::Decision`]; [`execute`]
-//! carries it out with Burn and gives a [`domain::outcome::Outcome`]; [`record`] remembers the run; [`learn`] grows
-//! the scorer that the next decision consults. The stages know [`domain`] and never each other; [`app`] wires
-//! them together, [`cli`] is the way in, [`report`] the way out, and [`sample`] makes text to try it on.
+//! The story in one page: [`tokenizer`] opens two tokenizers and [`corpus`] a text; [`analyze`] compares them and gives a
+//! [`domain::profile::Profile`]. [`decide`] reads the rules and the learned scorer and gives a
+//! [`domain::decision::Decision`]. [`strategies`] carries it out: [`transplant`] moves embeddings, [`train`] trains,
+//! [`model`] and [`kernels`] compute, and the result is a [`domain::outcome::Outcome`]. [`store`] records the run;
+//! [`learn`] grows the scorer that the next decision consults. [`app`] wires these stages together, [`cli`] and
+//! [`service`] are the ways in, [`report`] the way out, and [`sample`] generates text to try it on.
+//!
+//! Which room may import which is in `tests/tidy.rs`; ARCHITECTURE.md is the map.
 
 pub mod analyze;
 pub mod app;
@@ -25,6 +28,9 @@ pub mod tokenizer;
 pub mod train;
 pub mod transplant;
 
+#[cfg(test)]
+#[path = "../fuzz/targets.rs"]
+mod fuzz_targets;
 #[cfg(test)]
 #[path = "../tests/it/real_data.rs"]
 mod real_data;

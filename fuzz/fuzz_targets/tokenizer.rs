@@ -1,4 +1,4 @@
-//! Does any tokenizer.json make the reader, the encoder or the comparison panic, hang or take memory without bound?
+//! Can any tokenizer.json make the reader, the encoder or the comparison panic, hang or take memory without bound?
 #![no_main]
 #![expect(dead_code, unused_imports, reason = "the rooms are compiled as they are, and only what reads files is used")]
 
@@ -8,15 +8,11 @@ mod analyze;
 mod corpus;
 #[path = "../../src/domain/mod.rs"]
 mod domain;
+#[path = "../../src/files/mod.rs"]
+mod files;
+#[path = "../targets.rs"]
+mod targets;
+#[path = "../../src/tokenizer/mod.rs"]
+mod tokenizer;
 
-use analyze::{ProfileInputs, TokenizerFile, profile};
-use libfuzzer_sys::fuzz_target;
-use std::path::Path;
-
-fuzz_target!(|data: &[u8]| {
-    let Ok(file) = TokenizerFile::from_json(data, None, Path::new("fuzz")) else { return };
-    let _ = file.summary();
-    let _ = file.tokenizer.encode("Ankara'dır 123 a  b <s> é😀", false);
-    let inputs = ProfileInputs { source: &file, candidate: &file, corpus: None, model: None };
-    let _ = profile(&inputs, &mut domain::event::Silent);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::tokenizer(data));
