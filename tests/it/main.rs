@@ -1,5 +1,7 @@
 //! The program from outside: what a user types and what comes back.
 
+#![expect(clippy::panic, reason = "helpers of tests")]
+
 mod analyze;
 mod bad_input;
 mod decisions;
