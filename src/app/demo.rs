@@ -223,7 +223,7 @@ pub fn demo(
     stop: &Arc<AtomicBool>,
     observer: &mut dyn Observer,
 ) -> Result<Run, PipelineError> {
-    must_be_free(out)?;
+    settings.must_be_free(out)?;
     let folder = out.join("sample");
     let text = |name: &str, lines: &[String]| -> Result<PathBuf, PipelineError> {
         let path = folder.join(name);

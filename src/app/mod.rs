@@ -3,8 +3,8 @@
 
 mod advisor;
 mod auto;
+mod decision;
 mod demo;
-mod evidence;
 mod grow;
 mod log;
 mod model;
@@ -18,12 +18,13 @@ pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
 pub use crate::learn::Growth;
 pub use crate::store::{
-    Cancelled, Ending, Job, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal, run_id,
+    Cancelled, Ending, JOURNAL, Job, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal,
+    run_id,
 };
 pub use advisor::{Advisor, Stamp};
 pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, has_begun, plan, resume, run_all};
+pub use decision::{Advice, Plan, decide};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
-pub use evidence::{Advice, Inputs, Plan, analyze, decide};
 pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
 pub use log::{Replay, decision, decisions, hindsight, replay};
 pub use model::{
@@ -33,7 +34,7 @@ pub use model::{
 pub use past::{
     compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export,
 };
-pub use profile::{Looking, measure};
+pub use profile::{Inputs, Looking, analyze, measure};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, show_rules, simulate_scorer, test_rules,
     write_schemas,
@@ -60,6 +61,7 @@ pub struct Settings {
     rules: Option<PathBuf>,
     history: PathBuf,
     run_id: Option<String>,
+    journal: Option<PathBuf>,
 }
 
 impl Settings {
@@ -73,13 +75,24 @@ impl Settings {
                 _ => here.join("hibrit.redb"),
             }
         });
-        Self { rules, history, run_id: None }
+        Self { rules, history, run_id: None, journal: None }
     }
 
     /// The same for one run, whose id in the history is settled beforehand: carried out again after a crash, it takes
-    /// the place of what the crash has left, and never stands there twice.
-    pub fn for_run(&self, id: &str) -> Self {
-        Self { run_id: Some(id.into()), ..self.clone() }
+    /// the place of what the crash has left, and never stands there twice. The observer writes the run's journal to
+    /// `journal`, from before the run begins; no other is written.
+    pub fn for_run(&self, id: &str, journal: PathBuf) -> Self {
+        Self { run_id: Some(id.into()), journal: Some(journal), ..self.clone() }
+    }
+
+    /// The journal that the observer writes, where it does.
+    fn journal(&self) -> Option<&Path> {
+        self.journal.as_deref()
+    }
+
+    /// Refuses a folder that holds anything but the journal that the observer writes.
+    fn must_be_free(&self, out: &Path) -> Result<(), PipelineError> {
+        must_be_free_but(out, self.journal())
     }
 
     /// The id of a run that begins.
@@ -305,10 +318,14 @@ impl Fault for PipelineError {
 
 /// Refuses a folder that holds anything.
 fn must_be_free(out: &Path) -> Result<(), PipelineError> {
+    must_be_free_but(out, None)
+}
+
+fn must_be_free_but(out: &Path, journal: Option<&Path>) -> Result<(), PipelineError> {
     match std::fs::read_dir(out) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(PipelineError::File { verb: "use", path: out.into(), source }),
-        Ok(mut entries) => match entries.next() {
+        Ok(mut entries) => match entries.find(|e| !e.as_ref().is_ok_and(|e| Some(e.path().as_path()) == journal)) {
             None => Ok(()),
             Some(_) => Err(PipelineError::Occupied {
                 path: out.into(),

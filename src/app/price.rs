@@ -6,6 +6,7 @@ use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Calibration, Cost, Costs};
+use crate::domain::stage::Stage;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::model::ModelConfig;
 use crate::model::device::Chosen;
@@ -18,11 +19,11 @@ use std::collections::BTreeMap;
 const STALE_DAYS: i64 = 30;
 
 /// What costs are counted from.
-pub(super) struct Plan<'a> {
+pub(super) struct CostInputs<'a> {
     /// The model.
     pub config: &'a ModelConfig,
     /// How each stage trains.
-    pub stages: &'a BTreeMap<String, StageConfig>,
+    pub stages: &'a BTreeMap<Stage, StageConfig>,
     /// Both tokenizers on a text: how many tokens there are to so many bytes.
     pub profile: &'a Profile,
     /// UTF-8 bytes of the training text.
@@ -35,7 +36,7 @@ pub(super) struct Plan<'a> {
     pub two: bool,
 }
 
-impl Plan<'_> {
+impl CostInputs<'_> {
     /// Rows of the embedding matrix on this vocabulary; a grown one counts as the original it came from.
     fn rows(&self, on: Vocab) -> u64 {
         match on {
@@ -45,67 +46,68 @@ impl Plan<'_> {
     }
 
     /// Bytes that a stage keeps on the disk while it trains; nothing where there is no such stage.
-    pub(super) fn kept(&self, name: &str, on: Vocab) -> Option<u64> {
-        Some(cost::kept(self.config, self.stages.get(name)?, self.rows(on)))
+    pub(super) fn kept(&self, stage: Stage) -> Option<u64> {
+        Some(cost::kept(self.config, self.stages.get(&stage)?, self.rows(stage.vocab())))
     }
 }
 
-/// What one stage on one of the vocabularies would cost, a grown one as the original it came from; nothing where there is
-/// no such stage, or no text was measured.
-pub(super) fn stage(plan: &Plan, name: &str, on: Vocab) -> Option<Cost> {
-    let beside = beside(plan, name);
-    let cost = cost::stage(plan.config, plan.stages.get(name)?, &text(plan, name, on)?, plan.hardware.without(beside));
+/// What one stage would cost, a grown vocabulary as the original it came from; nothing where it has no configuration, or no
+/// text was measured.
+pub(super) fn stage(inputs: &CostInputs, stage: Stage) -> Option<Cost> {
+    let beside = beside(inputs, stage);
+    let cost =
+        cost::stage(inputs.config, inputs.stages.get(&stage)?, &text(inputs, stage)?, inputs.hardware.without(beside));
     Some(Cost { memory: cost.memory + beside, ..cost })
 }
 
 /// How much of a batch such a stage would hold at once.
-pub(super) fn load(plan: &Plan, name: &str, on: Vocab) -> Option<Load> {
-    let hardware = plan.hardware.without(beside(plan, name));
-    Some(cost::load(plan.config, plan.stages.get(name)?, &text(plan, name, on)?, hardware))
+pub(super) fn load(inputs: &CostInputs, stage: Stage) -> Option<Load> {
+    let hardware = inputs.hardware.without(beside(inputs, stage));
+    Some(cost::load(inputs.config, inputs.stages.get(&stage)?, &text(inputs, stage)?, hardware))
 }
 
 /// Bytes that the rival of a stage holds on the same device while it waits.
-fn beside(plan: &Plan, name: &str) -> u64 {
-    let races = strategies::ROADS.iter().filter(|road| road.races() && !plan.two).map(|road| road.stages());
-    let rivals = races.filter(|stages| stages.iter().any(|(stage, _)| *stage == name)).flatten();
+fn beside(inputs: &CostInputs, stage: Stage) -> u64 {
+    let races = strategies::RUNNERS.iter().filter(|runner| runner.races() && !inputs.two).map(|runner| runner.stages());
+    let rivals = races.filter(|stages| stages.contains(&stage)).flatten().filter(|rival| **rival != stage);
     let waiting =
-        |(rival, on): &(&str, Vocab)| Some(cost::waiting(plan.config, plan.stages.get(*rival)?, plan.rows(*on)));
-    rivals.filter(|(rival, _)| *rival != name).filter_map(waiting).sum()
+        |rival: &Stage| Some(cost::waiting(inputs.config, inputs.stages.get(rival)?, inputs.rows(rival.vocab())));
+    rivals.filter_map(waiting).sum()
 }
 
 /// What such a stage would be trained on.
-fn text(plan: &Plan, name: &str, on: Vocab) -> Option<cost::Text> {
-    let corpus = plan.profile.corpus.as_ref()?;
-    let ratio = plan.profile.token_ratio.map_or(1.0, |r| r.get());
-    let source_tokens = (corpus.tokens.source as f64 * plan.train_bytes as f64 / corpus.bytes.max(1) as f64) as u64;
-    let stage = plan.stages.get(name)?;
+fn text(inputs: &CostInputs, stage: Stage) -> Option<cost::Text> {
+    let corpus = inputs.profile.corpus.as_ref()?;
+    let ratio = inputs.profile.token_ratio.map_or(1.0, |r| r.get());
+    let source_tokens = (corpus.tokens.source as f64 * inputs.train_bytes as f64 / corpus.bytes.max(1) as f64) as u64;
+    let (config, on) = (inputs.stages.get(&stage)?, stage.vocab());
     Some(match on {
         Vocab::Source | Vocab::Grown => cost::Text {
             train_tokens: source_tokens,
-            eval_tokens: plan.eval_tokens[0],
-            rows: plan.rows(on),
-            sequence: stage.sequence as u64,
+            eval_tokens: inputs.eval_tokens[0],
+            rows: inputs.rows(on),
+            sequence: config.sequence as u64,
         },
         Vocab::Candidate | Vocab::Both => cost::Text {
             train_tokens: (source_tokens as f64 * ratio) as u64,
-            eval_tokens: plan.eval_tokens[1],
-            rows: plan.rows(on),
-            sequence: (stage.sequence as f64 * ratio) as u64,
+            eval_tokens: inputs.eval_tokens[1],
+            rows: inputs.rows(on),
+            sequence: (config.sequence as f64 * ratio) as u64,
         },
     })
 }
 
 /// What each strategy that can be executed would cost; nothing where the profile was measured without a text.
-/// `adaptive` goes one of the other roads: it costs at least what the cheapest does.
-pub(super) fn costs(plan: &Plan) -> Costs {
+/// `adaptive` takes one of the other strategies: it costs at least what the cheapest does.
+pub(super) fn costs(inputs: &CostInputs) -> Costs {
     let mut costs = Costs::new();
-    for road in strategies::ROADS {
-        let total = road.stages().iter().try_fold(None, |sum: Option<Cost>, (name, side)| {
-            let one = stage(plan, name, *side)?;
+    for runner in strategies::RUNNERS {
+        let total = runner.stages().iter().try_fold(None, |sum: Option<Cost>, each| {
+            let one = stage(inputs, *each)?;
             Some(Some(sum.map_or(one, |s| cost::both(&s, &one))))
         });
         if let Some(Some(total)) = total {
-            costs.insert(road.strategy(), total);
+            costs.insert(runner.strategy(), total);
         }
     }
     if let Some(least) = costs.values().copied().min_by(|a, b| a.seconds.total_cmp(&b.seconds)) {

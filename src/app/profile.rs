@@ -1,7 +1,7 @@
 //! From files to a profile. A profile is kept under the hash of everything it was measured on, so that asking again
 //! costs no more than reading the files once; what follows from it is not known here.
 
-use super::{Inputs, PipelineError, Settings};
+use super::{PipelineError, Settings};
 use crate::analyze::{self, Analysis, Besides, Embeddings, ProfileInputs};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
@@ -13,6 +13,26 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
+
+/// What there is to look at.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The original tokenizer; the model's where absent.
+    pub source: Option<PathBuf>,
+    /// The candidate tokenizer.
+    pub candidate: PathBuf,
+    /// Text to measure on; none is allowed.
+    pub corpus: Vec<PathBuf>,
+    /// The model's folder, where there is one.
+    pub model: Option<PathBuf>,
+    /// How text is read.
+    pub reading: CorpusOptions,
+}
+
+/// The profile of two tokenizers, measured now and not kept.
+pub fn analyze(inputs: &Inputs, observer: &mut dyn Observer) -> Result<Profile, PipelineError> {
+    measured(inputs, &Looking::default(), observer)
+}
 
 /// How to look, besides at what.
 #[derive(Debug, Clone, Default)]

@@ -139,6 +139,7 @@ impl Observer for Progress {
             Event::Directed { step, directive } => self.say(&format!("  step {step}: {directive:?}")),
             Event::Incident(i) => self.say(&format!("  step {}: {} ({})", i.step, i.kind, i.detail)),
             Event::Note { text } => self.say(text),
+            Event::Began(_) | Event::Ended { .. } => {}
             Event::Finished { .. } => self.end(),
         }
     }

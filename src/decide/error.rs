@@ -2,6 +2,7 @@
 
 use super::rules::Diagnostics;
 use crate::domain::fault::{Fault, Kind};
+use crate::domain::stage::Stage;
 use std::path::PathBuf;
 
 /// A decision, or the rules for it, could not be made.
@@ -76,7 +77,7 @@ impl Fault for DecideError {
             DecideError::Read { .. } => {
                 Some("--rules takes a folder of .toml files with the same names as hibrit's own".into())
             }
-            DecideError::NoStage { .. } => Some(format!("the stages are {}", super::rules::STAGES.join(", "))),
+            DecideError::NoStage { .. } => Some(format!("the stages are {}", Stage::names())),
             DecideError::MissingFeature { .. } => Some(
                 "give the input it is measured on (such as a corpus), or add a row with `null` to the table".into(),
             ),

@@ -154,7 +154,7 @@ impl RuleReviewer {
 }
 
 impl Reviewer for RuleReviewer {
-    fn evaluated(&mut self, at: &CurvePoint, _: &[(f64, u64)]) -> f64 {
+    fn evaluated(&mut self, at: &CurvePoint, _: &[(f64, u64)]) {
         let under_way = self.seen.last.is_some_and(|m| at.step > 0 && at.step < m.steps_planned);
         if under_way
             && self.seen.next.is_none()
@@ -171,7 +171,6 @@ impl Reviewer for RuleReviewer {
                 None => Directive::FallBack { because },
             });
         }
-        0.0
     }
 
     fn review(&mut self, m: &Measurement) -> Directive {
@@ -204,13 +203,13 @@ impl Reviewer for RuleReviewer {
         }
     }
 
-    fn remember(&self) -> Value {
+    fn save_state(&self) -> Value {
         serde_json::to_value(&self.seen).unwrap_or_default()
     }
 
-    fn recall(&mut self, memory: &Value) -> Result<f64, String> {
-        self.seen = Memory::deserialize(memory).map_err(|e| format!("the reviewer's memory is damaged: {e}"))?;
-        Ok(0.0)
+    fn load_state(&mut self, state: &Value) -> Result<(), String> {
+        self.seen = Memory::deserialize(state).map_err(|e| format!("the reviewer's memory is damaged: {e}"))?;
+        Ok(())
     }
 }
 

@@ -95,27 +95,24 @@ pub trait Reviewer: Send {
     /// What to do about this step.
     fn review(&mut self, measurement: &Measurement) -> Directive;
 
-    /// Held-out text was evaluated: `documents` are (nats, bytes) in the order of the text. Gives the seconds that the
-    /// run stood still meanwhile, waiting for its rival in a race; they are not the run's own.
-    fn evaluated(&mut self, at: &CurvePoint, documents: &[(f64, u64)]) -> f64 {
+    /// Held-out text was evaluated: `documents` are (nats, bytes) in the order of the text.
+    fn evaluated(&mut self, at: &CurvePoint, documents: &[(f64, u64)]) {
         let _ = (at, documents);
-        0.0
     }
 
     /// Everything it must be told after a restart to stand where it stands now; kept with the checkpoint. What it
     /// means is its own business.
-    fn remember(&self) -> Value {
+    fn save_state(&self) -> Value {
         Value::Null
     }
 
-    /// Told after a restart what it had said then. Gives the seconds that the run stood still meanwhile, as
-    /// [`Reviewer::evaluated`] does.
+    /// Takes back what [`Reviewer::save_state`] gave before a restart.
     ///
     /// # Errors
-    /// What is wrong with the memory, in words.
-    fn recall(&mut self, memory: &Value) -> Result<f64, String> {
-        let _ = memory;
-        Ok(0.0)
+    /// What is wrong with the state, in words.
+    fn load_state(&mut self, state: &Value) -> Result<(), String> {
+        let _ = state;
+        Ok(())
     }
 }
 

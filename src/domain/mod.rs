@@ -19,6 +19,7 @@ pub mod reason;
 pub mod resources;
 pub mod run;
 pub mod scorer;
+pub mod stage;
 pub mod strategy;
 pub mod sureness;
 pub mod tree;

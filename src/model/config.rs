@@ -76,6 +76,15 @@ pub struct Dimensions {
     pub tied: bool,
 }
 
+impl Dimensions {
+    /// Numbers of all layers' matrices: a token's forward pass through them takes twice as many operations. Embeddings,
+    /// head and norms are not among them.
+    pub fn layer_weights(&self) -> usize {
+        let (query, key) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        self.layers * self.hidden * (2 * query + 2 * key + 3 * self.intermediate)
+    }
+}
+
 /// A checked configuration. Fields are read-only through [`ModelConfig`]'s users' good manners: the raw JSON beside
 /// them is what is written back, so change a config only by its methods.
 #[derive(Debug, Clone)]

@@ -369,7 +369,8 @@ mod tests {
             base: Precision::F32,
         };
         let stop = std::sync::atomic::AtomicBool::new(false);
-        let mut company = Company { reviewer: &mut Trusting, observer: &mut Silent, stop: &stop };
+        let mut company =
+            Company { reviewer: &mut Trusting, observer: &mut Silent, stop: &stop, clock: &std::time::Instant::now() };
         let fitted = train::fit(model, &data, None, &Plan::new(stage, 1), &mut company).unwrap();
         let after = bits(&fitted.model);
         // The second vocabulary is trained with its bridges, the first keeps its frozen random table and learns through

@@ -64,7 +64,9 @@ fn of_entries(entries: &[JournalEntry]) -> Vec<Series> {
                 let bits_per_byte = evaluation.bits_per_byte.get();
                 (true, Point { step: at.step, bytes: at.bytes_seen, seconds: at.elapsed, bits_per_byte })
             }
-            Event::Phase { .. }
+            Event::Began(_)
+            | Event::Ended { .. }
+            | Event::Phase { .. }
             | Event::Progress { .. }
             | Event::Directed { .. }
             | Event::Incident(_)

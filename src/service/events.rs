@@ -77,7 +77,7 @@ async fn follow(
     })?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
     let tail = Tail {
-        path: service.live.journal(&id),
+        path: service.journal(&id),
         offset: 0,
         next: last.or(from.after).map_or(0, |n: u64| n.saturating_add(1)),
     };

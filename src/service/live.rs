@@ -2,7 +2,7 @@
 //! a signal for whoever follows it, and a flag that ends it. Followers read the journal, so that a slow one costs no
 //! memory, one that comes back goes on where it was, and all of it survives the service. Knows no HTTP.
 
-use crate::app::{Journal, JournalSync, PipelineError};
+use crate::app::{self, Journal, JournalSync, PipelineError};
 use crate::domain::event::{Event, Observer};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -52,21 +52,24 @@ impl Track {
 /// All jobs that are under way.
 #[derive(Debug)]
 pub struct Live {
-    folder: PathBuf,
+    /// Where services before this one kept journals.
+    old: PathBuf,
     tracks: RwLock<HashMap<String, Arc<Track>>>,
     /// Counts what happens to jobs from outside: queued, begun, ended.
     stirred: watch::Sender<u64>,
 }
 
 impl Live {
-    /// With the folder of journals.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder, tracks: RwLock::default(), stirred: watch::Sender::new(0) }
+    /// `old`: the folder in which services before this one kept journals.
+    pub fn new(old: PathBuf) -> Self {
+        Self { old, tracks: RwLock::default(), stirred: watch::Sender::new(0) }
     }
 
-    /// The journal of a job; it may not be there yet.
-    pub fn journal(&self, job: &str) -> PathBuf {
-        self.folder.join(format!("{job}.jsonl"))
+    /// The journal of a job whose run has this folder; it may not be there yet. One that an older service began goes on
+    /// where it is.
+    pub fn journal(&self, job: &str, out: &Path) -> PathBuf {
+        let (own, old) = (out.join(app::JOURNAL), self.old.join(format!("{job}.jsonl")));
+        if !own.exists() && old.exists() { old } else { own }
     }
 
     /// A job begins.
@@ -150,6 +153,10 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
+    fn branch(&mut self, name: Option<&str>) {
+        self.journal.branch(name);
+    }
+
     fn observe(&mut self, event: &Event) {
         {
             let mut progress = self.track.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,6 +173,7 @@ impl Observer for Recorder {
                 }
                 Event::Note { text } => progress.note = text.clone(),
                 Event::Finished { .. } => progress.done = progress.total,
+                Event::Began(_) | Event::Ended { .. } => {}
                 Event::Evaluated { .. } | Event::Directed { .. } | Event::Incident(_) => {}
             }
         }

@@ -229,7 +229,7 @@ async fn curve(State(service): State<Arc<Service>>, Part(id): Part<String>) -> R
     service
         .aside(move || {
             refused(shared.queue.get(&id))?;
-            Ok(Json(Curve { series: curves::of_journal(&shared.live.journal(&id)) }))
+            Ok(Json(Curve { series: curves::of_journal(&shared.journal(&id)) }))
         })
         .await
 }

@@ -147,6 +147,11 @@ impl Service {
         })
     }
 
+    /// The journal of a run; it may not be there yet.
+    pub fn journal(&self, run: &str) -> std::path::PathBuf {
+        self.live.journal(run, &self.catalog.output(run))
+    }
+
     /// Computes a decision; few at once, few waiting.
     pub async fn deciding<T: Send + 'static>(
         &self,

@@ -97,7 +97,8 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
         Ok(order) => order,
         Err(error) => return Ok(Ending::Failed(format!("the job cannot be read: {error}"))),
     };
-    let settings = service.config.settings.for_run(&job.id);
+    let (out, journal) = (service.catalog.output(&job.id), service.journal(&job.id));
+    let settings = service.config.settings.for_run(&job.id, journal.clone());
     if job.attempts > 1
         && let Ok(run) = app::run(&settings, &job.id)
         && matches!(run.status, Some(Status::Done | Status::Stopped))
@@ -105,11 +106,10 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
         // The service died between the end of the run and the word that it has ended.
         return Ok(ending_of(&run));
     }
-    let mut recorder = Recorder::open(&service.live.journal(&job.id), track.clone())?;
+    let mut recorder = Recorder::open(&journal, track.clone())?;
     if job.attempts > 1 {
         recorder.observe(&Event::Note { text: format!("Attempt {}: going on from what is there", job.attempts) });
     }
-    let out = service.catalog.output(&job.id);
     // The flow itself lies in the folder `run` below a demo's.
     let flow = if matches!(order.task, RunTask::Demo(_)) { out.join("run") } else { out.clone() };
     if app::has_begun(&flow) {
@@ -117,8 +117,8 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
         recorder.finish()?;
         return Ok(ending_of(&run));
     }
-    // What died before the run had begun has left nothing that counts.
-    start_over(&out)?;
+    // What died before the run had begun has left nothing that counts but its journal.
+    start_over(&out, &journal)?;
     let run = match order.task {
         RunTask::Demo(demo) => {
             let effort = if demo.quick { Effort::Quick } else { Effort::Full };
@@ -150,12 +150,24 @@ fn ending_of(run: &Run) -> Ending {
     }
 }
 
-/// Clears what a worker that died has left.
-fn start_over(out: &Path) -> Result<(), PipelineError> {
-    match std::fs::remove_dir_all(out) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(PipelineError::File { verb: "clear", path: PathBuf::from(out), source })
+/// Clears what a worker that died has left in a run's folder, but for the journal.
+fn start_over(out: &Path, journal: &Path) -> Result<(), PipelineError> {
+    let fail = |source| PipelineError::File { verb: "clear", path: PathBuf::from(out), source };
+    let entries = match std::fs::read_dir(out) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(fail)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        let path = entry.path();
+        if path == journal {
+            continue;
         }
-        _ => Ok(()),
+        let removed = match entry.file_type().map_err(fail)?.is_dir() {
+            true => std::fs::remove_dir_all(&path),
+            false => std::fs::remove_file(&path),
+        };
+        removed.map_err(fail)?;
     }
+    Ok(())
 }

@@ -9,6 +9,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+/// Name of a journal in its run's folder.
+pub const JOURNAL: &str = "journal.jsonl";
+
 /// Version of the lines.
 const VERSION: u32 = 1;
 
@@ -150,6 +153,7 @@ impl Observer for Journal {
 
 fn is_milestone(event: &Event) -> bool {
     match event {
+        Event::Began(_) | Event::Ended { .. } => true,
         Event::Evaluated { .. } | Event::Directed { .. } | Event::Incident(_) | Event::Finished { .. } => true,
         Event::Phase { .. } | Event::Progress { .. } | Event::Step(_) | Event::Note { .. } => false,
     }
@@ -194,7 +198,9 @@ impl Replay {
                     });
                     (sum, steps) = (0.0, 0);
                 }
-                Event::Phase { .. }
+                Event::Began(_)
+                | Event::Ended { .. }
+                | Event::Phase { .. }
                 | Event::Progress { .. }
                 | Event::Directed { .. }
                 | Event::Incident(_)

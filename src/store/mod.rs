@@ -36,7 +36,7 @@ pub use error::RecordError;
 pub use exchange::{ImportReport, LineFault};
 pub use health::{Health, Problem, Repairs};
 pub use history::{Filter, History, run_id};
-pub use journal::{Journal, JournalEntry, Replay, Sync, read_journal};
+pub use journal::{JOURNAL, Journal, JournalEntry, Replay, Sync, read_journal};
 pub use queue::{Cancelled, Ending, Job, Lease, Queue, State, Submitted};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How the wall time of a run is shared out among its stages. It knows estimates and a clock, not what a stage does.
 
+use crate::domain::stage::Stage;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,9 @@ pub struct Budget {
     /// When it is over.
     ends: Instant,
     /// Estimated seconds by stage.
-    estimates: BTreeMap<String, f64>,
-    /// Stages that have not begun, by name.
-    left: Vec<String>,
+    estimates: BTreeMap<Stage, f64>,
+    /// Stages that have not begun.
+    left: Vec<Stage>,
     /// Seconds that one evaluation of the held-out text takes, loading a model included.
     pub evaluation: f64,
     /// How many times as long one takes with the other vocabulary, at least 1.
@@ -23,7 +24,7 @@ pub struct Budget {
 
 impl Budget {
     /// `seconds` from now, for these stages.
-    pub fn new(seconds: f64, estimates: BTreeMap<String, f64>, left: Vec<String>) -> Self {
+    pub fn new(seconds: f64, estimates: BTreeMap<Stage, f64>, left: Vec<Stage>) -> Self {
         let ends = Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
         Self { ends, estimates, left, evaluation: 0.0, heavier: 1.0 }
     }
@@ -40,15 +41,15 @@ impl Budget {
     }
 
     /// A stage is not needed, or done.
-    pub fn strike(&mut self, stage: &str) {
-        self.left.retain(|s| s != stage);
+    pub fn strike(&mut self, stage: Stage) {
+        self.left.retain(|s| *s != stage);
     }
 
-    /// Seconds that the stages of this name may train for, each; what other stages and evaluations need is kept back.
-    pub fn grant(&self, stages: &[&str]) -> Vec<f64> {
-        let estimate = |s: &str| self.estimates.get(s).copied().filter(|e| e.is_finite() && *e > 0.0).unwrap_or(1.0);
-        let waiting: Vec<&str> = self.left.iter().map(String::as_str).filter(|s| !stages.contains(s)).collect();
-        let all: f64 = stages.iter().chain(&waiting).map(|s| estimate(s)).sum();
+    /// Seconds that these stages may train for, each; what other stages and evaluations need is kept back.
+    pub fn grant(&self, stages: &[Stage]) -> Vec<f64> {
+        let estimate = |s: &Stage| self.estimates.get(s).copied().filter(|e| e.is_finite() && *e > 0.0).unwrap_or(1.0);
+        let waiting: Vec<Stage> = self.left.iter().copied().filter(|s| !stages.contains(s)).collect();
+        let all: f64 = stages.iter().chain(&waiting).map(estimate).sum();
         // Each stage ends with an evaluation and a folder; the winner is read back and evaluated once more. Every stage
         // that waits evaluates once before it begins.
         let ends = stages.len() + 2 * waiting.len() + 1;
@@ -61,28 +62,27 @@ impl Budget {
 mod tests {
     use super::*;
 
-    fn names(all: &[&str]) -> Vec<String> {
-        all.iter().map(|s| (*s).to_string()).collect()
-    }
+    const A: Stage = Stage::ParallelA;
+    const B: Stage = Stage::ParallelB;
 
     #[test]
     fn time_is_shared_by_the_estimates_and_evaluations_are_kept_back() {
-        let estimates = [("a".to_string(), 30.0), ("b".to_string(), 10.0)].into();
-        let mut budget = Budget::new(100.0, estimates, names(&["a", "b"]));
-        let [a] = budget.grant(&["a"])[..] else { panic!("one") };
+        let estimates = [(A, 30.0), (B, 10.0)].into();
+        let mut budget = Budget::new(100.0, estimates, vec![A, B]);
+        let [a] = budget.grant(&[A])[..] else { panic!("one") };
         // 100 s less the slack, three quarters of it; the clock has moved on by less than a second.
         assert!((a - 73.5).abs() < 1.0, "{a}");
         budget.evaluation = 5.0;
-        let [a] = budget.grant(&["a"])[..] else { panic!("one") };
+        let [a] = budget.grant(&[A])[..] else { panic!("one") };
         assert!((a - 58.5).abs() < 1.0, "a's end, b's beginning and end, and the reading back: {a}");
-        budget.strike("a");
-        let [b] = budget.grant(&["b"])[..] else { panic!("one") };
+        budget.strike(A);
+        let [b] = budget.grant(&[B])[..] else { panic!("one") };
         assert!((b - 88.0).abs() < 1.0, "{b}");
     }
 
     #[test]
     fn a_budget_that_is_over_grants_next_to_nothing() {
-        let budget = Budget::new(0.0, BTreeMap::new(), names(&["a"]));
-        assert!(budget.grant(&["a"]).iter().all(|s| *s > 0.0 && *s < 0.01));
+        let budget = Budget::new(0.0, BTreeMap::new(), vec![A]);
+        assert!(budget.grant(&[A]).iter().all(|s| *s > 0.0 && *s < 0.01));
     }
 }

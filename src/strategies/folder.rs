@@ -2,9 +2,9 @@
 //! branches on the original tokenizer), and the winner's at the top. The winner is read back from the disk and must
 //! reproduce its loss.
 
-use super::{Work, held_out};
-use crate::domain::event::Event;
+use super::{RunContext, held_out};
 use crate::domain::outcome::{Branch, Vocab};
+use crate::domain::stage::Stage;
 use crate::model::ExecuteError;
 use crate::model::adapter;
 use crate::model::structural_folder;
@@ -15,44 +15,58 @@ use std::path::{Path, PathBuf};
 /// Bits per byte by which a model that is read back may differ: merging adapters and rounding of f32 sums.
 const SAME: f64 = 1e-3;
 
-fn branch_folder(name: &str, work: &Work<'_>) -> PathBuf {
-    work.out.join("branches").join(name)
+fn branch_folder(name: &str, run: &RunContext<'_>) -> PathBuf {
+    run.env.out.join("branches").join(name)
 }
 
 /// The branch's adapter in PEFT's format, on the base it was trained on.
-pub(super) fn write_adapter(model: &Decoder, name: &str, work: &Work<'_>) -> Result<(), ExecuteError> {
-    adapter::save(&branch_folder(name, work).join("adapter"), model, &work.base.path().display().to_string())
+pub(super) fn write_adapter(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), ExecuteError> {
+    adapter::save(
+        &branch_folder(stage.branch(), run).join("adapter"),
+        model,
+        &run.inputs.base.path().display().to_string(),
+    )
 }
 
 /// The same for a grown vocabulary: old rows are the base's, new ones are the adapter's.
-pub(super) fn write_grown_adapter(model: &Decoder, name: &str, work: &Work<'_>) -> Result<(), ExecuteError> {
-    let old = work.source.vocabulary.rows();
-    let base = branch_folder(name, work).join("base");
+pub(super) fn write_grown_adapter(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), ExecuteError> {
+    let old = run.inputs.source.vocabulary.rows();
+    let base = branch_folder(stage.branch(), run).join("base");
     let base = std::path::absolute(&base).unwrap_or(base);
-    adapter::save_grown(&branch_folder(name, work).join("adapter"), model, &base.display().to_string(), old)
+    adapter::save_grown(&branch_folder(stage.branch(), run).join("adapter"), model, &base.display().to_string(), old)
 }
 
 /// The base with its grown vocabulary, before training: what the branch's adapter is put on.
-pub(super) fn write_grown_base(model: &Decoder, name: &str, work: &Work<'_>) -> Result<(), ExecuteError> {
+pub(super) fn write_grown_base(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), ExecuteError> {
     write_complete(
-        &branch_folder(name, work).join("base"),
+        &branch_folder(stage.branch(), run).join("base"),
         model,
-        work.base,
-        work.tokens(Vocab::Grown)?,
+        run.inputs.base,
+        run.inputs.tokens(Vocab::Grown)?,
         false,
         Dtype::F32,
     )
 }
 
 /// The branch's model, complete; its folder relative to the run's.
-pub(super) fn write_model(model: &Decoder, on: Vocab, name: &str, work: &Work<'_>) -> Result<String, ExecuteError> {
-    let relative = Path::new("branches").join(name).join("model");
+pub(super) fn write_model(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<String, ExecuteError> {
+    let relative = Path::new("branches").join(stage.branch()).join("model");
     // A grown vocabulary has the original's special tokens where they were.
-    let folder = work.out.join(&relative);
+    let folder = run.env.out.join(&relative);
+    let on = stage.vocab();
     match on {
-        Vocab::Both => structural_folder::save(&folder, model, work.base, &work.source, &work.candidate)?,
+        Vocab::Both => {
+            structural_folder::save(&folder, model, run.inputs.base, &run.inputs.source, &run.inputs.candidate)?
+        }
         Vocab::Source | Vocab::Candidate | Vocab::Grown => {
-            write_complete(&folder, model, work.base, work.tokens(on)?, on == Vocab::Candidate, Dtype::F32)?;
+            write_complete(
+                &folder,
+                model,
+                run.inputs.base,
+                run.inputs.tokens(on)?,
+                on == Vocab::Candidate,
+                Dtype::F32,
+            )?;
         }
     }
     Ok(relative.to_string_lossy().into_owned())
@@ -63,23 +77,23 @@ pub(super) fn write_model(model: &Decoder, on: Vocab, name: &str, work: &Work<'_
 /// # Errors
 /// [`ExecuteError::Write`] where a folder cannot be moved; [`ExecuteError::Mismatch`] where the model that was read
 /// back does not give the loss it had.
-pub fn export(branch: &mut Branch, work: &mut Work<'_>) -> Result<(), ExecuteError> {
-    let from = branch_folder(&branch.name, work);
+pub fn export(branch: &mut Branch, run: &mut RunContext<'_>) -> Result<(), ExecuteError> {
+    let from = branch_folder(&branch.name, run);
     for part in ["model", "adapter"] {
-        let (from, to) = (from.join(part), work.out.join(part));
+        let (from, to) = (from.join(part), run.env.out.join(part));
         if from.is_dir() {
             fs::rename(&from, &to).map_err(ExecuteError::writing(&to))?;
         }
     }
     branch.folder = Some("model".into());
     let Some(after) = &branch.after else { return Ok(()) };
-    work.observer.observe(&Event::Note { text: "Reading the exported model back".into() });
-    let folder = ModelFolder::open(&work.out.join("model"))?;
-    let mut model = folder.load(work.device)?;
+    run.env.note("Reading the exported model back".into());
+    let folder = ModelFolder::open(&run.env.out.join("model"))?;
+    let mut model = folder.load(run.env.device)?;
     if branch.tokenizer == Vocab::Both {
         model = structural_folder::attach(folder.path(), model)?;
     }
-    let again = held_out(work, branch.tokenizer)?.evaluate(&model)?.evaluation;
+    let again = held_out(run, branch.tokenizer)?.evaluate(&model)?.evaluation;
     let difference = (again.bits_per_byte.get() - after.bits_per_byte.get()).abs();
     if difference > SAME {
         return Err(ExecuteError::Mismatch(format!(

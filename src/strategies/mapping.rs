@@ -1,8 +1,11 @@
 //! The mapping stage: rows for a new vocabulary in place of the old one's, and a report of it: what is shared, where the
 //! other rows came from, how long they are, and what to be wary of. Methods are `embed`'s business.
 
-use super::{ExecuteError, Vocab, Work};
+use super::{RunContext, RunInputs};
+use crate::domain::outcome::Vocab;
+use crate::domain::stage::Stage;
 use crate::domain::vocabulary::Origin;
+use crate::model::ExecuteError;
 use crate::model::{Bridges, Decoder, Matrix, write_atomically};
 use crate::transplant::{Moved, Named, Norms, Request, transplant};
 use serde::Serialize;
@@ -29,31 +32,27 @@ struct Report {
     risks: Vec<String>,
 }
 
-/// Rows for the vocabulary `on` in place of the original's; the report goes to `branches/NAME/mapping.json`.
-pub(super) fn transplanted(
-    model: Decoder,
-    name: &str,
-    on: Vocab,
-    work: &mut Work<'_>,
-) -> Result<Decoder, ExecuteError> {
-    let tokens: Vec<u32> = work.source.vocabulary.iter().map(|(id, _)| id).collect();
+/// Rows for the stage's vocabulary in place of the original's; the report goes to `branches/NAME/mapping.json`.
+pub(super) fn transplanted(model: Decoder, stage: Stage, run: &mut RunContext<'_>) -> Result<Decoder, ExecuteError> {
+    let (inputs, on) = (run.inputs, stage.vocab());
+    let tokens: Vec<u32> = inputs.source.vocabulary.iter().map(|(id, _)| id).collect();
     let (input, output) = model.embeddings()?;
-    let mapping = work.mapping(on)?;
+    let mapping = inputs.mapping(on)?;
     let request = Request {
         input: &input,
         output: output.as_ref(),
         tokens: &tokens,
         mapping,
         norms: Norms::Kept,
-        seed: work.seed,
+        seed: run.env.seed,
     };
-    let method = Named::Plain(work.method.unwrap_or_default());
+    let method = Named::Plain(inputs.method.unwrap_or_default());
     let (input, output) = transplant(&request, method, None)?;
-    let report = report(work, on, method, &input, output.as_ref())?;
+    let report = report(inputs, on, method, &input, output.as_ref())?;
     let counts: Vec<String> = input.provenance.iter().map(|(name, n)| format!("{n} {name}")).collect();
     let risks = report.risks.join(" ");
-    work.note(format!("Rows for the new vocabulary: {}. {risks}", counts.join(", ")).trim_end().to_string());
-    let path = work.out.join("branches").join(name).join("mapping.json");
+    run.env.note(format!("Rows for the new vocabulary: {}. {risks}", counts.join(", ")).trim_end().to_string());
+    let path = run.env.out.join("branches").join(stage.branch()).join("mapping.json");
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
     }
@@ -64,22 +63,22 @@ pub(super) fn transplanted(
     let output = output.map(|m| m.matrix);
     match on {
         Vocab::Both => {
-            let rank = work.stages.get("structural").map_or(32, |s| s.rank);
-            model.with_second(input.matrix, output, Bridges { rank, seed: work.seed })
+            let rank = inputs.config(stage)?.rank;
+            model.with_second(input.matrix, output, Bridges { rank, seed: run.env.seed })
         }
         Vocab::Source | Vocab::Candidate | Vocab::Grown => model.replace_embeddings(input.matrix, output),
     }
 }
 
 fn report(
-    work: &Work<'_>,
+    inputs: &RunInputs<'_>,
     on: Vocab,
     method: Named,
     input: &Moved,
     output: Option<&Moved>,
 ) -> Result<Report, ExecuteError> {
     let mut origins: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for origin in &work.mapping(on)?.origins {
+    for origin in &inputs.mapping(on)?.origins {
         let word = match origin {
             Origin::Exact(_) => "exact",
             Origin::Role(_) => "role",
@@ -89,7 +88,7 @@ fn report(
         *origins.entry(word).or_default() += 1;
     }
     let of_candidate = matches!(on, Vocab::Candidate | Vocab::Both);
-    let profile = work.profile;
+    let profile = inputs.profile;
     let coverage = profile.coverage.corpus.map(|c| c.get()).filter(|_| of_candidate);
     let similarity = of_candidate.then_some(&profile.similarity);
     let mean_norm: Vec<(f64, f64)> = std::iter::once(input).chain(output).map(norms).collect();

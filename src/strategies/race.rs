@@ -1,11 +1,13 @@
-//! How two branches of a race keep step: they meet at looks, where a referee sees both and may give one up. What the
-//! referee thinks is its own business; training is the trainer's.
+//! How two branches of a race keep step: they meet at looks, where a referee sees both and may abandon one. The
+//! scheduler knows who moves and how long each branch stood still; what the referee thinks is its own business, training
+//! the trainer's.
 
 use crate::domain::directive::{Directive, Measurement, Pace, Referee, Reviewer, Standing};
 use crate::domain::outcome::{CurvePoint, Side};
 use crate::domain::reason::{LookReason, ReviewReason};
 use crate::model::ExecuteError;
 use crate::model::write_atomically;
+use crate::train::Clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use std::time::Instant;
 
 /// What both branches had come to at each look; on the disk, so that a restart changes no look.
 #[derive(Debug, Default)]
-pub(super) struct Course {
+pub(super) struct RaceLog {
     path: PathBuf,
     looks: Vec<Met>,
 }
@@ -42,8 +44,8 @@ struct Reached {
     share: f64,
 }
 
-impl Course {
-    /// The course so far, if the file is there.
+impl RaceLog {
+    /// The looks so far, if the file is there.
     pub(super) fn open(path: &Path) -> Result<Self, ExecuteError> {
         let looks = match std::fs::read(path) {
             Ok(text) => serde_json::from_slice(&text)
@@ -54,7 +56,7 @@ impl Course {
         Ok(Self { path: path.to_path_buf(), looks })
     }
 
-    /// A course that cannot be written is one that a restart has to go without.
+    /// A log that cannot be written is one that a restart has to go without.
     fn save(&self) {
         if let Some(folder) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
             let _ = std::fs::create_dir_all(folder).map_err(drop).and_then(|()| {
@@ -64,23 +66,26 @@ impl Course {
     }
 }
 
-/// Who moves, and where both are.
-pub(super) struct Turns {
+/// Who moves, where both are, and how long each has stood still.
+pub(super) struct RaceScheduler {
     state: Mutex<State>,
     moved: Condvar,
     shares: Vec<f64>,
     /// Whether only one may move at a time.
     alternate: bool,
+    began: Instant,
 }
 
 struct State {
     referee: Box<dyn Referee>,
-    course: Course,
+    log: RaceLog,
     /// Who has the device, where only one may: the safe branch begins.
     moving: Side,
     gone: [bool; 2],
     /// The last look that each has come to.
     at: [Option<usize>; 2],
+    /// Seconds that each has waited for its rival since training began.
+    stood: [f64; 2],
 }
 
 fn place(side: Side) -> usize {
@@ -108,12 +113,12 @@ impl State {
     }
 }
 
-impl Turns {
-    /// A race from its beginning, or from where its course has come to.
-    pub(super) fn new(referee: Box<dyn Referee>, course: Course, alternate: bool) -> Self {
+impl RaceScheduler {
+    /// A race from its beginning, or from where its log has come to.
+    pub(super) fn new(referee: Box<dyn Referee>, log: RaceLog, alternate: bool) -> Self {
         let shares = referee.looks();
-        let state = State { referee, course, moving: Side::Source, gone: [false; 2], at: [None; 2] };
-        Self { state: Mutex::new(state), moved: Condvar::new(), shares, alternate }
+        let state = State { referee, log, moving: Side::Source, gone: [false; 2], at: [None; 2], stood: [0.0; 2] };
+        Self { state: Mutex::new(state), moved: Condvar::new(), shares, alternate, began: Instant::now() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -132,6 +137,11 @@ impl Turns {
         }
     }
 
+    /// The branch's own clock: it stands while the branch waits for its rival.
+    pub(super) fn clock(&self, side: Side) -> BranchClock<'_> {
+        BranchClock { scheduler: self, side }
+    }
+
     /// The branch has ended, however it did; nobody waits for it any more.
     pub(super) fn leave(&self, side: Side) {
         let mut state = self.lock();
@@ -145,24 +155,24 @@ impl Turns {
         self.moved.notify_all();
     }
 
-    /// Why the branch was given up at look `index` or before. What later looks said, before a restart, is not for a
+    /// Why the branch was abandoned at look `index` or before. What later looks said, before a restart, is not for a
     /// branch that has yet to come there.
-    fn given_up(&self, side: Side, index: usize) -> Option<LookReason> {
+    fn abandoned(&self, side: Side, index: usize) -> Option<LookReason> {
         let state = self.lock();
         let lost = |met: &Met| {
             let (_, sentence) = met.said.as_ref().filter(|(lost, _)| *lost == Some(side))?;
             Some(met.reason.clone().unwrap_or_else(|| LookReason::Said { sentence: sentence.clone() }))
         };
-        state.course.looks.iter().take(index + 1).find_map(lost)
+        state.log.looks.iter().take(index + 1).find_map(lost)
     }
 
-    /// A branch has come to look `index` and waits for its rival. Seconds it stood still.
-    fn meet(&self, side: Side, index: usize, reached: Reached) -> f64 {
+    /// A branch has come to look `index` and waits for its rival.
+    fn meet(&self, side: Side, index: usize, reached: Reached) {
         let mut state = self.lock();
-        while state.course.looks.len() <= index {
-            state.course.looks.push(Met::default());
+        while state.log.looks.len() <= index {
+            state.log.looks.push(Met::default());
         }
-        if let Some(met) = state.course.looks.get_mut(index) {
+        if let Some(met) = state.log.looks.get_mut(index) {
             let seen = match side {
                 Side::Source => &mut met.safe,
                 Side::Candidate => &mut met.candidate,
@@ -170,13 +180,13 @@ impl Turns {
             seen.get_or_insert(reached);
         }
         self.look(&mut state, index);
-        state.course.save();
+        state.log.save();
         drop(state);
-        self.stand(side, index)
+        self.stand(side, index);
     }
 
-    /// A branch that has come to look `index` waits until its rival has too, or is gone. Seconds it stood still.
-    fn stand(&self, side: Side, index: usize) -> f64 {
+    /// A branch that has come to look `index` waits until its rival has too, or is gone.
+    fn stand(&self, side: Side, index: usize) {
         let began = Instant::now();
         let rival = other(side);
         let mut state = self.lock();
@@ -186,7 +196,7 @@ impl Turns {
         self.moved.notify_all();
         if state.has_come(rival, index) {
             // The rival waits here, or was here before a restart; this one goes on with the device.
-            return 0.0;
+            return;
         }
         if self.alternate {
             state.moving = rival;
@@ -195,11 +205,13 @@ impl Turns {
         while !state.gone(rival) && held_up(&state) {
             state = self.wait(state);
         }
-        began.elapsed().as_secs_f64()
+        if let Some(stood) = state.stood.get_mut(place(side)) {
+            *stood += began.elapsed().as_secs_f64();
+        }
     }
 
     fn look(&self, state: &mut State, index: usize) {
-        let Some(met) = state.course.looks.get(index).cloned() else { return };
+        let Some(met) = state.log.looks.get(index).cloned() else { return };
         let (Some(safe), Some(candidate), None) = (met.safe, met.candidate, met.said) else { return };
         let pace = |r: &Reached| Pace {
             documents: r.documents.clone(),
@@ -215,17 +227,30 @@ impl Turns {
             candidate: pace(&candidate),
         };
         let look = state.referee.look(&standing);
-        if let Some(met) = state.course.looks.get_mut(index) {
+        if let Some(met) = state.log.looks.get_mut(index) {
             met.said = Some((look.give_up, look.because.to_string()));
             met.reason = Some(look.because);
         }
     }
 }
 
+/// The clock of one branch of a race.
+pub(super) struct BranchClock<'a> {
+    scheduler: &'a RaceScheduler,
+    side: Side,
+}
+
+impl Clock for BranchClock<'_> {
+    fn seconds(&self) -> f64 {
+        let stood = self.scheduler.lock().stood.get(place(self.side)).copied().unwrap_or_default();
+        self.scheduler.began.elapsed().as_secs_f64() - stood
+    }
+}
+
 /// A reviewer that also keeps step with the rival.
 pub(super) struct Racer {
     inner: Box<dyn Reviewer>,
-    turns: Arc<Turns>,
+    scheduler: Arc<RaceScheduler>,
     side: Side,
     /// Share of the plan that warms up.
     warmup: f64,
@@ -244,14 +269,14 @@ struct Own {
 }
 
 impl Racer {
-    pub(super) fn new(inner: Box<dyn Reviewer>, turns: Arc<Turns>, side: Side, warmup: f64) -> Self {
-        Self { inner, turns, side, warmup, own: Own::default() }
+    pub(super) fn new(inner: Box<dyn Reviewer>, scheduler: Arc<RaceScheduler>, side: Side, warmup: f64) -> Self {
+        Self { inner, scheduler, side, warmup, own: Own::default() }
     }
 }
 
 impl Reviewer for Racer {
     fn review(&mut self, m: &Measurement) -> Directive {
-        if let Some(look) = self.own.at.and_then(|index| self.turns.given_up(self.side, index)) {
+        if let Some(look) = self.own.at.and_then(|index| self.scheduler.abandoned(self.side, index)) {
             return Directive::StopEarly { because: ReviewReason::Race { look }.into() };
         }
         self.own.planned = m.steps_planned;
@@ -262,16 +287,16 @@ impl Reviewer for Racer {
         self.inner.review(m)
     }
 
-    fn evaluated(&mut self, at: &CurvePoint, documents: &[(f64, u64)]) -> f64 {
+    fn evaluated(&mut self, at: &CurvePoint, documents: &[(f64, u64)]) {
         self.inner.evaluated(at, documents);
         if self.own.planned == 0 || at.step == 0 || at.step >= self.own.planned {
-            return 0.0;
+            return;
         }
         let share = at.step as f64 / self.own.planned as f64;
         // The look this evaluation was made for: the last that is due. An evaluation at the end of a branch that was cut
         // short is for none.
-        let due = self.turns.shares.iter().rposition(|s| *s <= share).filter(|index| self.own.at < Some(*index));
-        let Some(index) = due else { return 0.0 };
+        let due = self.scheduler.shares.iter().rposition(|s| *s <= share).filter(|index| self.own.at < Some(*index));
+        let Some(index) = due else { return };
         self.own.at = Some(index);
         let bits = |(nats, bytes): &(f64, u64)| nats / (std::f64::consts::LN_2 * (*bytes).max(1) as f64);
         let reached = Reached {
@@ -282,18 +307,21 @@ impl Reviewer for Racer {
             warmed_up: share >= self.warmup,
             share,
         };
-        self.turns.meet(self.side, index, reached)
+        self.scheduler.meet(self.side, index, reached);
     }
 
-    fn remember(&self) -> Value {
-        json!({ "own": &self.own, "inner": self.inner.remember() })
+    fn save_state(&self) -> Value {
+        json!({ "own": &self.own, "inner": self.inner.save_state() })
     }
 
-    fn recall(&mut self, memory: &Value) -> Result<f64, String> {
-        self.own = Own::deserialize(&memory["own"]).map_err(|e| format!("the racer's memory is damaged: {e}"))?;
-        let stood = self.inner.recall(&memory["inner"])?;
+    fn load_state(&mut self, state: &Value) -> Result<(), String> {
+        self.own = Own::deserialize(&state["own"]).map_err(|e| format!("the racer's memory is damaged: {e}"))?;
+        self.inner.load_state(&state["inner"])?;
         // A branch that was stopped while it waited for its rival waits on.
-        Ok(stood + self.own.at.map_or(0.0, |index| self.turns.stand(self.side, index)))
+        if let Some(index) = self.own.at {
+            self.scheduler.stand(self.side, index);
+        }
+        Ok(())
     }
 }
 
@@ -346,21 +374,21 @@ mod tests {
     /// A branch as the trainer trains it: evaluates at the looks, saves every third step, and when told to stop. Gives
     /// the step it ended at, if it did.
     fn branch(
-        turns: &Arc<Turns>,
+        scheduler: &Arc<RaceScheduler>,
         side: Side,
         saved: &mut Saved,
         fate: Option<Fate>,
         stop: &AtomicBool,
         moving: &Mutex<Vec<Side>>,
     ) -> Option<u64> {
-        let mut racer = Racer::new(Box::new(Calm), turns.clone(), side, 0.1);
-        turns.enter(side);
+        let mut racer = Racer::new(Box::new(Calm), scheduler.clone(), side, 0.1);
+        scheduler.enter(side);
         let mut step = 0;
         if let Some((at, memory)) = saved.as_ref() {
             step = *at;
-            racer.recall(memory).unwrap();
+            racer.load_state(memory).unwrap();
         }
-        let (all, mut looks) = (planned(side), turns.shares.clone());
+        let (all, mut looks) = (planned(side), scheduler.shares.clone());
         looks.retain(|share| *share > step as f64 / all as f64);
         let end = loop {
             if step == all {
@@ -368,7 +396,7 @@ mod tests {
             }
             if stop.load(Ordering::SeqCst) {
                 if fate.is_some_and(|f| !f.killed) {
-                    *saved = Some((step, racer.remember()));
+                    *saved = Some((step, racer.save_state()));
                 }
                 break None;
             }
@@ -406,10 +434,10 @@ mod tests {
                 racer.evaluated(&at, &[(1.0, 2)]);
             }
             if step.is_multiple_of(3) && !stop.load(Ordering::SeqCst) {
-                *saved = Some((step, racer.remember()));
+                *saved = Some((step, racer.save_state()));
             }
         };
-        turns.leave(side);
+        scheduler.leave(side);
         end
     }
 
@@ -424,21 +452,21 @@ mod tests {
     fn process(
         loser: Side,
         alternate: bool,
-        course: Course,
+        log: RaceLog,
         saved: &mut [Saved; 2],
         fate: Option<Fate>,
     ) -> (Raced, Vec<(usize, usize, usize)>, Vec<Side>) {
         let seen = Arc::new(Mutex::new(vec![]));
-        let turns = Arc::new(Turns::new(Box::new(Second(loser, seen.clone())), course, alternate));
+        let scheduler = Arc::new(RaceScheduler::new(Box::new(Second(loser, seen.clone())), log, alternate));
         let (stop, moving) = (AtomicBool::new(false), Mutex::new(vec![]));
         let [a, b] = saved;
         let ends = std::thread::scope(|threads| {
-            let (turns, stop, moving) = (&turns, &stop, &moving);
-            let a = threads.spawn(move || branch(turns, Side::Source, a, fate, stop, moving));
-            let b = threads.spawn(move || branch(turns, Side::Candidate, b, fate, stop, moving));
+            let (scheduler, stop, moving) = (&scheduler, &stop, &moving);
+            let a = threads.spawn(move || branch(scheduler, Side::Source, a, fate, stop, moving));
+            let b = threads.spawn(move || branch(scheduler, Side::Candidate, b, fate, stop, moving));
             [a.join().unwrap(), b.join().unwrap()]
         });
-        let said = turns.lock().course.looks.iter().map(|met| met.said.clone()).collect();
+        let said = scheduler.lock().log.looks.iter().map(|met| met.said.clone()).collect();
         let looks = seen.lock().unwrap().clone();
         (Raced { ends, said }, looks, moving.into_inner().unwrap())
     }
@@ -446,7 +474,7 @@ mod tests {
     #[test]
     fn branches_meet_at_every_look_and_the_one_given_up_stops_there() {
         for alternate in [true, false] {
-            let (raced, looks, _) = process(Side::Candidate, alternate, Course::default(), &mut [None, None], None);
+            let (raced, looks, _) = process(Side::Candidate, alternate, RaceLog::default(), &mut [None, None], None);
             assert_eq!(raced.ends, [Some(8), Some(6)], "alternate {alternate}");
             // Both have come equally far at a look, whoever came first.
             assert_eq!(looks, [(0, 2, 3), (1, 4, 6)]);
@@ -455,7 +483,7 @@ mod tests {
 
     #[test]
     fn on_one_device_branches_take_turns_from_look_to_look_and_the_safe_one_begins() {
-        let (_, _, moving) = process(Side::Candidate, true, Course::default(), &mut [None, None], None);
+        let (_, _, moving) = process(Side::Candidate, true, RaceLog::default(), &mut [None, None], None);
         let turns: Vec<usize> = moving.chunk_by(|a, b| a == b).map(<[Side]>::len).collect();
         // 2 steps of the safe branch, then 3 + 3 of the other, and so on; the one given up stops at its next step.
         assert_eq!((moving[0], &turns[..3]), (Side::Source, &[2, 6, 4][..]), "{turns:?}");
@@ -465,9 +493,9 @@ mod tests {
     fn a_branch_whose_rival_is_gone_goes_on_alone() {
         for (gone, left) in [(Side::Candidate, Side::Source), (Side::Source, Side::Candidate)] {
             let seen = Arc::new(Mutex::new(vec![]));
-            let turns = Arc::new(Turns::new(Box::new(Second(gone, seen)), Course::default(), true));
-            turns.leave(gone);
-            let end = branch(&turns, left, &mut None, None, &AtomicBool::new(false), &Mutex::new(vec![]));
+            let scheduler = Arc::new(RaceScheduler::new(Box::new(Second(gone, seen)), RaceLog::default(), true));
+            scheduler.leave(gone);
+            let end = branch(&scheduler, left, &mut None, None, &AtomicBool::new(false), &Mutex::new(vec![]));
             assert_eq!(end, Some(planned(left)));
         }
     }
@@ -475,7 +503,7 @@ mod tests {
     #[test]
     fn a_race_that_was_stopped_or_killed_anywhere_ends_as_one_that_nobody_stopped() {
         for (loser, alternate) in [Side::Source, Side::Candidate].into_iter().flat_map(|l| [(l, true), (l, false)]) {
-            let (whole, ..) = process(loser, alternate, Course::default(), &mut [None, None], None);
+            let (whole, ..) = process(loser, alternate, RaceLog::default(), &mut [None, None], None);
             let fates = [Side::Source, Side::Candidate]
                 .into_iter()
                 .flat_map(|side| (1..planned(side)).map(move |step| (side, step)))
@@ -483,7 +511,7 @@ mod tests {
             for fate in fates {
                 let folder = tempfile::tempdir().unwrap();
                 let path = folder.path().join("race.json");
-                let open = || Course::open(&path).unwrap();
+                let open = || RaceLog::open(&path).unwrap();
                 let mut saved = [None, None];
                 let (first, ..) = process(loser, alternate, open(), &mut saved, Some(fate));
                 let (second, ..) = process(loser, alternate, open(), &mut saved, None);

@@ -13,6 +13,7 @@ use crate::model::Decoder;
 use crate::model::ExecuteError;
 use crate::model::evaluate::{HeldOut, Scores};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Largest norm of a gradient that is applied; longer ones are scaled down to it.
 pub const MAX_NORM: f64 = 1.0;
@@ -78,6 +79,21 @@ pub struct Company<'a> {
     pub observer: &'a mut dyn Observer,
     /// Raised by a signal.
     pub stop: &'a AtomicBool,
+    /// Tells how long the run has been training.
+    pub clock: &'a dyn Clock,
+}
+
+/// A run's own time: a budget, a schedule and a learning curve go by it.
+pub trait Clock {
+    /// Seconds since some moment, without those that the run stood still.
+    fn seconds(&self) -> f64;
+}
+
+/// The time on the wall, since this moment: of a run that never stands still.
+impl Clock for Instant {
+    fn seconds(&self) -> f64 {
+        self.elapsed().as_secs_f64()
+    }
 }
 
 /// Trains what of the model is trainable.
@@ -96,7 +112,7 @@ pub fn fit(
     plan: &Plan,
     company: &mut Company<'_>,
 ) -> Result<Fitted, ExecuteError> {
-    let mut run = Run::begin(model, data, held_out, plan, company)?;
+    let mut run = Run::begin(model, data, held_out, plan, company.clock, company)?;
     let steps = run.steps_planned;
     company.observer.observe(&Event::Phase { name: "train".into(), total: steps, unit: "steps".into() });
     if run.step == 0 && run.position == 0 {

@@ -11,6 +11,7 @@ use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, Dimensions, LoraConfig, ModelConfig};
 use crate::tokenizer::{BpeKind, Coder, coder_for_tests};
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// Says what the table says at a step, else goes on; remembers the losses.
 #[derive(Default)]
@@ -72,7 +73,7 @@ fn run(model: Decoder, plan: &Plan, reviewer: &mut dyn Reviewer) -> (Fitted, Vec
     let (_, data, held_out) = setting();
     let mut noted = Noted::default();
     let stop = AtomicBool::new(false);
-    let mut company = Company { reviewer, observer: &mut noted, stop: &stop };
+    let mut company = Company { reviewer, observer: &mut noted, stop: &stop, clock: &Instant::now() };
     let fitted = fit(model, &data, Some(&held_out), plan, &mut company).unwrap();
     (fitted, noted.0)
 }
@@ -249,7 +250,7 @@ fn a_raised_flag_interrupts_and_a_spent_time_budget_ends_the_run() {
     let fit_with = |plan: &Plan, raised: bool| {
         let stop = AtomicBool::new(raised);
         let (reviewer, observer) = (&mut Scripted::default(), &mut Noted::default());
-        let mut company = Company { reviewer, observer, stop: &stop };
+        let mut company = Company { reviewer, observer, stop: &stop, clock: &Instant::now() };
         fit(adapted(rows(), true), &data, None, plan, &mut company).unwrap()
     };
     let fitted = fit_with(&plan, true);
@@ -284,7 +285,7 @@ fn a_frozen_model_has_nothing_to_train() {
     let (_, data, _) = setting();
     let stop = AtomicBool::new(false);
     let (reviewer, observer) = (&mut Scripted::default(), &mut Noted::default());
-    let mut company = Company { reviewer, observer, stop: &stop };
+    let mut company = Company { reviewer, observer, stop: &stop, clock: &Instant::now() };
     let error = fit(model(rows(), true), &data, None, &Plan::new(stage(), 1), &mut company).unwrap_err();
     assert!(error.to_string().contains("frozen"), "{error}");
 }
@@ -349,7 +350,7 @@ fn resumable(folder: &std::path::Path, at: u64) -> (Result<Fitted, crate::model:
     let flag = AtomicBool::new(false);
     let mut reviewer = Raising { at, flag: &flag, losses: vec![] };
     let mut noted = Noted::default();
-    let mut company = Company { reviewer: &mut reviewer, observer: &mut noted, stop: &flag };
+    let mut company = Company { reviewer: &mut reviewer, observer: &mut noted, stop: &flag, clock: &Instant::now() };
     // Untied: the embeddings' moments are kept by row.
     let model = model(rows(), false).with_lora(&LoraConfig::everywhere(4, 8.0, 0.1), 1).train_embeddings(true);
     let fitted = fit(model, &data, Some(&held_out), &plan, &mut company);
@@ -478,7 +479,7 @@ fn two_hundred_steps_follow_pytorch() {
         for (kind, model) in kinds {
             let mut reviewer = Scripted::default();
             let (observer, stop) = (&mut Noted::default(), AtomicBool::new(false));
-            let mut company = Company { reviewer: &mut reviewer, observer, stop: &stop };
+            let mut company = Company { reviewer: &mut reviewer, observer, stop: &stop, clock: &Instant::now() };
             fit(model, &data, None, &plan, &mut company).unwrap();
             let expected: Vec<f64> = serde_json::from_value(reference[name][kind].clone()).unwrap();
             assert_eq!(expected.len(), 200);
@@ -496,7 +497,7 @@ fn a_text_smaller_than_a_batch_is_trained_on_and_sequences_beyond_the_positions_
     let (coder, _, _) = setting();
     let stop = AtomicBool::new(false);
     let (reviewer, observer) = (&mut Scripted::default(), &mut Noted::default());
-    let mut company = Company { reviewer, observer, stop: &stop };
+    let mut company = Company { reviewer, observer, stop: &stop, clock: &Instant::now() };
     let small = Packed::text(&coder, &["the cat"], 24, 0).unwrap();
     let mut plan = Plan::new(stage(), 1);
     let fitted = fit(adapted(rows(), true), &small, None, &plan, &mut company).unwrap();

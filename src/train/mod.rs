@@ -24,7 +24,7 @@ mod tensors;
 
 pub use checkpoint::CHECKPOINTS;
 pub use data::Packed;
-pub use fit::{Company, Ending, Fitted, MAX_NORM, Trusting, fit};
+pub use fit::{Clock, Company, Ending, Fitted, MAX_NORM, Trusting, fit};
 pub use load::Load;
 pub use plan::{Checkpoints, Plan};
 pub use schedule::Shape;

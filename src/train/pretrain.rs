@@ -133,7 +133,9 @@ pub fn pretrain<S: AsRef<str> + Sync>(
         checkpoints: config.checkpoints.clone(),
         ..Plan::new(stage, config.seed)
     };
-    let mut company = Company { reviewer: around.reviewer, observer: around.observer, stop: around.stop };
+    let clock = std::time::Instant::now();
+    let mut company =
+        Company { reviewer: around.reviewer, observer: around.observer, stop: around.stop, clock: &clock };
     fit(model, &data, held_out, &plan, &mut company)
 }
 

@@ -5,7 +5,7 @@ use super::adamw::{AdamW, AdamWConfig, Trained};
 use super::books::Books;
 use super::checkpoint::{self, Found, Progress};
 use super::data::{Fed, Packed};
-use super::fit::{Company, Ending, Fitted, MAX_NORM};
+use super::fit::{Clock, Company, Ending, Fitted, MAX_NORM};
 use super::gradient::Gradient;
 use super::inject;
 use super::load::Load;
@@ -37,7 +37,9 @@ pub(super) struct Run<'a> {
     plan: &'a Plan,
     order: Order,
     snapshots: Snapshots,
-    began: Instant,
+    clock: &'a dyn Clock,
+    /// What the clock showed when this process took over.
+    began: f64,
     pub(super) steps_planned: u64,
     /// Steps done.
     pub(super) step: u64,
@@ -52,8 +54,6 @@ pub(super) struct Run<'a> {
     pub(super) before: Option<Scores>,
     /// Seconds that were spent before this process took over.
     earlier: f64,
-    /// Seconds that passed while the run waited for its rival.
-    idle: f64,
 }
 
 impl<'a> Run<'a> {
@@ -62,6 +62,7 @@ impl<'a> Run<'a> {
         data: &'a Packed,
         held_out: Option<&'a HeldOut>,
         plan: &'a Plan,
+        clock: &'a dyn Clock,
         company: &mut Company<'_>,
     ) -> Result<Self, ExecuteError> {
         plan.check()?;
@@ -93,7 +94,8 @@ impl<'a> Run<'a> {
                 Some(place) => Snapshots::below(&place.folder),
                 None => Snapshots::new(SMALL),
             },
-            began: Instant::now(),
+            clock,
+            began: clock.seconds(),
             steps_planned: plan.steps(data.len(), data.bytes()),
             step: 0,
             position: 0,
@@ -103,7 +105,6 @@ impl<'a> Run<'a> {
             looks,
             before: None,
             earlier: 0.0,
-            idle: 0.0,
         };
         run.resume(company)?;
         Ok(run)
@@ -124,7 +125,7 @@ impl<'a> Run<'a> {
         (self.step, self.position, self.rate_factor, self.earlier) = (p.step, p.position, p.rate_factor, p.elapsed);
         (self.books, self.looks, self.before, self.load) = (p.books, p.looks, p.before, p.load);
         let damaged = |what| ExecuteError::Checkpoint { path: place, what };
-        self.idle = company.reviewer.recall(&p.reviewer).map_err(damaged)?;
+        company.reviewer.load_state(&p.reviewer).map_err(damaged)?;
         let text = format!("goes on from step {} of {}", self.step, self.steps_planned);
         company.observer.observe(&Event::Note { text });
         Ok(())
@@ -155,7 +156,7 @@ impl<'a> Run<'a> {
             looks: self.looks.clone(),
             before: self.before.clone(),
             load: self.load,
-            reviewer: company.reviewer.remember(),
+            reviewer: company.reviewer.save_state(),
         };
         checkpoint::save(&place.folder, &progress, &self.live()?, &self.snapshots)
     }
@@ -186,7 +187,7 @@ impl<'a> Run<'a> {
     }
 
     fn elapsed(&self) -> f64 {
-        self.earlier + self.began.elapsed().as_secs_f64() - self.idle
+        self.earlier + self.clock.seconds() - self.began
     }
 
     /// When the time is up, in the run's own seconds.
@@ -366,7 +367,7 @@ impl<'a> Run<'a> {
         let scores = held_out.evaluate(self.model()?)?;
         let point = self.books.point(self.step, self.elapsed(), Some(&scores.evaluation));
         company.observer.observe(&Event::Evaluated { at: point, evaluation: scores.evaluation.clone() });
-        self.idle += company.reviewer.evaluated(&point, &scores.documents);
+        company.reviewer.evaluated(&point, &scores.documents);
         Ok(Some(scores))
     }
 

@@ -1,8 +1,9 @@
 //! What a run is given, read and checked: model, tokenizers, text, configurations, the profile; and the original
-//! tokenizer grown, where a road needs it. What is done with them is not known here.
+//! tokenizer grown, where a strategy needs it. What is done with them is not known here.
 
 use super::super::{PipelineError, write_whole};
-use super::{AutoRequest, Ground};
+use super::AutoRequest;
+use super::prepared::PreparedRun;
 use crate::analyze::{self, ProfileInputs};
 use crate::corpus::Corpus;
 use crate::decide::rules::RuleBook;
@@ -11,13 +12,13 @@ use crate::domain::lesson::Lesson;
 use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
 use crate::domain::reason::Warning;
+use crate::domain::stage::Stage;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::{Mapping, Origin};
 use crate::model::ModelFolder;
 use crate::strategies;
 use crate::tokenizer::TokenizerFile;
-use crate::tokenizer::TokenizerFiles;
-use crate::tokenizer::{Coder, Growth, grow_bpe};
+use crate::tokenizer::{Coder, Growth, TokenizerFiles, grow_bpe};
 use crate::train::data::mix;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -27,21 +28,17 @@ use std::collections::{BTreeMap, HashSet};
 fn stages(
     rules: &RuleBook,
     overrides: &[(String, serde_json::Value)],
-) -> Result<BTreeMap<String, StageConfig>, PipelineError> {
-    let mut stages: BTreeMap<String, StageConfig> = rules.stages().map(|(n, c)| (n.to_string(), c.clone())).collect();
+) -> Result<BTreeMap<Stage, StageConfig>, PipelineError> {
+    let mut stages: BTreeMap<Stage, StageConfig> = rules.stages().map(|(s, c)| (s, c.clone())).collect();
     for (name, value) in overrides {
         let unknown = |known: String| PipelineError::Override { name: name.clone(), known };
         let (stage, field) = match name.rsplit_once('.') {
             Some((stage, field)) => (Some(stage), field),
             None => (None, name.as_str()),
         };
-        if let Some(stage) = stage
-            && !stages.contains_key(stage)
-        {
-            return Err(unknown(stages.keys().cloned().collect::<Vec<_>>().join(", ")));
-        }
+        let stage: Option<Stage> = stage.map(|s| s.parse()).transpose().map_err(|_| unknown(Stage::names()))?;
         for (key, config) in &mut stages {
-            if stage.is_some_and(|s| s != key) {
+            if stage.is_some_and(|s| s != *key) {
                 continue;
             }
             let wrong =
@@ -62,23 +59,23 @@ fn stages(
 }
 
 /// The inputs of a run, read and checked.
-pub(super) struct Prepared {
+pub(super) struct LoadedInputs {
     pub(super) base: ModelFolder,
     pub(super) source: TokenizerFile,
     pub(super) candidate: TokenizerFile,
     pub(super) train: Vec<Lesson>,
     pub(super) eval: Vec<String>,
     pub(super) profile: Profile,
-    pub(super) stages: BTreeMap<String, StageConfig>,
+    pub(super) stages: BTreeMap<Stage, StageConfig>,
 }
 
 /// `known`: a profile of the same inputs, made before.
-pub(super) fn prepare(
+pub(super) fn load(
     rules: &RuleBook,
     request: &AutoRequest,
     known: Option<&Profile>,
     observer: &mut dyn Observer,
-) -> Result<Prepared, PipelineError> {
+) -> Result<LoadedInputs, PipelineError> {
     let stages = stages(rules, &request.overrides)?;
     let base = ModelFolder::open(&request.model)?;
     let source = TokenizerFile::open(request.source.as_deref().unwrap_or(&request.model))?;
@@ -112,7 +109,7 @@ pub(super) fn prepare(
             profile
         }
     };
-    Ok(Prepared { base, source, candidate, train, eval, profile, stages })
+    Ok(LoadedInputs { base, source, candidate, train, eval, profile, stages })
 }
 
 /// The training text: from the beginning as far as is asked for, or mixed by weights.
@@ -165,19 +162,24 @@ pub(super) fn digest(documents: &[String]) -> String {
     HEXLOWER.encode(&hash.finalize())
 }
 
-/// Refuses a road that needs the candidate where the candidate cannot write the held-out text.
-pub(super) fn must_be_writable(rules: &RuleBook, ground: &Ground, chosen: Strategy) -> Result<(), PipelineError> {
-    let needs = strategies::road(chosen)?.stages().iter().any(|(_, on)| matches!(on, Vocab::Candidate | Vocab::Both));
+/// Refuses a strategy that needs the candidate where the candidate cannot write the held-out text.
+pub(super) fn must_be_writable(
+    rules: &RuleBook,
+    prepared: &PreparedRun,
+    chosen: Strategy,
+) -> Result<(), PipelineError> {
+    let writes = |stage: &Stage| matches!(stage.vocab(), Vocab::Candidate | Vocab::Both);
+    let needs = strategies::runner(chosen)?.stages().iter().any(writes);
     if !needs {
         return Ok(());
     }
-    let lost: u64 = ground.candidate.encode(&ground.inputs.eval)?.iter().map(|e| e.lost).sum();
-    let share = lost as f64 / bytes_of(&ground.inputs.eval).max(1) as f64;
+    let lost: u64 = prepared.candidate.encode(&prepared.inputs.eval)?.iter().map(|e| e.lost).sum();
+    let share = lost as f64 / bytes_of(&prepared.inputs.eval).max(1) as f64;
     let most = rules.review().text.most_unknown;
     if share <= most {
         return Ok(());
     }
-    Err(PipelineError::Unwritable { candidate: ground.inputs.candidate.name.clone(), share, most })
+    Err(PipelineError::Unwritable { candidate: prepared.inputs.candidate.name.clone(), share, most })
 }
 
 /// The original tokenizer, grown on the training text.
@@ -195,19 +197,16 @@ pub(super) fn can_grow(source: &TokenizerFile) -> bool {
 /// Grows the original where the text asks for it, as far as the next thousand tokens pays for its rows; the file goes to
 /// `grown/tokenizer.json` in the run's folder, and is taken from there where a restart finds it.
 pub(super) fn grow(
-    inputs: &Prepared,
+    inputs: &LoadedInputs,
     request: &AutoRequest,
     observer: &mut dyn Observer,
 ) -> Result<GrownTokenizer, PipelineError> {
     let path = request.out.join("grown").join("tokenizer.json");
     if !path.exists() {
         let size = inputs.base.config().size;
-        let linear = size.layers
-            * size.hidden
-            * (2 * size.heads * size.head_dim + 2 * size.kv_heads * size.head_dim + 3 * size.intermediate);
         let growth = Growth {
             // A row's share of what a token costs: the head computes one product a row.
-            row_cost: size.hidden as f64 / (linear + size.rows * size.hidden) as f64,
+            row_cost: size.hidden as f64 / (size.layer_weights() + size.rows * size.hidden) as f64,
             ..Growth::default()
         };
         let json = read(&inputs.source)?;

@@ -16,9 +16,7 @@ pub use cell::{Bound, Cell, CellError, Interval, Unary};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Source};
 pub use feature::{Band, DeclaredFeature, Domain, Features};
 pub use lint::{TestResult, run_tests};
-pub use plain::{
-    Curve, Divergence, Explosion, IncidentLadder, Race, Review, STAGES, Spike, Strategies, Text, Weighing,
-};
+pub use plain::{Curve, Divergence, Explosion, IncidentLadder, Race, Review, Spike, Strategies, Text, Weighing};
 pub use raw::Hit;
 pub use space::{Part, Space, representatives, words};
 pub use table::{Column, Output, Row, Saving, Says, Table, Test};
@@ -28,6 +26,7 @@ use super::error::DecideError;
 use crate::domain::decision::HardVeto;
 use crate::domain::metric::EquivalentLoss;
 use crate::domain::outcome::Level;
+use crate::domain::stage::Stage;
 use crate::domain::strategy::{SeedExpectation, StageConfig, Strategy};
 use data_encoding::HEXLOWER;
 use serde::de::DeserializeOwned;
@@ -194,7 +193,7 @@ impl RuleBook {
         &self.review
     }
 
-    /// How a stage trains: one of [`STAGES`].
+    /// How a stage trains: the name of a [`Stage`].
     ///
     /// # Errors
     /// [`DecideError::NoStage`] for a name that `strategies.toml` does not have.
@@ -202,9 +201,9 @@ impl RuleBook {
         self.strategies.stage.get(name).ok_or_else(|| DecideError::NoStage { name: name.to_string() })
     }
 
-    /// All stages by name.
-    pub fn stages(&self) -> impl Iterator<Item = (&str, &StageConfig)> {
-        self.strategies.stage.iter().map(|(name, stage)| (name.as_str(), stage))
+    /// How each stage trains.
+    pub fn stages(&self) -> impl Iterator<Item = (Stage, &StageConfig)> {
+        self.strategies.stage.iter().filter_map(|(name, config)| Some((name.parse().ok()?, config)))
     }
 
     /// The candidate's branch wins at up to this multiple of the safe branch's loss.

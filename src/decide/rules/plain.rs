@@ -3,9 +3,11 @@
 
 use super::diagnostic::{Code, Diagnostic, Source};
 use crate::domain::language::Translations;
+use crate::domain::stage::Stage;
 use crate::domain::strategy::{SeedExpectation, StageConfig, Strategy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use strum::IntoEnumIterator;
 
 /// `weighing.toml`: how the evidence of rules and scorer is weighed.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
@@ -156,19 +158,6 @@ pub struct Strategies {
     pub seed: BTreeMap<Strategy, SeedExpectation>,
 }
 
-/// The stages that must be there.
-pub const STAGES: [&str; 9] = [
-    "keep",
-    "direct",
-    "sequential.foundation",
-    "sequential.adaptation",
-    "parallel.a",
-    "parallel.b",
-    "extend",
-    "structural",
-    "emergency",
-];
-
 /// Tells of every number that makes no sense: (where, what is wanted, whether it holds).
 fn demand(source: &Source, found: &mut Vec<Diagnostic>, demands: &[(&str, &str, bool)]) {
     for (field, wanted, holds) in demands {
@@ -271,9 +260,9 @@ impl Review {
 
 impl Strategies {
     pub(super) fn check(&self, source: &Source, found: &mut Vec<Diagnostic>) {
-        for name in STAGES {
-            if !self.stage.contains_key(name) {
-                found.push(source.at(0..0, Code::Missing, format!("stage \"{name}\" is missing")));
+        for stage in Stage::iter() {
+            if !self.stage.contains_key(<&str>::from(stage)) {
+                found.push(source.at(0..0, Code::Missing, format!("stage \"{stage}\" is missing")));
             }
         }
         for (name, s) in &self.stage {

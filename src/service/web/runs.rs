@@ -283,7 +283,7 @@ async fn show(
             let job = refused(shared.queue.get(&id))?;
             let over = job.state.is_terminal();
             let run = view(&shared, job);
-            let series = named(&look, curves::of_journal(&shared.live.journal(&id)));
+            let series = named(&look, curves::of_journal(&shared.journal(&id)));
             let drawn = chart::drawing(&series, by.axis(), look.lang);
             let advisor = shared.advisor();
             let past = run.run.as_deref().and_then(|past| advisor.run(past));
@@ -341,7 +341,7 @@ async fn curve(
     service
         .aside(move || {
             refused(shared.queue.get(&id))?;
-            let series = named(&look, curves::of_journal(&shared.live.journal(&id)));
+            let series = named(&look, curves::of_journal(&shared.journal(&id)));
             Ok(svg(chart::drawing(&series, by.axis(), look.lang)))
         })
         .await

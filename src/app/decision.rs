@@ -1,8 +1,7 @@
-//! From files to a profile, and from a profile to a decision.
+//! From files to a profile, and from a profile to a decision: what is recommended, and what it is shown beside.
 
-use super::profile::{Looking, measure, measured};
+use super::profile::{Inputs, Looking, measure};
 use super::{PipelineError, Settings, log, price};
-use crate::corpus::CorpusOptions;
 use crate::decide::{self, Case, Past};
 use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
@@ -14,28 +13,7 @@ use crate::model::ModelFolder;
 use crate::model::device;
 use crate::strategies::cost::Hardware;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use strum::IntoEnumIterator;
-
-/// What there is to look at.
-#[derive(Debug, Clone)]
-pub struct Inputs {
-    /// The original tokenizer; the model's where absent.
-    pub source: Option<PathBuf>,
-    /// The candidate tokenizer.
-    pub candidate: PathBuf,
-    /// Text to measure on; none is allowed.
-    pub corpus: Vec<PathBuf>,
-    /// The model's folder, where there is one.
-    pub model: Option<PathBuf>,
-    /// How text is read.
-    pub reading: CorpusOptions,
-}
-
-/// The profile of two tokenizers, measured now.
-pub fn analyze(inputs: &Inputs, observer: &mut dyn Observer) -> Result<Profile, PipelineError> {
-    measured(inputs, &Looking::default(), observer)
-}
 
 /// What is planned, as far as advice needs it.
 #[derive(Debug, Clone)]
@@ -77,10 +55,10 @@ pub fn decide(
                     Hardware { memory, ..Hardware::of(&device.device, flops_per_second) }
                 }
             };
-            let stages = rules.stages().map(|(name, stage)| (name.to_string(), stage.clone())).collect();
+            let stages = rules.stages().map(|(stage, config)| (stage, config.clone())).collect();
             let share = (EVAL_BYTES / corpus.bytes.max(1) as f64).min(1.0);
             let tokens = [corpus.tokens.source, corpus.tokens.candidate];
-            Some(price::costs(&price::Plan {
+            Some(price::costs(&price::CostInputs {
                 config: ModelFolder::open(model)?.config(),
                 stages: &stages,
                 profile: &profile,

@@ -1,4 +1,4 @@
-//! Carries a road out, with the yardstick and, if all else fails, the fallback; then chooses and exports.
+//! Executes a strategy, with the yardstick and, if all else fails, the fallback; then chooses and exports.
 
 use super::super::PipelineError;
 use crate::decide::race::{self, Finish};
@@ -6,22 +6,10 @@ use crate::decide::rules::RuleBook;
 use crate::domain::directive::Directive;
 use crate::domain::outcome::{Branch, Evaluation, Outcome, Status, Vocab};
 use crate::domain::reason::VerdictReason;
-use crate::domain::strategy::{StageConfig, Strategy};
-use crate::strategies::{self, Start, Work, given_up};
-use std::collections::BTreeMap;
+use crate::domain::stage::Stage;
+use crate::domain::strategy::Strategy;
+use crate::strategies::{self, RunContext, Start, abandonment_reason};
 use std::path::Path;
-
-/// Names of the stages that will be trained if nothing goes wrong.
-pub(super) fn stages_ahead(chosen: Strategy, course: &[Strategy], with_keep: bool) -> Vec<String> {
-    let first = match (chosen, course.first()) {
-        (Strategy::Adaptive, Some(first)) => *first,
-        _ => chosen,
-    };
-    let of = |s: Strategy| strategies::road(s).map(|r| r.stages()).unwrap_or_default();
-    let yardstick =
-        if with_keep && first != Strategy::Keep && first != Strategy::Parallel { of(Strategy::Keep) } else { &[] };
-    of(first).iter().chain(yardstick).map(|(name, _)| (*name).to_string()).collect()
-}
 
 /// A run that ended in an error.
 pub(super) fn failed(chosen: Strategy, out: &Path, error: String) -> Outcome {
@@ -54,36 +42,36 @@ fn written_down(out: &Path) -> Vec<Branch> {
 }
 
 /// Executes the strategy, the yardstick and, if all else fails, the fallback; then chooses and exports.
-pub(super) fn carry_out(
+pub(super) fn execute(
     rules: &RuleBook,
     chosen: Strategy,
     with_keep: bool,
-    work: &mut Work<'_>,
+    run: &mut RunContext<'_>,
 ) -> Result<Outcome, PipelineError> {
-    let base = strategies::evaluate_base(work)?;
-    let mut trained = strategies::road(chosen)?.carry_out(work, Start::default())?;
-    let stages = work.stages;
+    let base = strategies::evaluate_base(run)?;
+    let mut trained = strategies::runner(chosen)?.run(run, Start::default())?;
+    let safe_is_keep = run.inputs.stages.get(&Stage::ParallelA) == run.inputs.stages.get(&Stage::Keep);
     // A branch is only a step on the way where a later one went on from it.
-    let fell_back = trained.last().is_some_and(|b| matches!(given_up(b), Some(Directive::FallBack { .. })));
+    let fell_back = trained.last().is_some_and(|b| matches!(abandonment_reason(b), Some(Directive::FallBack { .. })));
     let nothing = trained.iter().all(|b| b.after.is_none());
-    if (fell_back || nothing) && chosen != Strategy::Emergency && !work.stopped() {
+    if (fell_back || nothing) && chosen != Strategy::Emergency && !run.env.stopped() {
         let why = if fell_back { "The reviewer fell back" } else { "Nothing usable came out; falling back" };
-        work.observer.observe(&crate::domain::event::Event::Note { text: format!("{why} to emergency.") });
-        trained.extend(strategies::road(Strategy::Emergency)?.carry_out(work, Start::default())?);
+        run.env.observer.observe(&crate::domain::event::Event::Note { text: format!("{why} to emergency.") });
+        trained.extend(strategies::runner(Strategy::Emergency)?.run(run, Start::default())?);
     }
-    let yardstick_wanted = with_keep && !trained.iter().any(|b| is_keep(b, stages)) && !work.stopped();
+    let yardstick_wanted = with_keep && !trained.iter().any(|b| is_keep(b, safe_is_keep)) && !run.env.stopped();
     let yardstick = match yardstick_wanted {
-        true => strategies::road(Strategy::Keep)?.carry_out(work, Start::default())?,
+        true => strategies::runner(Strategy::Keep)?.run(run, Start::default())?,
         false => Vec::new(),
     };
-    if work.stopped() {
+    if run.env.stopped() {
         return Ok(interrupted(chosen, base, trained, yardstick));
     }
     let (winner, mut verdict) = race::choose(rules.tolerance(), &finishes(&trained));
-    let keep = trained.iter().chain(&yardstick).find(|b| is_keep(b, stages)).and_then(|b| b.after.clone());
+    let keep = trained.iter().chain(&yardstick).find(|b| is_keep(b, safe_is_keep)).and_then(|b| b.after.clone());
     let winner = match winner.and_then(|i| trained.get_mut(i)) {
         Some(branch) => {
-            strategies::export(branch, work)?;
+            strategies::export(branch, run)?;
             Some(branch.clone())
         }
         None => None,
@@ -104,7 +92,7 @@ pub(super) fn carry_out(
     Ok(Outcome {
         strategy: winner.as_ref().map_or(chosen, |b| b.strategy),
         status: winner.as_ref().map_or(Status::Failed, |branch| match branch.status {
-            // Given up on the way, and still the best there is.
+            // Abandoned on the way, and still the best there is.
             Status::Failed => Status::Stopped,
             other => other,
         }),
@@ -122,7 +110,7 @@ pub(super) fn carry_out(
     })
 }
 
-/// A run that a signal stopped: it can be gone on with, so nothing is chosen yet.
+/// A run that a signal stopped: it can be resumed, so nothing is chosen yet.
 fn interrupted(chosen: Strategy, base: Evaluation, mut branches: Vec<Branch>, yardstick: Vec<Branch>) -> Outcome {
     branches.extend(yardstick);
     Outcome {
@@ -143,17 +131,17 @@ fn interrupted(chosen: Strategy, base: Evaluation, mut branches: Vec<Branch>, ya
 }
 
 /// Whether a branch did what `keep` does: the safe branch of a race does, where it is configured alike.
-fn is_keep(branch: &Branch, stages: &BTreeMap<String, StageConfig>) -> bool {
+fn is_keep(branch: &Branch, safe_is_keep: bool) -> bool {
     match branch.strategy {
         Strategy::Keep => true,
-        Strategy::Parallel => branch.tokenizer == Vocab::Source && stages.get("parallel.a") == stages.get("keep"),
+        Strategy::Parallel => branch.tokenizer == Vocab::Source && safe_is_keep,
         _ => false,
     }
 }
 
-/// Whether what went on from the foundation was given up, so that the foundation is what is left of the road.
+/// Whether what went on from the foundation was abandoned, so that the foundation is what is left of the strategy.
 fn stayed(branches: &[Branch]) -> bool {
-    branches.iter().any(|b| b.name == "adaptation" && given_up(b).is_some())
+    branches.iter().any(|b| b.name == Stage::SequentialAdaptation.branch() && abandonment_reason(b).is_some())
 }
 
 fn finishes(branches: &[Branch]) -> Vec<Finish<'_>> {
@@ -163,7 +151,7 @@ fn finishes(branches: &[Branch]) -> Vec<Finish<'_>> {
             name: &b.name,
             side: b.tokenizer.side(),
             equivalent_loss: b.after.as_ref().map(|e| e.equivalent_loss),
-            intermediate: b.name == "foundation" && !stayed(branches),
+            intermediate: b.name == Stage::SequentialFoundation.branch() && !stayed(branches),
         })
         .collect()
 }

@@ -1,7 +1,8 @@
 //! Every feasible strategy on the same inputs, one run each: this is how evidence is made.
 
-use super::super::{PipelineError, Settings, must_be_free};
-use super::{AutoRequest, Ground, auto, resume};
+use super::super::{PipelineError, Settings, write_whole};
+use super::prepared::PreparedRun;
+use super::{AutoRequest, auto, resume};
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::Level;
 use crate::domain::run::Run;
@@ -40,23 +41,23 @@ pub struct Comparison {
     pub rows: Vec<Row>,
 }
 
-/// Runs every feasible strategy, each in a folder of its own below `request.out`. Runs that are there already are gone
-/// on with or taken as they are. A strategy that fails is a row that says so.
+/// Runs every feasible strategy, each in a folder of its own below `request.out`. Runs that are there already are
+/// resumed or taken as they are. A strategy that fails is a row that says so.
 pub fn run_all(
     settings: &Settings,
     request: &AutoRequest,
     observer: &mut dyn Observer,
 ) -> Result<Comparison, PipelineError> {
     if !request.out.join("all.json").is_file() {
-        must_be_free(&request.out)?;
+        settings.must_be_free(&request.out)?;
     }
     let rules = settings.rules()?;
-    let ground = Ground::prepare(&rules, request, None, observer)?;
-    let (decision, _) = ground.decide(settings, &rules, request, observer)?;
-    // Roads that only vetoes of taste forbid are tried too; what cannot be executed, or does not fit, is not.
+    let prepared = PreparedRun::prepare(&rules, request, None, observer)?;
+    let (decision, _) = prepared.decide(settings, &rules, request, observer)?;
+    // Strategies that only vetoes of taste forbid are tried too; what cannot be executed, or does not fit, is not.
     let mut comparison = Comparison { decided: decision.strategy, best: None, rows: Vec::new() };
     let mark = serde_json::json!({ "decided": decision.strategy });
-    super::write_whole(&request.out.join("all.json"), format!("{mark:#}\n").as_bytes())?;
+    write_whole(&request.out.join("all.json"), format!("{mark:#}\n").as_bytes())?;
     for alternative in &decision.alternatives {
         let strategy = alternative.strategy;
         if let Some(veto) = alternative.vetoes.iter().find(|v| v.hard_veto().is_some()) {
@@ -83,7 +84,7 @@ pub fn run_all(
         path: request.out.join("all.json"),
         source: e.into(),
     })?;
-    super::write_whole(&request.out.join("all.json"), &json)?;
+    write_whole(&request.out.join("all.json"), &json)?;
     Ok(comparison)
 }
 

@@ -1,14 +1,11 @@
-//! What a run leaves behind so that it can be gone on with: what was asked and decided (`begun.json`), and what the
-//! journal tells of it. How training itself goes on from a checkpoint is the trainer's business.
+//! What a run leaves behind so that it can be resumed: what was asked and decided (`begun.json`). How training itself is
+//! resumed from a checkpoint is the trainer's business.
 
 use super::super::{PipelineError, write_whole};
 use super::AutoRequest;
-use crate::domain::event::Event;
 use crate::domain::resources::Costs;
 use crate::domain::run::{Request, Run};
-use crate::store;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Version of the file. A reader refuses what it does not know.
@@ -16,7 +13,7 @@ const VERSION: u32 = 1;
 
 /// A run that began.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Begun {
+pub(super) struct Manifest {
     version: u32,
     /// What was asked, with full paths.
     pub(super) request: AutoRequest,
@@ -30,7 +27,7 @@ fn place(out: &Path) -> PathBuf {
     out.join("begun.json")
 }
 
-impl Begun {
+impl Manifest {
     pub(super) fn write(request: &AutoRequest, run: &Run, costs: &Costs) -> Result<(), PipelineError> {
         let full = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let mut request = request.clone();
@@ -41,9 +38,9 @@ impl Begun {
         for path in request.train.iter_mut().chain(&mut request.eval) {
             *path = full(path);
         }
-        let begun = Self { version: VERSION, request, run: run.clone(), costs: costs.clone() };
-        let path = place(&begun.request.out);
-        let json = serde_json::to_vec_pretty(&begun).map_err(|e| PipelineError::File {
+        let manifest = Self { version: VERSION, request, run: run.clone(), costs: costs.clone() };
+        let path = place(&manifest.request.out);
+        let json = serde_json::to_vec_pretty(&manifest).map_err(|e| PipelineError::File {
             verb: "write",
             path: path.clone(),
             source: e.into(),
@@ -83,7 +80,7 @@ pub(super) fn ended(out: &Path) -> Result<Option<Run>, PipelineError> {
     }
 }
 
-/// Refuses to go on with other inputs than the run began with.
+/// Refuses to resume a run with other inputs than the run began with.
 pub(super) fn must_be_the_same(then: &Request, now: &Request, out: &Path) -> Result<(), PipelineError> {
     let changed: Vec<&str> = [
         ("the model", then.model_sha256 != now.model_sha256),
@@ -100,30 +97,7 @@ pub(super) fn must_be_the_same(then: &Request, now: &Request, out: &Path) -> Res
     Err(PipelineError::NoRun { path: out.into(), why })
 }
 
-/// Seconds that earlier processes trained each branch, by the last step that the journal holds of it.
-pub(super) fn trained(out: &Path) -> Result<BTreeMap<String, f64>, PipelineError> {
-    let mut seconds = BTreeMap::new();
-    for entry in journal(out)?.entries {
-        if let (Some(branch), Event::Step(m)) = (entry.branch, entry.event) {
-            seconds.insert(branch, m.elapsed);
-        }
-    }
-    Ok(seconds)
-}
-
-/// Wall seconds that earlier processes spent on the run: each one's journal counts from its own beginning.
-pub(super) fn spent(out: &Path) -> Result<f64, PipelineError> {
-    let (mut sum, mut last) = (0.0, 0.0);
-    for t in journal(out)?.entries.iter().filter_map(|e| e.t) {
-        if t < last {
-            sum += last;
-        }
-        last = t;
-    }
-    Ok(sum + last)
-}
-
-fn journal(out: &Path) -> Result<store::Replay, PipelineError> {
-    let path = out.join("journal.jsonl");
-    if path.exists() { Ok(store::read_journal(&path)?) } else { Ok(store::Replay::default()) }
+/// Whether a folder holds a run that has begun, so that it can be resumed.
+pub fn has_begun(out: &Path) -> bool {
+    Manifest::read(out).is_ok()
 }
