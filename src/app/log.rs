@@ -3,7 +3,7 @@
 
 use super::{PipelineError, Settings, now};
 use crate::decide::{PastDecision, Replayed};
-use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::decision::{Decision, DecisionLog, LoggedDecision, Recommendation};
 use crate::domain::event::{Event, Observer};
 use crate::domain::metric::Share;
 use crate::domain::profile::Profile;
@@ -13,6 +13,7 @@ use crate::learn::{self, OffPolicy};
 use crate::store::{History, run_id};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// Logs advice. That a log cannot be written is told, not an error: the advice stands without it.
 pub(super) fn advice(
@@ -77,8 +78,50 @@ pub(super) fn explore(decision: &Decision, epsilon: f64, executable: &[Strategy]
     (taken, Share::new(propensity).unwrap_or(certain()))
 }
 
+/// Recommendations of services that a list shows at most, the latest.
+const LISTED: usize = 1_000;
+
+/// What was decided here, and what services recommended lately.
+pub fn decision_log(settings: &Settings) -> Result<DecisionLog, PipelineError> {
+    let mut recommendations = recommended(settings)?;
+    recommendations.truncate(LISTED);
+    Ok(DecisionLog { decisions: decisions(settings)?, recommendations })
+}
+
+/// What a service recommended under this id, or under the only one in the whole log that begins so.
+pub fn recommendation(settings: &Settings, wanted: &str) -> Result<Option<Recommendation>, PipelineError> {
+    let mut fitting = recommended(settings)?;
+    fitting.retain(|r| !wanted.is_empty() && r.id.starts_with(wanted));
+    if let Some(exact) = fitting.iter().position(|r| r.id == wanted) {
+        return Ok(Some(fitting.swap_remove(exact)));
+    }
+    let alone = fitting.len() == 1 && !decisions(settings)?.iter().any(|(d, _)| d.id.starts_with(wanted));
+    Ok(fitting.pop().filter(|_| alone))
+}
+
+fn recommended(settings: &Settings) -> Result<Vec<Recommendation>, PipelineError> {
+    let path = settings.recommendations();
+    let mut lines = Vec::new();
+    for path in std::iter::once(path.clone()).chain((1..).map(|n| rotated(&path, n))) {
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
+            Err(source) => return Err(PipelineError::File { verb: "read", path, source }),
+        };
+        // The last line may be torn by a crash.
+        lines.extend(text.lines().filter_map(|line| serde_json::from_str::<Recommendation>(line).ok()));
+    }
+    lines.sort_by(|a, b| (&b.at, &b.id).cmp(&(&a.at, &a.id)));
+    Ok(lines)
+}
+
+/// Where a log of recommendations goes when it is full; the higher the number, the older.
+pub fn rotated(path: &Path, number: usize) -> PathBuf {
+    path.with_extension(format!("{number}.jsonl"))
+}
+
 /// Logged decisions, the newest first, each with the run it led to.
-pub fn decisions(settings: &Settings) -> Result<Vec<(LoggedDecision, Option<Run>)>, PipelineError> {
+fn decisions(settings: &Settings) -> Result<Vec<(LoggedDecision, Option<Run>)>, PipelineError> {
     let Some(history) = settings.existing_history()? else { return Ok(Vec::new()) };
     let mut all = history.decisions()?;
     all.sort_by(|a, b| (&b.0.at, &b.0.id).cmp(&(&a.0.at, &a.0.id)));
@@ -201,6 +244,32 @@ mod tests {
         let replayed = hindsight(&settings).unwrap();
         assert_eq!((replayed.decisions.len(), replayed.known), (2, 1));
         assert!(!replayed.earned.verdict);
+    }
+
+    #[test]
+    fn what_services_recommended_is_read_from_all_their_files_and_a_torn_line_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(None, Some(folder.path().join("past.redb")));
+        assert_eq!(recommended(&settings).unwrap(), []);
+        let given = |n: u32| Recommendation {
+            id: format!("2026010{n}T000000Z-00000001"),
+            at: format!("2026-01-0{n}T00:00:00Z"),
+            profile: "p".into(),
+            pair: Some(["source".into(), "candidate".into()]),
+            resources: Default::default(),
+            strategy: Strategy::Keep,
+            confidence: 0.5,
+            rules_sha256: "r".into(),
+            scorer: None,
+            version: "0".into(),
+        };
+        let path = settings.recommendations();
+        let line = |n| format!("{}\n", serde_json::to_string(&given(n)).unwrap());
+        std::fs::write(rotated(&path, 1), line(1) + &line(2)).unwrap();
+        std::fs::write(&path, line(3) + "{\"id\": \"20260104").unwrap();
+        assert_eq!(decision_log(&settings).unwrap().recommendations, [given(3), given(2), given(1)]);
+        assert_eq!(recommendation(&settings, "20260102").unwrap(), Some(given(2)));
+        assert_eq!(recommendation(&settings, "2026010").unwrap(), None, "several begin so");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, has_begun
 pub use decision::{Advice, Plan, decide};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
-pub use log::{Replay, decision, decisions, hindsight, replay};
+pub use log::{Replay, decision, decision_log, hindsight, recommendation, replay, rotated};
 pub use model::{
     EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
     generate, merge, train_tokenizer,
@@ -108,9 +108,14 @@ impl Settings {
         }
     }
 
-    /// Where profiles are kept: beside the history, in a file of their own that may be lost.
-    fn profile_cache(&self) -> PathBuf {
-        self.history.with_file_name("profiles.redb")
+    /// The history without waiting for whoever else has it open.
+    fn history_at_once(&self) -> Result<History, PipelineError> {
+        Ok(History::open_waiting(&self.history, std::time::Duration::ZERO)?)
+    }
+
+    /// Where a service writes what it recommends, beside the history: too often for the history itself.
+    pub fn recommendations(&self) -> PathBuf {
+        self.history.with_file_name("decisions.jsonl")
     }
 
     fn rules(&self) -> Result<RuleBook, PipelineError> {

@@ -7,12 +7,11 @@ use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
 use crate::domain::profile::Profile;
 use crate::model::ModelFolder;
-use crate::store::History;
 use crate::tokenizer::TokenizerFile;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 /// What there is to look at.
 #[derive(Debug, Clone)]
@@ -55,10 +54,9 @@ pub fn measure(
     if let Some(path) = &looking.tokens_out {
         analyze::check_listing_name(path)?;
     }
-    let kept = settings.profile_cache();
     let key = key(inputs, looking)?;
     let reuse = !looking.fresh && looking.tokens_out.is_none();
-    if let Some(profile) = reuse.then(|| find(&kept, &key)).flatten() {
+    if let Some(profile) = reuse.then(|| find(settings, &key)).flatten() {
         observer.observe(&Event::Note {
             text: "Nothing has changed since this was measured: taken from what was kept".into(),
         });
@@ -66,7 +64,7 @@ pub fn measure(
     }
     let profile = measured(inputs, looking, observer)?;
     // A profile that cannot be kept is measured again next time.
-    let _ = History::open_waiting(&kept, Duration::ZERO).and_then(|store| store.keep_profile(&key, &profile));
+    let _ = settings.history_at_once().and_then(|history| Ok(history.keep_profile(&key, &profile)?));
     Ok(profile)
 }
 
@@ -134,9 +132,9 @@ fn source_of(inputs: &Inputs) -> &Path {
     inputs.source.as_deref().or(inputs.model.as_deref()).unwrap_or(Path::new(""))
 }
 
-fn find(kept: &Path, key: &str) -> Option<Profile> {
+fn find(settings: &Settings, key: &str) -> Option<Profile> {
     // Looking must not make a file.
-    kept.exists().then(|| History::open_waiting(kept, Duration::ZERO).ok()?.profile(key).ok()?).flatten()
+    settings.history.exists().then(|| settings.history_at_once().ok()?.profile(key).ok()?).flatten()
 }
 
 /// A kept profile under the names that things have now.

@@ -141,10 +141,13 @@ impl History {
                 session.report(|form, style| report::compare(&runs, form, style))
             }
             History::Decisions(Decisions { decision: None }) => {
-                let all = app::decisions(settings)?;
-                session.report(|form, style| report::decisions(&all, form, style))
+                let log = app::decision_log(settings)?;
+                session.report(|form, style| report::decisions(&log, form, style))
             }
             History::Decisions(Decisions { decision: Some(id) }) => {
+                if let Some(given) = app::recommendation(settings, &id)? {
+                    return session.report(|form, style| report::recommendation(&given, form, style));
+                }
                 let (logged, became) = app::decision(settings, &id)?;
                 session.report(|form, style| report::logged(&logged, became.as_ref(), form, style))
             }

@@ -5,7 +5,9 @@ use super::remote::name;
 use crate::app::Inputs;
 use crate::domain::resources::{Priority, Resources};
 use crate::service::api::InputsOrder;
+use bytesize::ByteSize;
 use clap::Args;
+use jiff::{Span, SpanRelativeTo, Unit};
 use std::path::PathBuf;
 
 /// The two tokenizers, and what else there is to look at.
@@ -89,7 +91,7 @@ impl ReadingArgs {
 /// What there is to work with.
 #[derive(Debug, Args)]
 pub struct ResourceArgs {
-    /// Wall time allowed, such as 90s, 45m, 18h or 2d
+    /// Wall time allowed, such as 90s, 45m, 1h30m, 18h or 2d
     #[arg(long, value_name = "TIME", value_parser = duration)]
     budget: Option<f64>,
     /// What matters most
@@ -114,39 +116,30 @@ fn priority(text: &str) -> Result<Priority, String> {
     text.parse().map_err(|_| "one of balanced, fastest, quality, tight, research".to_string())
 }
 
-/// A number with a unit from `units` (name, factor), as number x factor.
-fn quantity(text: &str, units: &[(&str, f64)], example: &str) -> Result<f64, String> {
-    let wrong = || format!("cannot parse `{text}`; write it like {example}");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let (_, factor) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim())).ok_or_else(wrong)?;
-    if number > 0.0 { Ok(number * factor) } else { Err(wrong()) }
-}
-
-/// A time in seconds, such as 18h.
+/// A time in seconds, such as 18h or 1h30m.
 pub fn duration(text: &str) -> Result<f64, String> {
-    quantity(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)], "90s, 45m, 18h or 2d")
+    // The friendly format knows fractions of hours and less; half a day is typed all the same.
+    let days = || Some(text.trim().strip_suffix('d')?.parse::<f64>().ok()? * 86_400.0);
+    let total = |span: Span| span.total((Unit::Second, SpanRelativeTo::days_are_24_hours())).ok();
+    let seconds = text.parse().ok().and_then(total).or_else(days).filter(|s| *s > 0.0 && s.is_finite());
+    seconds.ok_or_else(|| format!("cannot parse `{text}`; write it like 90s, 45m, 1h30m or 2d"))
 }
 
-/// A size in bytes, such as 24GiB or 500MB.
+/// A size in bytes, such as 24GiB, 500MB or 30k.
 pub fn bytes(text: &str) -> Result<u64, String> {
-    let units = [
-        ("", 1.0),
-        ("b", 1.0),
-        ("kb", 1e3),
-        ("mb", 1e6),
-        ("gb", 1e9),
-        ("kib", 1024.0),
-        ("mib", 1024.0 * 1024.0),
-        ("gib", 1024.0 * 1024.0 * 1024.0),
-    ];
-    quantity(text, &units, "24GiB or 500MB").map(|v| v as u64)
+    let size = text.parse::<ByteSize>().ok().map(|size| size.as_u64()).filter(|bytes| *bytes > 0);
+    size.ok_or_else(|| format!("cannot parse `{text}`; write it like 24GiB, 500MB or 30k"))
 }
 
 /// Operations a second, such as 300TFLOPS or 90GFLOPS.
 pub fn speed(text: &str) -> Result<f64, String> {
-    quantity(text, &[("gflops", 1e9), ("tflops", 1e12), ("pflops", 1e15)], "300TFLOPS or 90GFLOPS")
+    let wrong = || format!("cannot parse `{text}`; write it like 300TFLOPS or 90GFLOPS");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let units = [("gflops", 1e9), ("tflops", 1e12), ("pflops", 1e15)];
+    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim())).map(|(_, factor)| factor);
+    let speed = number.parse().ok().zip(factor).map(|(number, factor): (f64, _)| number * factor);
+    speed.filter(|s| *s > 0.0).ok_or_else(wrong)
 }
 
 /// `NAME=VALUE` overrides of a stage's configuration.
@@ -174,11 +167,26 @@ mod tests {
     fn durations_and_sizes_are_read_with_their_units() {
         assert_eq!(duration("18h"), Ok(64800.0));
         assert_eq!(duration("1.5m"), Ok(90.0));
-        assert_eq!(bytes("24GiB"), Ok(24 << 30));
-        assert_eq!(bytes("500MB"), Ok(500_000_000));
+        for (text, seconds) in [("1h30m", 5_400.0), ("2d", 172_800.0), ("0.5d", 43_200.0), ("1d 12h", 129_600.0)] {
+            assert_eq!(duration(text), Ok(seconds), "{text}");
+        }
+        for (text, size) in [
+            ("24GiB", 24 << 30),
+            ("500MB", 500_000_000),
+            ("30k", 30_000),
+            ("1.5 gb", 1_500_000_000),
+            ("1TiB", 1 << 40),
+            ("4096", 4_096),
+            ("7B", 7),
+        ] {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for wrong in ["", "0", "0MB", "-1k", "many", "5 parsecs"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
         assert_eq!(speed("1.5TFLOPS"), Ok(1.5e12));
         assert!(speed("fast").is_err() && speed("0gflops").is_err());
-        for wrong in ["", "18", "h", "-3h", "0s", "5 parsecs"] {
+        for wrong in ["", "18", "h", "-3h", "0s", "5 parsecs", "1mo", "infd", "NaNd"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

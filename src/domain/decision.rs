@@ -7,6 +7,7 @@ use super::outcome::Level;
 use super::profile::Profile;
 use super::reason::{Because, DecisionReason, Rejection, ScorerReason};
 use super::resources::{Cost, Resources};
+use super::run::Run;
 use super::strategy::Strategy;
 use super::tree::PathStep;
 use serde::{Deserialize, Serialize};
@@ -242,4 +243,39 @@ pub struct LoggedDecision {
     pub taken: Option<Strategy>,
     /// Inputs, rows, scores, versions of rules and scorer.
     pub decision: Decision,
+}
+
+/// A recommendation that a service gave, in short: it follows from profile, resources, rules and scorer, and led to no run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Recommendation {
+    /// Unique: time and eight hex digits.
+    pub id: String,
+    /// When (UTC, RFC 3339).
+    pub at: String,
+    /// Name of the profile that it rests on.
+    pub profile: String,
+    /// The original and the candidate tokenizer, by name; absent in lines from before they were kept.
+    #[serde(default)]
+    pub pair: Option<[String; 2]>,
+    /// What there was to work with.
+    pub resources: Resources,
+    /// What was recommended.
+    pub strategy: Strategy,
+    /// How sure, 0..=1.
+    pub confidence: f64,
+    /// sha256 of the rules.
+    pub rules_sha256: String,
+    /// The live scorer's id.
+    pub scorer: Option<String>,
+    /// hibrit's version.
+    pub version: String,
+}
+
+/// The decision log: what was decided here, with what became of it, and what services recommended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DecisionLog {
+    /// The newest first, each with the run it led to.
+    pub decisions: Vec<(LoggedDecision, Option<Run>)>,
+    /// The newest first.
+    pub recommendations: Vec<Recommendation>,
 }

@@ -3,8 +3,8 @@
 
 use super::Background;
 use crate::domain::decision::{
-    Action, AlikeRun, Alternative, Decision, DecisionMatrix, Flip, LoggedDecision, MatchedRow, MatrixCell, NearRow,
-    ScorerNote,
+    Action, AlikeRun, Alternative, Decision, DecisionLog, DecisionMatrix, Flip, LoggedDecision, MatchedRow, MatrixCell,
+    NearRow, ScorerNote,
 };
 use crate::domain::directive::Directive;
 use crate::domain::language::{Lang, Wording};
@@ -458,8 +458,9 @@ pub(super) fn logged() -> LoggedDecision {
 }
 
 /// Logged decisions: one that led to a run, one that was advice, one whose run is elsewhere.
-pub(super) fn log() -> Vec<(LoggedDecision, Option<Run>)> {
+pub(super) fn log() -> DecisionLog {
     let advice = LoggedDecision { id: "20260104T120000Z-0badcafe".into(), run: None, ..logged() };
     let lost = LoggedDecision { id: "20260103T120000Z-00000007".into(), run: Some("elsewhere".into()), ..logged() };
-    vec![(logged(), Some(direct_run())), (advice, None), (lost, None)]
+    let decisions = vec![(logged(), Some(direct_run())), (advice, None), (lost, None)];
+    DecisionLog { decisions, recommendations: Vec::new() }
 }

@@ -24,6 +24,9 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(80, 80, 80),
 ];
 
+/// Colours that curves are told apart by.
+pub const COLOUR_COUNT: usize = COLOURS.len();
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -165,45 +168,118 @@ fn draw_position(area: &Area<'_>, across: &Across, up: &Up, cells: &[Region], he
 }
 
 fn curves(out: &mut String, axis: &str, series: &[Series], lang: Lang) -> Drawn {
-    let all = || series.iter().flat_map(|s| &s.points).filter(|(x, y)| x.is_finite() && y.is_finite());
+    let line = |(colour, line): (usize, &Series)| Line {
+        points: line.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect(),
+        colour,
+        width: 2,
+        dots: Some(3),
+        label: Some(line.name.clone()),
+    };
+    let chart = CurveChart {
+        size: (WIDTH, 320),
+        margins: (10, 30),
+        label_areas: (54, 60),
+        font: 16,
+        least: (1.0, 1e-3),
+        x: (axis, &|x| super::numbers::bytes(x.max(0.0) as u64, lang)),
+        y: (None, &|y| exact((y * 1e4).round() / 1e4, lang)),
+        lines: series.iter().enumerate().map(line).collect(),
+    };
+    draw_curves(out, &chart)
+}
+
+/// A line of a [`CurveChart`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// From left to right; all of them finite.
+    pub points: Vec<(f64, f64)>,
+    /// Which of the [`COLOUR_COUNT`] colours; beyond them they begin anew.
+    pub colour: usize,
+    /// Pixels.
+    pub width: u32,
+    /// Radius of a dot at every point, pixels; `None`: no dots.
+    pub dots: Option<i32>,
+    /// Its name in the legend; `None`: it has no place there.
+    pub label: Option<String>,
+}
+
+/// Curves over one axis. Sizes are in pixels.
+pub struct CurveChart<'a> {
+    /// Width and height.
+    pub size: (u32, u32),
+    /// All around, and to the right.
+    pub margins: (i32, i32),
+    /// Room for labels below, and to the left.
+    pub label_areas: (i32, i32),
+    /// Size of the labels' letters.
+    pub font: i32,
+    /// Width of the x axis at least, and room above and below the curves at least.
+    pub least: (f64, f64),
+    /// What the x axis shows, and how a number on it reads.
+    pub x: (&'a str, &'a dyn Fn(f64) -> String),
+    /// The same of the y axis.
+    pub y: (Option<&'a str>, &'a dyn Fn(f64) -> String),
+    /// The curves.
+    pub lines: Vec<Line>,
+}
+
+/// The curves as an `svg` element; nothing where there is nothing that can be drawn.
+pub fn curve_chart(chart: &CurveChart<'_>) -> String {
+    let mut out = String::new();
+    if draw_curves(&mut out, chart).is_ok() { out } else { String::new() }
+}
+
+fn draw_curves(out: &mut String, chart: &CurveChart<'_>) -> Drawn {
+    let CurveChart { size, margins, label_areas, font, least, x: (x_name, x_label), y: (y_name, y_label), lines } =
+        chart;
+    let all = || lines.iter().flat_map(|line| &line.points);
     let (low_x, high_x) = ends(all().map(|p| p.0));
     let (low_y, high_y) = ends(all().map(|p| p.1));
-    let margin = ((high_y - low_y) * 0.06).max(1e-3);
-    let area = SVGBackend::with_string(out, (WIDTH, 320)).into_drawing_area();
+    let margin = ((high_y - low_y) * 0.06).max(least.1);
+    let area = SVGBackend::with_string(out, *size).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
-        .margin(10)
-        .margin_right(30)
-        .x_label_area_size(54)
-        .y_label_area_size(60)
-        .build_cartesian_2d(low_x..high_x.max(low_x + 1.0), (low_y - margin)..(high_y + margin))?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
+        .margin(margins.0)
+        .margin_right(margins.1)
+        .x_label_area_size(label_areas.0)
+        .y_label_area_size(label_areas.1)
+        .build_cartesian_2d(low_x..high_x.max(low_x + least.0), (low_y - margin)..(high_y + margin))?;
+    let (x_label, y_label) = (|x: &f64| x_label(*x), |y: &f64| y_label(*y));
+    let mut mesh = chart.configure_mesh();
+    mesh.disable_x_mesh()
         .light_line_style(WHITE.mix(0.0))
         .bold_line_style(LINE)
         .axis_style(SOFT)
-        .label_style((FONT, 16).into_font().color(&SOFT))
-        .x_desc(axis)
+        .label_style((FONT, *font).into_font().color(&SOFT))
+        .x_desc(*x_name)
         .x_labels(6)
         .y_labels(6)
-        .x_label_formatter(&|x| super::numbers::bytes(x.max(0.0) as u64, lang))
-        .y_label_formatter(&|y| exact((y * 1e4).round() / 1e4, lang))
-        .draw()?;
-    for (line, colour) in series.iter().zip(COLOURS.iter().cycle()) {
-        let points = || line.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite());
-        chart
-            .draw_series(LineSeries::new(points(), colour.stroke_width(2)))?
-            .label(line.name.clone())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-        chart.draw_series(points().map(|p| Circle::new(p, 3, colour.filled())))?;
+        .x_label_formatter(&x_label)
+        .y_label_formatter(&y_label);
+    if let Some(y_name) = y_name {
+        mesh.y_desc(*y_name);
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .label_font((FONT, 17).into_font().color(&INK))
-        .background_style(WHITE.mix(0.8))
-        .border_style(LINE)
-        .draw()?;
+    mesh.draw()?;
+    for line in lines {
+        let colour = COLOURS.get(line.colour % COLOUR_COUNT).copied().unwrap_or(SOFT);
+        let drawn = chart.draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(line.width)))?;
+        if let Some(label) = &line.label {
+            drawn
+                .label(label.clone())
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        }
+        if let Some(radius) = line.dots {
+            chart.draw_series(line.points.iter().map(|p| Circle::new(*p, radius, colour.filled())))?;
+        }
+    }
+    if lines.iter().any(|line| line.label.is_some()) {
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .label_font((FONT, 17).into_font().color(&INK))
+            .background_style(WHITE.mix(0.8))
+            .border_style(LINE)
+            .draw()?;
+    }
     drop(chart);
     area.present()?;
     Ok(())

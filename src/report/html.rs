@@ -5,7 +5,7 @@ use super::charts;
 use super::content::{self, background::Background};
 use super::page::{Block, Cell, Page, Table, Tone};
 use super::words::Words;
-use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::decision::{Decision, DecisionLog, LoggedDecision, Recommendation};
 use crate::domain::language::Lang;
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
@@ -63,9 +63,14 @@ pub fn compare(runs: &[Run], lang: Lang) -> String {
     render(&content::history::compare(runs, &Words::new(lang)), lang)
 }
 
-/// Logged decisions with what became of them, a line each.
-pub fn decisions(all: &[(LoggedDecision, Option<Run>)], lang: Lang) -> String {
-    render(&content::log::list(all, &Words::new(lang)), lang)
+/// The decision log, a line each.
+pub fn decisions(log: &DecisionLog, lang: Lang) -> String {
+    render(&content::log::list(log, &Words::new(lang)), lang)
+}
+
+/// What a service recommended.
+pub fn recommendation(given: &Recommendation, lang: Lang) -> String {
+    render(&content::log::recommendation(given, &Words::new(lang)), lang)
 }
 
 /// A logged decision whole, with what became of it.

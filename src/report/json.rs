@@ -1,7 +1,7 @@
 //! What do scripts read? The objects behind `--json`, with the names of the published interface: `profile`, `decision`,
 //! `outcome`. Numbers have full precision; one that is not finite is null.
 
-use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::decision::{Decision, DecisionLog, LoggedDecision, Recommendation};
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::profile::Profile;
 use crate::domain::run::{Feedback, Request, Run};
@@ -47,9 +47,15 @@ pub fn logged(logged: &LoggedDecision, became: Option<&Run>) -> Value {
     json!({ "log": about, "profile": profile, "decision": decision, "outcome": outcome })
 }
 
-/// `{"decisions": [...]}`, each as [`logged`] gives it.
-pub fn decisions(all: &[(LoggedDecision, Option<Run>)]) -> Value {
-    json!({ "decisions": all.iter().map(|(log, became)| logged(log, became.as_ref())).collect::<Vec<_>>() })
+/// `{"decisions": [...], "recommendations": [...]}`: each decision as [`logged`] gives it, and what services recommended.
+pub fn decisions(log: &DecisionLog) -> Value {
+    let decisions: Vec<Value> = log.decisions.iter().map(|(log, became)| logged(log, became.as_ref())).collect();
+    json!({ "decisions": decisions, "recommendations": value(&log.recommendations) })
+}
+
+/// `{"recommendation": {...}}`.
+pub fn recommendation(given: &Recommendation) -> Value {
+    json!({ "recommendation": value(given) })
 }
 
 /// What every command's object is made of; which parts are there depends on the command.
@@ -71,6 +77,10 @@ struct Published {
     log: Option<Logged>,
     /// Of history decisions: as many objects like this one.
     decisions: Option<Vec<Value>>,
+    /// Of history decisions: what services recommended.
+    recommendations: Option<Vec<Recommendation>>,
+    /// Of history decisions with the id of what a service recommended.
+    recommendation: Option<Recommendation>,
 }
 
 /// A logged decision without what stands beside it.

@@ -2,7 +2,7 @@
 //! in English and Turkish. What is said is put together once, in `content`; how it looks is decided by each form.
 //! Nothing is measured and nothing decided here.
 
-mod charts;
+pub mod charts;
 mod content;
 pub mod html;
 pub mod json;
@@ -16,7 +16,7 @@ pub use content::background::Background;
 
 pub use crate::domain::language::Lang;
 
-use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::decision::{Decision, DecisionLog, LoggedDecision, Recommendation};
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
 use text::Style;
@@ -92,13 +92,23 @@ pub fn compare(runs: &[Run], form: Form, style: &Style) -> String {
     }
 }
 
-/// Logged decisions with what became of them, a line each.
-pub fn decisions(all: &[(LoggedDecision, Option<Run>)], form: Form, style: &Style) -> String {
+/// The decision log, a line each.
+pub fn decisions(log: &DecisionLog, form: Form, style: &Style) -> String {
     match form {
-        Form::Text => text::decisions(all, style),
-        Form::Json => format!("{:#}\n", json::decisions(all)),
-        Form::Markdown => markdown::decisions(all, style.lang),
-        Form::Html => html::decisions(all, style.lang),
+        Form::Text => text::decisions(log, style),
+        Form::Json => format!("{:#}\n", json::decisions(log)),
+        Form::Markdown => markdown::decisions(log, style.lang),
+        Form::Html => html::decisions(log, style.lang),
+    }
+}
+
+/// What a service recommended.
+pub fn recommendation(given: &Recommendation, form: Form, style: &Style) -> String {
+    match form {
+        Form::Text => text::recommendation(given, style),
+        Form::Json => format!("{:#}\n", json::recommendation(given)),
+        Form::Markdown => markdown::recommendation(given, style.lang),
+        Form::Html => html::recommendation(given, style.lang),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::content::{self, background::Background};
 use super::page::{Block, Cell, Chart, Page, Series, Table, Tone};
 use super::words::Words;
-use crate::domain::decision::{Decision, LoggedDecision};
+use crate::domain::decision::{Decision, DecisionLog, LoggedDecision, Recommendation};
 use crate::domain::language::Lang;
 use crate::domain::profile::Profile;
 use crate::domain::run::Run;
@@ -79,9 +79,14 @@ pub fn compare(runs: &[Run], style: &Style) -> String {
     render(&content::history::compare(runs, &Words::new(style.lang)), *style)
 }
 
-/// Logged decisions with what became of them, a line each.
-pub fn decisions(all: &[(LoggedDecision, Option<Run>)], style: &Style) -> String {
-    render(&content::log::list(all, &Words::new(style.lang)), *style)
+/// The decision log, a line each.
+pub fn decisions(log: &DecisionLog, style: &Style) -> String {
+    render(&content::log::list(log, &Words::new(style.lang)), *style)
+}
+
+/// What a service recommended.
+pub fn recommendation(given: &Recommendation, style: &Style) -> String {
+    render(&content::log::recommendation(given, &Words::new(style.lang)), *style)
 }
 
 /// A logged decision whole, with what became of it.

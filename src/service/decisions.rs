@@ -2,14 +2,15 @@
 
 use super::api::{BatchAnswer, BatchItem, BatchOrder, DecisionAnswer, DecisionOrder};
 use super::error::{Problem, Refusal};
-use super::ledger::Entry;
 use super::openapi::{Body, Params, Routes};
 use super::reports::{self, Wanted};
 use super::service::{Service, profile_name};
 use crate::app;
+use crate::domain::decision::Recommendation;
 use crate::domain::event::Silent;
 use crate::domain::profile::Profile;
 use crate::domain::resources::Resources;
+use crate::domain::strategy::Strategy;
 use crate::report::{self, Background};
 use axum::Json;
 use axum::extract::State;
@@ -37,10 +38,11 @@ pub fn decide_on(
     let id = app::run_id(jiff::Timestamp::now(), rand::random());
     let at = app::now();
     service.metrics.decided(decision.strategy.into());
-    service.ledger.note(Entry {
+    service.recommendation_log.note(Recommendation {
         id: id.clone(),
         at: at.clone(),
         profile: name.into(),
+        pair: Some([profile.source.name.clone(), profile.candidate.name.clone()]),
         resources: resources.clone(),
         strategy: decision.strategy,
         confidence: decision.confidence.get(),
@@ -149,6 +151,39 @@ struct HowMany {
     limit: Option<usize>,
 }
 
+/// A decision in short.
+#[derive(Debug, Serialize, ToSchema)]
+struct Entry {
+    /// Unique.
+    id: String,
+    /// When (UTC, RFC 3339).
+    at: String,
+    /// The profile it rests on.
+    profile: String,
+    /// What there was to work with.
+    #[schema(value_type = Object)]
+    resources: Resources,
+    /// What was recommended.
+    #[schema(value_type = String)]
+    strategy: Strategy,
+    /// How sure.
+    confidence: f64,
+    /// sha256 of the rules.
+    rules_sha256: String,
+    /// The live scorer.
+    scorer: Option<String>,
+    /// hibrit's version.
+    version: String,
+}
+
+impl From<Recommendation> for Entry {
+    fn from(given: Recommendation) -> Self {
+        let Recommendation { id, at, profile, pair: _, resources, strategy, confidence, rules_sha256, scorer, version } =
+            given;
+        Self { id, at, profile, resources, strategy, confidence, rules_sha256, scorer, version }
+    }
+}
+
 /// Decisions in short.
 #[derive(Debug, Serialize, ToSchema)]
 struct Recent {
@@ -162,5 +197,6 @@ struct Recent {
 #[utoipa::path(get, path = "/api/v1/decisions", tag = "decisions", params(HowMany),
     responses((status = 200, description = "The latest first", body = Recent)))]
 async fn recent(State(service): State<Arc<Service>>, Params(many): Params<HowMany>) -> Json<Recent> {
-    Json(Recent { decisions: service.ledger.recent(many.limit.unwrap_or(50)) })
+    let recent = service.recommendation_log.recent(many.limit.unwrap_or(50));
+    Json(Recent { decisions: recent.into_iter().map(Entry::from).collect() })
 }

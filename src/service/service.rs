@@ -5,9 +5,9 @@ use super::catalog::Catalog;
 use super::config::Config;
 use super::error::{HttpError, Refusal};
 use super::guard::Names;
-use super::ledger::Ledger;
 use super::live::Live;
 use super::metrics::Metrics;
+use super::recommendation_log::RecommendationLog;
 use super::token::{Sessions, Tokens};
 use crate::app::{Advisor, PipelineError, Queue, Stamp, State};
 use crate::domain::profile::Profile;
@@ -36,7 +36,7 @@ pub struct Service {
     /// Runs that go on.
     pub live: Live,
     /// The log of decisions.
-    pub ledger: Ledger,
+    pub recommendation_log: RecommendationLog,
     /// What is counted.
     pub metrics: Metrics,
     /// Requests under way.
@@ -121,13 +121,19 @@ impl Service {
         let stamp = config.settings.stamp();
         let advisor = Arc::new(Advisor::load(&config.settings)?);
         let mut profiles = BTreeMap::new();
-        for (_, profile) in config.settings.profiles()? {
-            profiles.insert(profile_name(&profile), Arc::new(profile));
+        // Others were measured at the command line: their names are paths, which are no business of clients.
+        let own = |(name, profile): &(String, Profile)| *name == profile_name(profile);
+        for (name, profile) in config.settings.profiles()?.into_iter().filter(own) {
+            profiles.insert(name, Arc::new(profile));
         }
         let limits = &config.limits;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
-            ledger: Ledger::open(&config.state, limits.log_bytes, limits.log_files)?,
+            recommendation_log: RecommendationLog::open(
+                config.settings.recommendations(),
+                limits.log_bytes,
+                limits.log_files,
+            )?,
             live: Live::new(config.state.join("journals")),
             requests: Arc::new(Semaphore::new(limits.requests)),
             streams: Arc::new(Semaphore::new(limits.streams)),

@@ -48,11 +48,11 @@ impl StrategyRunner for Parallel {
             }
             let config = run.inputs.config(seat.stage)?;
             seat.branch = Some(begin(run, seat.stage));
-            let memory = beside(run, seat.stage)?;
+            let (memory, seconds) = (beside(run, seat.stage)?, granted.next());
             let start = Start { switch_to: start.switch_to, ..Start::default() };
             seat.ready = Some(ready(run, seat.stage, config, start, memory).map(|mut ready| {
                 ready.plan.evaluate_at.clone_from(&looks);
-                ready.plan.seconds = granted.next();
+                ready.plan.seconds = seconds;
                 ready.reviewer = Box::new(Racer::new(ready.reviewer, scheduler.clone(), side, config.warmup));
                 ready
             }));

@@ -57,13 +57,21 @@ fn a_stored_profile_is_decided_on_as_the_command_line_decides() {
     assert_eq!((there.code, &there.stdout), (0, &here.stdout), "{}", there.stderr);
     assert_eq!(s.program.json(&[&arguments[..], &["--server", &s.url()]].concat())["decision"], on_it["decision"]);
 
-    let log = s.program.path("state/decisions.jsonl");
+    let log = s.program.path("decisions.jsonl");
     let began = Instant::now();
     while std::fs::read_to_string(&log).unwrap_or_default().lines().count() < 6 && began.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(std::fs::read_to_string(&log).expect("a log").lines().count(), 6, "every decision is logged");
     assert_eq!(s.get("/api/v1/decisions").json()["decisions"].as_array().map(Vec::len), Some(6));
+    // The one decision log shows what was recommended here, and what the command line decided itself.
+    let shown = s.program.json(&["history", "decisions"]);
+    assert_eq!(shown["recommendations"].as_array().map(Vec::len), Some(6));
+    assert_eq!(shown["decisions"].as_array().map(Vec::len), Some(1));
+    let id = shown["recommendations"][0]["id"].as_str().expect("an id");
+    assert_eq!(s.program.json(&["history", "decisions", id])["recommendation"]["id"], id);
+    let text = s.program.run(&["history", "decisions"]).stdout;
+    assert!(text.contains(id) && text.contains("advice only"), "{text}");
 }
 
 #[test]
@@ -91,6 +99,12 @@ fn a_run_is_queued_once_followed_and_remembered() {
     let ended = s.wait_for(&id);
     assert_eq!(ended["state"], "done", "{ended:#}");
     assert_eq!(ended["run"], id.as_str(), "the run has the job's id in the history");
+    // The stream is the run's one journal, in the run's own folder.
+    let journal =
+        std::fs::read_to_string(s.program.path(&format!("state/runs/{id}/journal.jsonl"))).expect("a journal");
+    assert_eq!(journal.lines().count(), numbers.len());
+    assert_eq!(journal.lines().filter(|l| l.contains("\"event\":\"began\"") && l.contains("\"stages\"")).count(), 1);
+    assert!(!s.program.path("state/journals").exists());
     let curve = s.get(&format!("/api/v1/runs/{id}/curve")).json();
     assert!(curve["series"][0]["points"].as_array().is_some_and(|p| p.len() > 3), "{curve}");
 

@@ -132,6 +132,18 @@ mod tests {
     }
 
     #[test]
+    fn a_run_s_configuration_is_read_back_from_its_line() {
+        let Event::Began(mut config) = began() else { panic!("it begins") };
+        let rules = crate::decide::RuleBook::embedded().unwrap();
+        config.stages = rules.stages().map(|(stage, config)| (stage, config.clone())).collect();
+        config.fallback_order = vec![Strategy::Direct, Strategy::Keep];
+        let entry = line(0.5, None, Event::Began(config));
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<JournalEntry>(&text).unwrap(), entry);
+        assert!(text.contains("\"event\":\"began\"") && text.contains("\"parallel.a\":{\"rank\":"), "{text}");
+    }
+
+    #[test]
     fn a_run_has_spent_what_each_process_took_from_where_the_run_began_in_it() {
         let entries = [
             // Died before the run began.

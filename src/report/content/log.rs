@@ -2,7 +2,7 @@
 
 use super::background::Background;
 use super::{decision, label, run, saving};
-use crate::domain::decision::LoggedDecision;
+use crate::domain::decision::{DecisionLog, LoggedDecision, Recommendation};
 use crate::domain::run::Run;
 use crate::report::numbers::{count, exact, whole_percent};
 use crate::report::page::{Block, Cell, Page, Table, left, right};
@@ -12,11 +12,29 @@ use std::collections::BTreeMap;
 /// Characters of a hash that tell it apart.
 const HASH: usize = 8;
 
-pub(in crate::report) fn list(all: &[(LoggedDecision, Option<Run>)], words: &Words) -> Page {
+pub(in crate::report) fn list(log: &DecisionLog, words: &Words) -> Page {
     let title = say!(words, "decisions-title");
-    if all.is_empty() {
+    let DecisionLog { decisions, recommendations } = log;
+    let n = decisions.len() + recommendations.len();
+    if n == 0 {
         return Page { title, blocks: vec![Block::Text(say!(words, "decisions-empty"))] };
     }
+    let decided = decisions.iter().map(|(log, run)| (log.at.as_str(), &log.id, row(log, run.as_ref(), words)));
+    let advised = recommendations.iter().map(|r| (r.at.as_str(), &r.id, advised(r, words)));
+    let mut rows: Vec<(&str, &String, Vec<Cell>)> = decided.chain(advised).collect();
+    rows.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+    let number = count(n as u64, words.lang);
+    let note = say!(words, "decisions-count", n = n, count = number);
+    let table = table(rows.into_iter().map(|r| r.2).collect(), words);
+    Page { title, blocks: vec![table, Block::Note(note)] }
+}
+
+/// What a service recommended, in a line.
+pub(in crate::report) fn recommendation(given: &Recommendation, words: &Words) -> Page {
+    Page { title: say!(words, "decisions-title"), blocks: vec![table(vec![advised(given, words)], words)] }
+}
+
+fn table(rows: Vec<Vec<Cell>>, words: &Words) -> Block {
     let columns = vec![
         left(say!(words, "decision-id")),
         left(say!(words, "pair")),
@@ -26,23 +44,45 @@ pub(in crate::report) fn list(all: &[(LoggedDecision, Option<Run>)], words: &Wor
         left(say!(words, "scorer-short")),
         left(say!(words, "became")),
     ];
-    let row = |(log, run): &(LoggedDecision, Option<Run>)| {
-        let made = &log.decision;
-        let scorer = made.scorer.id.clone().unwrap_or_else(|| say!(words, "unknown"));
-        vec![
-            log.id.clone().into(),
-            format!("{} → {}", label(&log.profile.source.name), label(&log.profile.candidate.name)).into(),
-            made.strategy.to_string().into(),
-            whole_percent(made.confidence.get(), words.lang).into(),
-            made.rules_sha256.chars().take(HASH).collect::<String>().into(),
-            scorer.chars().take(HASH).collect::<String>().into(),
-            became(log, run.as_ref(), words),
-        ]
-    };
-    let table = Table { columns, rows: all.iter().map(row).collect() };
-    let (n, number) = (all.len(), count(all.len() as u64, words.lang));
-    let note = say!(words, "decisions-count", n = n, count = number);
-    Page { title, blocks: vec![Block::Table(table.without_columns_of(&say!(words, "unknown"))), Block::Note(note)] }
+    Block::Table(Table { columns, rows }.without_columns_of(&say!(words, "unknown")))
+}
+
+fn row(log: &LoggedDecision, run: Option<&Run>, words: &Words) -> Vec<Cell> {
+    let made = &log.decision;
+    vec![
+        log.id.clone().into(),
+        pair(&log.profile.source.name, &log.profile.candidate.name).into(),
+        made.strategy.to_string().into(),
+        whole_percent(made.confidence.get(), words.lang).into(),
+        short(&made.rules_sha256).into(),
+        scorer(made.scorer.id.as_deref(), words).into(),
+        became(log, run, words),
+    ]
+}
+
+fn advised(given: &Recommendation, words: &Words) -> Vec<Cell> {
+    let of_pair = |[source, candidate]: &[String; 2]| pair(source, candidate);
+    vec![
+        given.id.clone().into(),
+        given.pair.as_ref().map_or_else(|| short(&given.profile), of_pair).into(),
+        given.strategy.to_string().into(),
+        whole_percent(given.confidence, words.lang).into(),
+        short(&given.rules_sha256).into(),
+        scorer(given.scorer.as_deref(), words).into(),
+        say!(words, "became-advice").into(),
+    ]
+}
+
+fn pair(source: &str, candidate: &str) -> String {
+    format!("{} → {}", label(source), label(candidate))
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(HASH).collect()
+}
+
+fn scorer(id: Option<&str>, words: &Words) -> String {
+    id.map_or_else(|| say!(words, "unknown"), short)
 }
 
 /// What became of a decision, in a cell.

@@ -1,10 +1,10 @@
-//! How is a learning curve drawn on a page? As SVG by plotters, on the server; its colours are names that the stylesheet
-//! gives other values in the dark. What the points are is not known here.
+//! Which curves does a page show of a run, and over what? How they are drawn is the report's business; the stylesheet gives
+//! their colours other values in the dark. What the points are is not known here.
 
 use super::words::say;
 use crate::report::Lang;
+use crate::report::charts::{COLOUR_COUNT, CurveChart, Line, curve_chart};
 use crate::service::curves::{Point, Series};
-use plotters::prelude::*;
 
 /// What the curve is drawn over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::EnumIter)]
@@ -20,16 +20,6 @@ pub enum Axis {
 }
 
 const SIZE: (u32, u32) = (760, 340);
-const SOFT: RGBColor = RGBColor(107, 114, 128);
-const LINE: RGBColor = RGBColor(209, 213, 219);
-/// Told apart also by people who do not see red and green apart.
-const COLOURS: [RGBColor; 5] = [
-    RGBColor(37, 99, 168),
-    RGBColor(194, 93, 12),
-    RGBColor(20, 120, 100),
-    RGBColor(124, 58, 150),
-    RGBColor(80, 80, 80),
-];
 /// Noise of single steps is smoothed over so many.
 const SMOOTH: usize = 9;
 
@@ -42,7 +32,7 @@ pub fn drawing(series: &[(String, Series)], axis: Axis, lang: Lang) -> String {
     let names = branches(series);
     let legend = maud::html! {
         ul.legend { @for (i, name) in names.iter().enumerate() {
-            li { span class={ "swatch c" (i % COLOURS.len() + 1) } {} (name) }
+            li { span class={ "swatch c" (i % COLOUR_COUNT + 1) } {} (name) }
         } }
         @if series.iter().any(|(_, s)| s.held_out) {
             p.note { "● " (say(lang, "curve-held-out")) }
@@ -63,16 +53,38 @@ fn branches(series: &[(String, Series)]) -> Vec<&str> {
 }
 
 fn curves(series: &[(String, Series)], axis: Axis, lang: Lang) -> String {
-    let mut out = String::new();
     if series.iter().all(|(_, s)| s.points.is_empty()) {
-        return out;
+        return String::new();
     }
-    // Drawing into memory fails only where there is nothing to draw.
-    if draw(&mut out, series, axis, lang).is_err() {
-        out.clear();
-    }
+    let x_name = match axis {
+        Axis::Step => say(lang, "axis-step"),
+        Axis::Bytes => say(lang, "axis-bytes"),
+        Axis::Time => say(lang, "axis-time"),
+    };
+    let (y_name, names) = (say(lang, "axis-y"), branches(series));
+    let line = |(name, s): &(String, Series)| {
+        let heights = if s.held_out { s.points.iter().map(|p| p.bits_per_byte).collect() } else { smooth(&s.points) };
+        Line {
+            points: s.points.iter().map(|p| across(p, axis)).zip(heights).collect(),
+            // A branch keeps its colour, whether it is its training or its held-out text.
+            colour: names.iter().position(|b| b == name).unwrap_or(0),
+            width: if s.held_out { 1 } else { 2 },
+            dots: s.held_out.then_some(4),
+            label: None,
+        }
+    };
+    let chart = CurveChart {
+        size: SIZE,
+        margins: (8, 24),
+        label_areas: (58, 72),
+        font: 18,
+        least: (1e-6, 1e-2),
+        x: (&x_name, &|x| written(x, axis, lang)),
+        y: (Some(&y_name), &|y| super::number(Some(y), 2, lang)),
+        lines: series.iter().map(line).collect(),
+    };
     // The library writes a size in pixels; the box alone lets the page decide.
-    out.replacen(&format!("width=\"{}\" height=\"{}\" ", SIZE.0, SIZE.1), "", 1)
+    curve_chart(&chart).replacen(&format!("width=\"{}\" height=\"{}\" ", SIZE.0, SIZE.1), "", 1)
 }
 
 fn across(point: &Point, axis: Axis) -> f64 {
@@ -90,11 +102,6 @@ fn smooth(points: &[Point]) -> Vec<f64> {
     (0..points.len()).map(|i| mean(window(i))).collect()
 }
 
-fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    if low <= high { (low, high) } else { (0.0, 1.0) }
-}
-
 fn written(value: f64, axis: Axis, lang: Lang) -> String {
     let text = match axis {
         Axis::Step => format!("{value:.0}"),
@@ -106,66 +113,6 @@ fn written(value: f64, axis: Axis, lang: Lang) -> String {
         Axis::Time => format!("{value:.0} s"),
     };
     if lang == Lang::Tr { text.replace('.', ",") } else { text }
-}
-
-fn draw(
-    out: &mut String,
-    series: &[(String, Series)],
-    axis: Axis,
-    lang: Lang,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let smoothed: Vec<Vec<(f64, f64)>> = series
-        .iter()
-        .map(|(_, s)| {
-            let heights =
-                if s.held_out { s.points.iter().map(|p| p.bits_per_byte).collect() } else { smooth(&s.points) };
-            s.points.iter().map(|p| across(p, axis)).zip(heights).collect()
-        })
-        .collect();
-    let all = || smoothed.iter().flatten();
-    let (low_x, high_x) = ends(all().map(|p| p.0));
-    let (low_y, high_y) = ends(all().map(|p| p.1));
-    let margin = ((high_y - low_y) * 0.06).max(1e-2);
-    let area = SVGBackend::with_string(out, SIZE).into_drawing_area();
-    let mut chart = ChartBuilder::on(&area)
-        .margin(8)
-        .margin_right(24)
-        .x_label_area_size(58)
-        .y_label_area_size(72)
-        .build_cartesian_2d(low_x..high_x.max(low_x + 1e-6), (low_y - margin)..(high_y + margin))?;
-    let across_name = match axis {
-        Axis::Step => say(lang, "axis-step"),
-        Axis::Bytes => say(lang, "axis-bytes"),
-        Axis::Time => say(lang, "axis-time"),
-    };
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(WHITE.mix(0.0))
-        .bold_line_style(LINE)
-        .axis_style(SOFT)
-        .label_style(("sans-serif", 18).into_font().color(&SOFT))
-        .x_desc(across_name)
-        .y_desc(say(lang, "axis-y"))
-        .x_labels(6)
-        .y_labels(6)
-        .x_label_formatter(&|x| written(*x, axis, lang))
-        .y_label_formatter(&|y| super::number(Some(*y), 2, lang))
-        .draw()?;
-    // A branch keeps its colour, whether it is its training or its held-out text.
-    let names = branches(series);
-    for ((name, s), points) in series.iter().zip(&smoothed) {
-        let place = names.iter().position(|b| b == name).unwrap_or(0);
-        let colour = COLOURS.get(place % COLOURS.len()).copied().unwrap_or(SOFT);
-        let width = if s.held_out { 1 } else { 2 };
-        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(width)))?;
-        if s.held_out {
-            chart.draw_series(points.iter().map(|p| Circle::new(*p, 4, colour.filled())))?;
-        }
-    }
-    drop(chart);
-    area.present()?;
-    Ok(())
 }
 
 #[cfg(test)]
