@@ -1,7 +1,7 @@
 //! From files to a profile, and from a profile to a decision: what is recommended, and what it is shown beside.
 
-use super::profile::{Inputs, Looking, measure};
-use super::{PipelineError, Settings, log, price};
+use super::profile::{ProfileOptions, ProfileRequest, measure};
+use super::{AppError, Settings, cost_estimate, decision_log};
 use crate::decide::{self, Case, Past};
 use crate::domain::decision::Decision;
 use crate::domain::event::Observer;
@@ -17,7 +17,7 @@ use strum::IntoEnumIterator;
 
 /// What is planned, as far as advice needs it.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct AdviceRequest {
     /// What there is to work with.
     pub resources: Resources,
     /// UTF-8 bytes of the text that training would read; the corpus where absent.
@@ -35,13 +35,13 @@ const EVAL_BYTES: f64 = 1e6;
 /// they would cost is estimated where model and text are given.
 pub fn decide(
     settings: &Settings,
-    inputs: &Inputs,
-    plan: &Plan,
+    inputs: &ProfileRequest,
+    plan: &AdviceRequest,
     observer: &mut dyn Observer,
-) -> Result<Advice, PipelineError> {
+) -> Result<Advice, AppError> {
     // Rules are read before anything that takes long, so that a mistake in them is told at once.
     let rules = settings.rules()?;
-    let profile = measure(settings, inputs, &Looking::default(), observer)?;
+    let profile = measure(settings, inputs, &ProfileOptions::default(), observer)?;
     let all: Vec<Strategy> = Strategy::iter().collect();
     let train_bytes = plan.train_bytes.or_else(|| profile.corpus.as_ref().map(|c| c.bytes));
     let memory = plan.resources.memory;
@@ -51,14 +51,14 @@ pub fn decide(
                 Some(flops_per_second) => Hardware { flops_per_second, fused: plan.device == "cpu", memory },
                 None => {
                     let device = device::choose(&plan.device)?;
-                    let flops_per_second = price::speed(settings, &device, observer)?;
+                    let flops_per_second = cost_estimate::speed(settings, &device, observer)?;
                     Hardware { memory, ..Hardware::of(&device.device, flops_per_second) }
                 }
             };
             let stages = rules.stages().map(|(stage, config)| (stage, config.clone())).collect();
             let share = (EVAL_BYTES / corpus.bytes.max(1) as f64).min(1.0);
             let tokens = [corpus.tokens.source, corpus.tokens.candidate];
-            Some(price::costs(&price::CostInputs {
+            Some(cost_estimate::costs(&cost_estimate::CostInputs {
                 config: ModelFolder::open(model)?.config(),
                 stages: &stages,
                 profile: &profile,
@@ -72,7 +72,7 @@ pub fn decide(
     };
     let (decision, past) =
         decide_on(settings, &rules, &profile, &plan.resources, costs.as_ref(), &all, plan.train_bytes)?;
-    log::advice(settings, &profile, &decision, plan.train_bytes, observer);
+    decision_log::advice(settings, &profile, &decision, plan.train_bytes, observer);
     let seed = Strategy::iter().filter_map(|s| Some((s, rules.seed(s)?.clone()))).collect();
     Ok(Advice { profile, decision, seed, past })
 }
@@ -98,7 +98,7 @@ pub(super) fn decide_on(
     costs: Option<&Costs>,
     executable: &[Strategy],
     train_bytes: Option<u64>,
-) -> Result<(Decision, Vec<Run>), PipelineError> {
+) -> Result<(Decision, Vec<Run>), AppError> {
     let (past, scorer) = match settings.existing_history()? {
         Some(history) => (history.all()?, history.live_scorer()?),
         None => (Vec::new(), None),

@@ -1,7 +1,7 @@
 //! A base from scratch, and the whole flow on a sample: what a newcomer sees first.
 
 use super::auto::{AutoRequest, auto};
-use super::{PipelineError, Settings, must_be_free, write_whole};
+use super::{AppError, Settings, must_be_free, write_whole};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
 use crate::domain::run::Run;
@@ -73,14 +73,14 @@ pub struct Pretrained {
 }
 
 /// Pretrains a base and leaves a complete Hugging Face folder.
-pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Result<Pretrained, PipelineError> {
+pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Result<Pretrained, AppError> {
     must_be_free(&request.out)?;
     let checkpoints = request.checkpoints();
     if let Some(checkpoints) = checkpoints.clone().filter(|c| c.exists() && !request.resume) {
-        return Err(PipelineError::Unfinished { checkpoints });
+        return Err(AppError::Unfinished { checkpoints });
     }
     let read = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|source| PipelineError::File { verb: "read", path: path.into(), source })
+        std::fs::read_to_string(path).map_err(|source| AppError::File { verb: "read", path: path.into(), source })
     };
     let wanted = ModelConfig::parse(&request.config, &read(&request.config)?)?;
     let device = model::device::choose(&request.device)?;
@@ -106,8 +106,8 @@ pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Resul
     let fitted = train::pretrain::pretrain(&recipe, &coder, &documents, None, &mut around)?;
     if fitted.ending == Ending::Interrupted {
         return Err(match checkpoints {
-            Some(checkpoints) => PipelineError::Saved { checkpoints },
-            None => PipelineError::Interrupted,
+            Some(checkpoints) => AppError::Saved { checkpoints },
+            None => AppError::Interrupted,
         });
     }
     save_base(&request.out, &fitted.model, &coder, &read(&source.path)?, recipe.dtype)?;
@@ -222,10 +222,10 @@ pub fn demo(
     seed: u64,
     stop: &Arc<AtomicBool>,
     observer: &mut dyn Observer,
-) -> Result<Run, PipelineError> {
+) -> Result<Run, AppError> {
     settings.must_be_free(out)?;
     let folder = out.join("sample");
-    let text = |name: &str, lines: &[String]| -> Result<PathBuf, PipelineError> {
+    let text = |name: &str, lines: &[String]| -> Result<PathBuf, AppError> {
         let path = folder.join(name);
         write_whole(&path, (lines.join("\n") + "\n").as_bytes())?;
         Ok(path)
@@ -234,7 +234,7 @@ pub fn demo(
     let target_train = text("target-train.txt", &sample.target_train)?;
     let target_eval = text("target-eval.txt", &sample.target_eval)?;
 
-    let mut train_tokenizer = |name: &str, lines: &[String]| -> Result<PathBuf, PipelineError> {
+    let mut train_tokenizer = |name: &str, lines: &[String]| -> Result<PathBuf, AppError> {
         let vocab = effort.vocabulary();
         observer.observe(&Event::Note { text: format!("Training a tokenizer of {vocab} tokens: {name}") });
         let path = folder.join(name);

@@ -1,6 +1,6 @@
 //! `hibrit tokenizer extend`: the original tokenizer grown on a text, and how differently it now cuts other texts.
 
-use super::{CorpusOptions, PipelineError, must_be_free, write_whole};
+use super::{AppError, CorpusOptions, must_be_free, write_whole};
 use crate::corpus::Corpus;
 use crate::tokenizer::TokenizerFile;
 use crate::tokenizer::{Coder, Growth, grow_bpe};
@@ -56,11 +56,11 @@ pub struct Extended {
 const COMPARED: u64 = 2_000_000;
 
 /// Grows the tokenizer and writes it, with what belongs to it, into a folder.
-pub fn extend_tokenizer(request: &ExtendRequest) -> Result<Extended, PipelineError> {
+pub fn extend_tokenizer(request: &ExtendRequest) -> Result<Extended, AppError> {
     must_be_free(&request.out)?;
     let source = TokenizerFile::open(&request.source)?;
     let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| PipelineError::File { verb: "read", path: path.clone(), source })
+        std::fs::read(path).map_err(|source| AppError::File { verb: "read", path: path.clone(), source })
     };
     let documents = Corpus::open(&request.corpus, &request.reading)?.collect(None)?;
     let old = source.vocabulary.rows();

@@ -1,15 +1,15 @@
 //! analyse -> decide -> execute -> record -> learn, wired together. The stages do not know each other; whoever
 //! needs two of them comes here. What a user typed and how results look is not known here.
 
-mod advisor;
 mod auto;
+mod cost_estimate;
 mod decision;
+mod decision_context;
+mod decision_log;
 mod demo;
 mod grow;
-mod log;
+mod history;
 mod model;
-mod past;
-mod price;
 mod profile;
 mod tables;
 mod transplant;
@@ -18,23 +18,23 @@ pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
 pub use crate::learn::Growth;
 pub use crate::store::{
-    Cancelled, Ending, JOURNAL, Job, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal,
+    Cancelled, JOURNAL, Job, JobEnd, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal,
     run_id,
 };
-pub use advisor::{Advisor, Stamp};
-pub use auto::{AutoRequest, Comparison, Row, RunPlan, StagePlan, auto, has_begun, plan, resume, run_all};
-pub use decision::{Advice, Plan, decide};
+pub use auto::{AutoRequest, Comparison, RunPlan, StagePlan, SweepRow, auto, has_begun, plan, resume, run_all};
+pub use decision::{Advice, AdviceRequest, decide};
+pub use decision_context::{DecisionContext, Stamp};
+pub use decision_log::{Replay, decision, decision_log, hindsight, recommendation, replay, rotated};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
 pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
-pub use log::{Replay, decision, decision_log, hindsight, recommendation, replay, rotated};
+pub use history::{
+    compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export,
+};
 pub use model::{
     EvalRequest, ExportRequest, GenerateRequest, Measured, MergeRequest, TokenizerRequest, evaluate, export_side,
     generate, merge, train_tokenizer,
 };
-pub use past::{
-    compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export,
-};
-pub use profile::{Inputs, Looking, analyze, measure};
+pub use profile::{ProfileOptions, ProfileRequest, analyze, measure};
 pub use tables::{
     check_rules, diff_rules, evaluate_scorer, explain_scorer, promote_scorer, show_rules, simulate_scorer, test_rules,
     write_schemas,
@@ -51,7 +51,7 @@ use crate::decide::rules::RuleBook;
 use crate::domain::fault::{Fault, Kind};
 use crate::learn::LearnError;
 use crate::model::ExecuteError;
-use crate::store::{History, RecordError};
+use crate::store::{History, StoreError};
 use crate::tokenizer::TokenizerError;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ impl Settings {
     }
 
     /// Refuses a folder that holds anything but the journal that the observer writes.
-    fn must_be_free(&self, out: &Path) -> Result<(), PipelineError> {
+    fn must_be_free(&self, out: &Path) -> Result<(), AppError> {
         must_be_free_but(out, self.journal())
     }
 
@@ -101,15 +101,15 @@ impl Settings {
     }
 
     /// Writes down that a run begins.
-    fn begin(&self, history: &History, run: &crate::domain::run::Run) -> Result<(), PipelineError> {
+    fn begin(&self, history: &History, run: &crate::domain::run::Run) -> Result<(), AppError> {
         match history.begin(run) {
-            Err(RecordError::Exists { .. }) if self.run_id.is_some() => Ok(history.update(run)?),
+            Err(StoreError::Exists { .. }) if self.run_id.is_some() => Ok(history.update(run)?),
             other => Ok(other?),
         }
     }
 
     /// The history without waiting for whoever else has it open.
-    fn history_at_once(&self) -> Result<History, PipelineError> {
+    fn history_at_once(&self) -> Result<History, AppError> {
         Ok(History::open_waiting(&self.history, std::time::Duration::ZERO)?)
     }
 
@@ -118,21 +118,21 @@ impl Settings {
         self.history.with_file_name("decisions.jsonl")
     }
 
-    fn rules(&self) -> Result<RuleBook, PipelineError> {
+    fn rules(&self) -> Result<RuleBook, AppError> {
         Ok(RuleBook::load(self.rules.as_deref())?)
     }
 
     /// The history where there is one already: looking must not make one.
-    fn existing_history(&self) -> Result<Option<History>, PipelineError> {
+    fn existing_history(&self) -> Result<Option<History>, AppError> {
         if self.history.exists() { Ok(Some(self.history()?)) } else { Ok(None) }
     }
 
     /// The history, which must be there.
-    fn known_history(&self) -> Result<History, PipelineError> {
-        self.existing_history()?.ok_or_else(|| PipelineError::NoHistory { path: self.history.clone() })
+    fn known_history(&self) -> Result<History, AppError> {
+        self.existing_history()?.ok_or_else(|| AppError::NoHistory { path: self.history.clone() })
     }
 
-    fn history(&self) -> Result<History, PipelineError> {
+    fn history(&self) -> Result<History, AppError> {
         Ok(History::open(&self.history)?)
     }
 }
@@ -144,7 +144,7 @@ pub fn now() -> String {
 
 /// What can go wrong on the way, by stage.
 #[derive(Debug, thiserror::Error)]
-pub enum PipelineError {
+pub enum AppError {
     /// Reading text.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
@@ -162,7 +162,7 @@ pub enum PipelineError {
     Execute(#[from] ExecuteError),
     /// The history.
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Record(#[from] StoreError),
     /// The scorer.
     #[error(transparent)]
     Learn(#[from] LearnError),
@@ -221,7 +221,7 @@ pub enum PipelineError {
 
 /// Expected refusals of queue and history, for whoever answers them in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Snag {
+pub enum ExpectedError {
     /// There is no such job.
     NoJob,
     /// There is no such run, or no history at all.
@@ -232,22 +232,22 @@ pub enum Snag {
     Busy,
 }
 
-impl PipelineError {
+impl AppError {
     /// Which expected refusal it is, if it is one.
-    pub fn snag(&self) -> Option<Snag> {
+    pub fn snag(&self) -> Option<ExpectedError> {
         match self {
-            Self::Record(RecordError::NoJob { .. }) => Some(Snag::NoJob),
-            Self::Record(RecordError::WrongState { .. }) => Some(Snag::WrongState),
-            Self::Record(RecordError::Unknown { .. } | RecordError::Ambiguous { .. }) | Self::NoHistory { .. } => {
-                Some(Snag::NoRun)
+            Self::Record(StoreError::NoJob { .. }) => Some(ExpectedError::NoJob),
+            Self::Record(StoreError::WrongState { .. }) => Some(ExpectedError::WrongState),
+            Self::Record(StoreError::Unknown { .. } | StoreError::Ambiguous { .. }) | Self::NoHistory { .. } => {
+                Some(ExpectedError::NoRun)
             }
-            Self::Record(RecordError::Busy { .. }) => Some(Snag::Busy),
+            Self::Record(StoreError::Busy { .. }) => Some(ExpectedError::Busy),
             _ => None,
         }
     }
 }
 
-impl Fault for PipelineError {
+impl Fault for AppError {
     fn kind(&self) -> Kind {
         match self {
             Self::Corpus(e) => e.kind(),
@@ -322,17 +322,17 @@ impl Fault for PipelineError {
 }
 
 /// Refuses a folder that holds anything.
-fn must_be_free(out: &Path) -> Result<(), PipelineError> {
+fn must_be_free(out: &Path) -> Result<(), AppError> {
     must_be_free_but(out, None)
 }
 
-fn must_be_free_but(out: &Path, journal: Option<&Path>) -> Result<(), PipelineError> {
+fn must_be_free_but(out: &Path, journal: Option<&Path>) -> Result<(), AppError> {
     match std::fs::read_dir(out) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(PipelineError::File { verb: "use", path: out.into(), source }),
+        Err(source) => Err(AppError::File { verb: "use", path: out.into(), source }),
         Ok(mut entries) => match entries.find(|e| !e.as_ref().is_ok_and(|e| Some(e.path().as_path()) == journal)) {
             None => Ok(()),
-            Some(_) => Err(PipelineError::Occupied {
+            Some(_) => Err(AppError::Occupied {
                 path: out.into(),
                 run: ["run.json", "begun.json"].iter().any(|f| out.join(f).is_file()),
             }),
@@ -341,7 +341,7 @@ fn must_be_free_but(out: &Path, journal: Option<&Path>) -> Result<(), PipelineEr
 }
 
 /// A reader never sees half a file.
-fn write_whole(path: &Path, contents: &[u8]) -> Result<(), PipelineError> {
-    let fail = |source| PipelineError::File { verb: "write", path: path.into(), source };
+fn write_whole(path: &Path, contents: &[u8]) -> Result<(), AppError> {
+    let fail = |source| AppError::File { verb: "write", path: path.into(), source };
     crate::files::atomic::write(path, |file| file.write_all(contents)).map_err(fail)
 }

@@ -1,6 +1,6 @@
 //! What the user does with a single model or tokenizer: measure, let it write, merge, export, train a tokenizer.
 
-use super::{PipelineError, must_be_free, write_whole};
+use super::{AppError, must_be_free, write_whole};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::outcome::{Evaluation, Side};
 use crate::domain::vocabulary::{Role, TokenKind, Vocabulary};
@@ -50,7 +50,7 @@ pub(super) struct Loaded {
 
 impl Loaded {
     /// Its tokenizers as views; the candidate's is the original where it has but one.
-    fn coders(&self) -> Result<(Coder, Coder), PipelineError> {
+    fn coders(&self) -> Result<(Coder, Coder), AppError> {
         let of = |t: &TokenizerFile| Coder::of(t.tokenizer.clone(), &t.vocabulary);
         Ok((of(&self.tokenizer)?, of(self.second.as_ref().unwrap_or(&self.tokenizer))?))
     }
@@ -64,21 +64,21 @@ impl Loaded {
 }
 
 /// The tokenizer of a model's folder; the model must have a row for each of its tokens.
-pub(super) fn own_tokenizer(folder: &ModelFolder) -> Result<TokenizerFile, PipelineError> {
+pub(super) fn own_tokenizer(folder: &ModelFolder) -> Result<TokenizerFile, AppError> {
     let tokenizer = TokenizerFile::open(folder.path())?;
     fits(folder.path(), folder.config().size.rows, &tokenizer)?;
     Ok(tokenizer)
 }
 
-fn fits(model: &Path, rows: usize, tokenizer: &TokenizerFile) -> Result<(), PipelineError> {
+fn fits(model: &Path, rows: usize, tokenizer: &TokenizerFile) -> Result<(), AppError> {
     let tokens = tokenizer.vocabulary.rows();
     if tokens > rows {
-        return Err(PipelineError::TooFewRows { model: model.into(), rows, tokens });
+        return Err(AppError::TooFewRows { model: model.into(), rows, tokens });
     }
     Ok(())
 }
 
-pub(super) fn load(model: &Path, with: Option<&Path>, on: &str) -> Result<Loaded, PipelineError> {
+pub(super) fn load(model: &Path, with: Option<&Path>, on: &str) -> Result<Loaded, AppError> {
     let device = device::choose(on)?;
     let folder = ModelFolder::open(model)?;
     let mut decoder = folder.load(&device.device)?;
@@ -145,7 +145,7 @@ fn class(id: u32, own: &Vocabulary, original: &Vocabulary) -> &'static str {
 }
 
 /// Measures a model on a text.
-pub fn evaluate(request: &EvalRequest) -> Result<Measured, PipelineError> {
+pub fn evaluate(request: &EvalRequest) -> Result<Measured, AppError> {
     let model = load(&request.model, request.adapter.as_deref(), &request.device)?;
     let documents = Corpus::open(&request.corpus, &request.reading)?.collect(Some(request.bytes))?;
     let (original, candidate) = model.coders()?;
@@ -196,7 +196,7 @@ pub struct GenerateRequest {
 }
 
 /// Goes on from a prompt; `listen` hears the text as it comes.
-pub fn generate(request: &GenerateRequest, listen: &mut dyn FnMut(&str)) -> Result<String, PipelineError> {
+pub fn generate(request: &GenerateRequest, listen: &mut dyn FnMut(&str)) -> Result<String, AppError> {
     let model = load(&request.model, request.adapter.as_deref(), &request.device)?;
     let choice = match request.temperature {
         t if t > 0.0 => {
@@ -247,7 +247,7 @@ pub struct MergeRequest {
 }
 
 /// Merges an adapter into its base; a complete folder comes out.
-pub fn merge(request: &MergeRequest) -> Result<(), PipelineError> {
+pub fn merge(request: &MergeRequest) -> Result<(), AppError> {
     must_be_free(&request.out)?;
     let model = load(&request.model, Some(&request.adapter), "cpu")?;
     let dtype = request.dtype.unwrap_or(model.folder.dtype());
@@ -268,7 +268,7 @@ pub struct ExportRequest {
 }
 
 /// Writes one side of a structural model as a plain, complete folder.
-pub fn export_side(request: &ExportRequest) -> Result<(), PipelineError> {
+pub fn export_side(request: &ExportRequest) -> Result<(), AppError> {
     must_be_free(&request.out)?;
     let model = load(&request.model, None, "cpu")?;
     let plain = model.decoder.clone().plain(request.side)?;
@@ -283,7 +283,7 @@ fn write_plain(
     base: &ModelFolder,
     (tokenizer, moved): (&TokenizerFile, bool),
     dtype: Dtype,
-) -> Result<(), PipelineError> {
+) -> Result<(), AppError> {
     let coder = Coder::of(tokenizer.tokenizer.clone(), &tokenizer.vocabulary)?;
     let files = TokenizerFiles::beside(&tokenizer.path);
     let tokens = Tokens { coder: &coder, vocabulary: &tokenizer.vocabulary, files: &files };
@@ -291,8 +291,8 @@ fn write_plain(
 }
 
 /// Lets a folder be made beside its place, then renames it: it is there whole or not at all.
-pub(super) fn beside(out: &Path, make: impl FnOnce(&Path) -> Result<(), PipelineError>) -> Result<(), PipelineError> {
-    let fail = |source| PipelineError::File { verb: "write", path: out.into(), source };
+pub(super) fn beside(out: &Path, make: impl FnOnce(&Path) -> Result<(), AppError>) -> Result<(), AppError> {
+    let fail = |source| AppError::File { verb: "write", path: out.into(), source };
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(fail)?;
     let made = tempfile::Builder::new().prefix(".writing-").tempdir_in(parent).map_err(fail)?;
@@ -326,7 +326,7 @@ pub struct TokenizerRequest {
 }
 
 /// Trains a BPE tokenizer from scratch; how many tokens it has.
-pub fn train_tokenizer(request: &TokenizerRequest) -> Result<usize, PipelineError> {
+pub fn train_tokenizer(request: &TokenizerRequest) -> Result<usize, AppError> {
     must_be_free(&request.out)?;
     let documents = Corpus::open(&request.corpus, &request.reading)?.collect(None)?;
     let kind = if request.metaspace { BpeKind::Metaspace } else { BpeKind::ByteLevel };

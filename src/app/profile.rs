@@ -1,7 +1,7 @@
 //! From files to a profile. A profile is kept under the hash of everything it was measured on, so that asking again
 //! costs no more than reading the files once; what follows from it is not known here.
 
-use super::{PipelineError, Settings};
+use super::{AppError, Settings};
 use crate::analyze::{self, Analysis, Besides, Embeddings, ProfileInputs};
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
@@ -15,7 +15,7 @@ use std::time::UNIX_EPOCH;
 
 /// What there is to look at.
 #[derive(Debug, Clone)]
-pub struct Inputs {
+pub struct ProfileRequest {
     /// The original tokenizer; the model's where absent.
     pub source: Option<PathBuf>,
     /// The candidate tokenizer.
@@ -29,13 +29,13 @@ pub struct Inputs {
 }
 
 /// The profile of two tokenizers, measured now and not kept.
-pub fn analyze(inputs: &Inputs, observer: &mut dyn Observer) -> Result<Profile, PipelineError> {
-    measured(inputs, &Looking::default(), observer)
+pub fn analyze(inputs: &ProfileRequest, observer: &mut dyn Observer) -> Result<Profile, AppError> {
+    measured(inputs, &ProfileOptions::default(), observer)
 }
 
 /// How to look, besides at what.
 #[derive(Debug, Clone, Default)]
-pub struct Looking {
+pub struct ProfileOptions {
     /// A text and its translation, line by line.
     pub parallel: Option<[PathBuf; 2]>,
     /// Where to list every candidate token.
@@ -47,10 +47,10 @@ pub struct Looking {
 /// The profile of two tokenizers: the one that was kept, or a new one, which is kept then.
 pub fn measure(
     settings: &Settings,
-    inputs: &Inputs,
-    looking: &Looking,
+    inputs: &ProfileRequest,
+    looking: &ProfileOptions,
     observer: &mut dyn Observer,
-) -> Result<Profile, PipelineError> {
+) -> Result<Profile, AppError> {
     if let Some(path) = &looking.tokens_out {
         analyze::check_listing_name(path)?;
     }
@@ -70,10 +70,10 @@ pub fn measure(
 
 /// The profile of two tokenizers, measured now.
 pub(super) fn measured(
-    inputs: &Inputs,
-    looking: &Looking,
+    inputs: &ProfileRequest,
+    looking: &ProfileOptions,
     observer: &mut dyn Observer,
-) -> Result<Profile, PipelineError> {
+) -> Result<Profile, AppError> {
     let model = inputs.model.as_deref().map(ModelFolder::open).transpose()?;
     let corpus = corpus(&inputs.corpus, &inputs.reading)?;
     let parallel = match &looking.parallel {
@@ -106,7 +106,7 @@ fn with_embeddings(
     model: Option<&ModelFolder>,
     parallel: Option<[&Corpus; 2]>,
     observer: &mut dyn Observer,
-) -> Result<Analysis, PipelineError> {
+) -> Result<Analysis, AppError> {
     let table = model.and_then(|m| m.tables().0);
     let row = |id: u32| table?.row(id as usize);
     let size = model.map(|m| &m.config().size);
@@ -119,16 +119,16 @@ pub(super) fn of_model(
     inputs: &ProfileInputs<'_>,
     model: &ModelFolder,
     observer: &mut dyn Observer,
-) -> Result<Profile, PipelineError> {
+) -> Result<Profile, AppError> {
     Ok(with_embeddings(inputs, Some(model), None, observer)?.profile)
 }
 
-fn corpus(paths: &[PathBuf], reading: &CorpusOptions) -> Result<Option<Corpus>, PipelineError> {
+fn corpus(paths: &[PathBuf], reading: &CorpusOptions) -> Result<Option<Corpus>, AppError> {
     if paths.is_empty() { Ok(None) } else { Ok(Some(Corpus::open(paths, reading)?)) }
 }
 
 /// The original tokenizer: the model's where none is given.
-fn source_of(inputs: &Inputs) -> &Path {
+fn source_of(inputs: &ProfileRequest) -> &Path {
     inputs.source.as_deref().or(inputs.model.as_deref()).unwrap_or(Path::new(""))
 }
 
@@ -138,7 +138,7 @@ fn find(settings: &Settings, key: &str) -> Option<Profile> {
 }
 
 /// A kept profile under the names that things have now.
-fn named(mut profile: Profile, inputs: &Inputs) -> Result<Profile, PipelineError> {
+fn named(mut profile: Profile, inputs: &ProfileRequest) -> Result<Profile, AppError> {
     profile.source.name = source_of(inputs).display().to_string();
     profile.candidate.name = inputs.candidate.display().to_string();
     if let (Some(model), Some(path)) = (&mut profile.model, &inputs.model) {
@@ -152,8 +152,8 @@ fn named(mut profile: Profile, inputs: &Inputs) -> Result<Profile, PipelineError
 
 /// The hash of everything a profile depends on: the method, the contents of tokenizers and texts, how they are read,
 /// and of a model its configuration with the size and the time of its weights, which are too large to be read for this.
-fn key(inputs: &Inputs, looking: &Looking) -> Result<String, PipelineError> {
-    let texts = || -> Result<Vec<String>, PipelineError> {
+fn key(inputs: &ProfileRequest, looking: &ProfileOptions) -> Result<String, AppError> {
+    let texts = || -> Result<Vec<String>, AppError> {
         let parallel = looking.parallel.iter().flatten().map(std::slice::from_ref);
         let mut parts = Vec::new();
         for paths in std::iter::once(inputs.corpus.as_slice()).chain(parallel) {

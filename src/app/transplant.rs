@@ -2,7 +2,7 @@
 //! where every row came from. How rows are made is not known here.
 
 use super::model::{beside, own_tokenizer};
-use super::{PipelineError, must_be_free};
+use super::{AppError, must_be_free};
 use crate::analyze;
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
@@ -126,7 +126,7 @@ pub struct Transplanted {
 }
 
 /// Moves a model's embeddings to another tokenizer and writes a complete folder.
-pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> Result<Transplanted, PipelineError> {
+pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> Result<Transplanted, AppError> {
     must_be_free(&request.out)?;
     let method: Named = request.method.parse()?;
     let output_method: Named = request.output_method.as_deref().map_or(Ok(method), str::parse)?;
@@ -136,7 +136,7 @@ pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> R
     let donor = request.donor.as_deref().map(ModelFolder::open).transpose()?;
     let source_coder = Coder::of(tokenizer.tokenizer.clone(), &tokenizer.vocabulary)?;
     let candidate_coder = Coder::of(candidate.tokenizer.clone(), &candidate.vocabulary)?;
-    let read = |paths: &[PathBuf]| -> Result<Vec<String>, PipelineError> {
+    let read = |paths: &[PathBuf]| -> Result<Vec<String>, AppError> {
         if paths.is_empty() { Ok(Vec::new()) } else { Ok(Corpus::open(paths, &request.reading)?.collect(None)?) }
     };
     let (documents, source_documents) = (read(&request.corpus)?, read(&request.source_corpus)?);
@@ -237,7 +237,7 @@ impl Making<'_> {
 }
 
 impl<'a> Job<'a> {
-    fn tables(&self) -> Result<(Table<'a>, Option<Table<'a>>), PipelineError> {
+    fn tables(&self) -> Result<(Table<'a>, Option<Table<'a>>), AppError> {
         let (input, output) = self.folder.tables();
         let lacks = || ExecuteError::Mismatch("the model has no embeddings".into());
         let input = Table::Stored(input.ok_or_else(lacks)?);
@@ -255,7 +255,7 @@ impl<'a> Job<'a> {
     }
 
     /// Both matrices, made in memory.
-    fn held(&self, methods: (Named, Named)) -> Result<(Moved, Option<Moved>), PipelineError> {
+    fn held(&self, methods: (Named, Named)) -> Result<(Moved, Option<Moved>), AppError> {
         let (input, mut output) = self.folder.embeddings()?;
         if self.request.untie && output.is_none() {
             output = Some(input.clone());
@@ -271,7 +271,7 @@ impl<'a> Job<'a> {
         Ok(transplant::transplant_apart(&request, methods, Some(self.texts))?)
     }
 
-    fn making(&self, table: Table<'a>, side: Side, method: Named) -> Result<Making<'a>, PipelineError> {
+    fn making(&self, table: Table<'a>, side: Side, method: Named) -> Result<Making<'a>, AppError> {
         let ground = Ground::new(table, self.tokens, self.mapping, side, self.request.seed)?;
         let chain = chain_of(method, self.mapping, &table, (Some(self.texts), self.request.seed))?;
         let norm = self.matched(side).then(|| mean_norm(&table, self.tokens));
@@ -279,7 +279,7 @@ impl<'a> Job<'a> {
     }
 
     /// The folder, written while its rows are made.
-    fn write(&self, method: Named, output_method: Named) -> Result<Transplanted, PipelineError> {
+    fn write(&self, method: Named, output_method: Named) -> Result<Transplanted, AppError> {
         let (table, head) = self.tables()?;
         if head.is_none() && output_method != method {
             let what = "a tied model has one matrix: --output-method needs --untie";
@@ -331,8 +331,8 @@ impl<'a> Job<'a> {
         report: &Transplanted,
         input: &[&'static str],
         output: Option<&[&'static str]>,
-    ) -> Result<(), PipelineError> {
-        let fail = |source| PipelineError::File { verb: "write", path: out.into(), source };
+    ) -> Result<(), AppError> {
+        let fail = |source| AppError::File { verb: "write", path: out.into(), source };
         let text = serde_json::to_string_pretty(report).map_err(|e| fail(e.into()))?;
         std::fs::write(out.join("transplant.json"), text + "\n").map_err(fail)?;
         let file = std::fs::File::create(out.join("transplant-rows.jsonl")).map_err(fail)?;
@@ -360,7 +360,7 @@ impl<'a> Job<'a> {
         method: Named,
         (original, coder): (&TokenizerFile, &Coder),
         decoder: &Decoder,
-    ) -> Result<Transplanted, PipelineError> {
+    ) -> Result<Transplanted, AppError> {
         let (input, output) = self.held((method, method))?;
         let rows = |m: &Moved| MovedTable {
             method: method.to_string(),
@@ -414,13 +414,13 @@ fn lengths(matrix: &Matrix, by_row: &[&'static str]) -> BTreeMap<&'static str, f
     sums.into_iter().map(|(by, (sum, n))| (by, sum / n.max(1) as f64)).collect()
 }
 
-fn lines(path: &Path) -> Result<Vec<String>, PipelineError> {
-    let fail = |source| PipelineError::File { verb: "read", path: path.into(), source };
+fn lines(path: &Path) -> Result<Vec<String>, AppError> {
+    let fail = |source| AppError::File { verb: "read", path: path.into(), source };
     Ok(std::fs::read_to_string(path).map_err(fail)?.lines().map(str::to_owned).collect())
 }
 
 /// Lines that translate each other.
-fn parallel(request: &TransplantRequest) -> Result<Vec<(String, String)>, PipelineError> {
+fn parallel(request: &TransplantRequest) -> Result<Vec<(String, String)>, AppError> {
     let Some((known, new)) = &request.parallel else { return Ok(vec![]) };
     let (known, new) = (lines(known)?, lines(new)?);
     if known.len() != new.len() {
@@ -431,10 +431,7 @@ fn parallel(request: &TransplantRequest) -> Result<Vec<(String, String)>, Pipeli
 }
 
 /// Words that translate each other: from a dictionary, and found in parallel text.
-fn word_pairs(
-    request: &TransplantRequest,
-    parallel: &[(String, String)],
-) -> Result<Vec<(String, String)>, PipelineError> {
+fn word_pairs(request: &TransplantRequest, parallel: &[(String, String)]) -> Result<Vec<(String, String)>, AppError> {
     let mut pairs = match &request.dictionary {
         None => vec![],
         Some(path) => {

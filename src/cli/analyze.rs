@@ -2,7 +2,7 @@
 
 use super::inputs::InputArgs;
 use super::{Failure, Session};
-use crate::app::{self, Looking};
+use crate::app::{self, ProfileOptions};
 use crate::report;
 use clap::Args;
 use std::path::PathBuf;
@@ -25,12 +25,12 @@ pub struct Analyze {
 
 impl Analyze {
     /// Measures and prints.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         if let Some(remote) = session.remote()? {
             return remote.analyze(&self.inputs.order()?);
         }
         let mut progress = session.progress();
-        let looking = Looking {
+        let looking = ProfileOptions {
             parallel: self.parallel.and_then(|texts| texts.try_into().ok()),
             tokens_out: self.tokens_out,
             fresh: self.fresh,

@@ -77,7 +77,7 @@ pub struct Auto {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-pub struct Run {
+pub struct RunCommand {
     /// The strategy to carry out, whatever the decision would be; `all` runs every feasible one, each in its own folder
     #[arg(value_name = "STRATEGY", value_parser = which)]
     strategy: Which,
@@ -189,14 +189,14 @@ impl Auto {
     }
 
     /// Decides, executes, records and prints.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         self.carry_out(None, session)
     }
 }
 
-impl Run {
+impl RunCommand {
     /// The same with the strategy given.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         match self.strategy {
             Which::One(strategy) => self.auto.carry_out(Some(strategy), session),
             Which::All if session.server.is_some() => {

@@ -30,7 +30,7 @@ pub struct Decide {
 
 impl Decide {
     /// Measures, decides, logs and prints.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         if let Some(remote) = session.remote()? {
             let inputs = Some(self.inputs.order()?);
             let resources = ResourcesOrder::of(&self.resources.resources());
@@ -38,7 +38,7 @@ impl Decide {
             return remote.decide(&order, self.full);
         }
         let mut progress = session.progress();
-        let plan = app::Plan {
+        let plan = app::AdviceRequest {
             resources: self.resources.resources(),
             train_bytes: self.train_bytes,
             device: self.device.clone(),

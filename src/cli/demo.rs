@@ -23,7 +23,7 @@ pub struct Demo {
 
 impl Demo {
     /// Makes the sample, runs `auto` on it and prints the report.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         if let Some(remote) = session.remote()? {
             return remote.run(&RunOrder { task: RunTask::Demo(DemoTask { quick: self.quick, seed: self.seed }) });
         }

@@ -33,7 +33,7 @@ pub struct Extend {
 
 impl Extend {
     /// Grows, and says what changed.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let request = app::ExtendRequest {
             source: self.source,
             corpus: self.corpus,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Commands below `history`.
 #[derive(Debug, Subcommand)]
-pub enum History {
+pub enum HistoryCommand {
     /// List runs, newest first
     List,
     /// Show one run in full
@@ -93,13 +93,13 @@ fn metric(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-impl History {
+impl HistoryCommand {
     /// Asks a service.
     fn ask(self, remote: &Remote<'_>, session: &Session) -> Result<(), Failure> {
         match self {
-            History::List => remote.history(),
-            History::Show(show) => remote.past(&show.run),
-            History::Feedback(args) => {
+            HistoryCommand::List => remote.history(),
+            HistoryCommand::Show(show) => remote.past(&show.run),
+            HistoryCommand::Feedback(args) => {
                 let metric = args.metric.map(|(name, value)| MetricOrder { name, value });
                 let order = FeedbackOrder { verdict: args.verdict, metric, note: args.note };
                 let run = remote.feedback(&args.run, &order)?;
@@ -107,7 +107,7 @@ impl History {
                 let id = run["run"]["id"].as_str().unwrap_or(&args.run).to_string();
                 session.print(|| run, || noted(&id, said))
             }
-            History::Export(to) => {
+            HistoryCommand::Export(to) => {
                 let lines = remote.export()?;
                 let count = lines.lines().count() as u64;
                 let wrote = crate::app::write_export(&to.file, lines.as_bytes());
@@ -122,48 +122,48 @@ impl History {
     }
 
     /// Does what was asked.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         if let Some(remote) = session.remote()? {
             return self.ask(&remote, session);
         }
         let settings = &session.settings;
         match self {
-            History::List => {
+            HistoryCommand::List => {
                 let runs = app::runs(settings)?;
                 session.report(|form, style| report::history(&runs, form, style))
             }
-            History::Show(show) => {
+            HistoryCommand::Show(show) => {
                 let run = app::run(settings, &show.run)?;
                 session.report(|form, style| report::run(&run, form, style))
             }
-            History::Compare(args) => {
+            HistoryCommand::Compare(args) => {
                 let runs = app::compare(settings, &args.runs)?;
                 session.report(|form, style| report::compare(&runs, form, style))
             }
-            History::Decisions(Decisions { decision: None }) => {
+            HistoryCommand::Decisions(Decisions { decision: None }) => {
                 let log = app::decision_log(settings)?;
                 session.report(|form, style| report::decisions(&log, form, style))
             }
-            History::Decisions(Decisions { decision: Some(id) }) => {
+            HistoryCommand::Decisions(Decisions { decision: Some(id) }) => {
                 if let Some(given) = app::recommendation(settings, &id)? {
                     return session.report(|form, style| report::recommendation(&given, form, style));
                 }
                 let (logged, became) = app::decision(settings, &id)?;
                 session.report(|form, style| report::logged(&logged, became.as_ref(), form, style))
             }
-            History::Feedback(args) => {
+            HistoryCommand::Feedback(args) => {
                 let feedback = Feedback { at: app::now(), verdict: args.verdict, metric: args.metric, note: args.note };
                 let run = app::give_feedback(settings, &args.run, feedback)?;
                 session.print(|| report::json::run(&run), || noted(&run.id, run.feedback.len() as u64))
             }
-            History::Export(to) => {
+            HistoryCommand::Export(to) => {
                 let count = app::export(settings, &to.file)?;
                 session.print(
                     || serde_json::json!({ "exported": count, "file": to.file }),
                     || format!("{} written to {}.", counted(count, "run"), to.file.display()),
                 )
             }
-            History::Import(from) => {
+            HistoryCommand::Import(from) => {
                 let done = app::import(settings, &from.file)?;
                 session.print(
                     || serde_json::json!({ "import": done }),
@@ -181,7 +181,7 @@ impl History {
                     },
                 )
             }
-            History::Verify => {
+            HistoryCommand::Verify => {
                 let health = app::verify(settings)?;
                 session.print(
                     || serde_json::json!({ "health": health, "well": health.is_well() }),
@@ -201,7 +201,7 @@ impl History {
                     Err(Failure::unsound("the history is damaged", "run `hibrit history repair`"))
                 }
             }
-            History::Repair => {
+            HistoryCommand::Repair => {
                 let repairs = app::repair(settings)?;
                 session.print(
                     || serde_json::json!({ "repairs": repairs }),

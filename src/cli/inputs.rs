@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::remote::name;
-use crate::app::Inputs;
+use crate::app::ProfileRequest;
 use crate::domain::resources::{Priority, Resources};
 use crate::service::api::InputsOrder;
 use bytesize::ByteSize;
@@ -43,8 +43,8 @@ pub struct ReadingArgs {
 
 impl InputArgs {
     /// As the pipeline wants them.
-    pub fn inputs(&self) -> Inputs {
-        Inputs {
+    pub fn inputs(&self) -> ProfileRequest {
+        ProfileRequest {
             source: self.source.clone(),
             candidate: self.candidate.clone(),
             corpus: self.corpus.clone(),

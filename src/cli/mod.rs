@@ -26,7 +26,7 @@ use crate::report::text::Style;
 use crate::report::{self, Form, Lang};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::Failure;
-use progress::Progress;
+use progress::ProgressDisplay;
 use remote::Remote;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{IsTerminal, Write};
@@ -95,15 +95,15 @@ enum Command {
     /// Decide, execute, evaluate, record
     Auto(auto::Auto),
     /// Like auto, with a strategy of your choice
-    Run(auto::Run),
+    Run(auto::RunCommand),
     /// Pretrain a small base model from scratch, for demos and experiments
     Pretrain(pretrain::Pretrain),
     /// Past runs
     #[command(subcommand)]
-    History(history::History),
+    History(history::HistoryCommand),
     /// The learned scorer
     #[command(subcommand)]
-    Scorer(scorer::Scorer),
+    Scorer(scorer::ScorerCommand),
     /// The decision tables
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -124,7 +124,7 @@ enum Command {
     Serve(serve::Serve),
     /// Manage the access tokens of a service
     #[command(subcommand)]
-    Token(serve::Token),
+    Token(serve::TokenCommand),
 }
 
 /// What every command needs to do its work and to show it.
@@ -163,8 +163,8 @@ impl Session {
         Ok(self.server.as_deref().map(|url| Remote::new(url, self)).transpose()?)
     }
 
-    fn progress(&self) -> Progress {
-        Progress::new(self.quiet)
+    fn progress(&self) -> ProgressDisplay {
+        ProgressDisplay::new(self.quiet)
     }
 
     /// Prints a result that has two forms: JSON if that was asked for, else text.
@@ -248,23 +248,23 @@ pub fn main(prepare: impl FnOnce(Memory)) -> ExitCode {
     prepare(cli.command.memory());
     let session = Session::new(&cli.common);
     let done = match cli.command {
-        Command::Demo(c) => c.call(&session),
-        Command::Analyze(c) => c.call(&session),
-        Command::Decide(c) => c.call(&session),
-        Command::Auto(c) => c.call(&session),
-        Command::Run(c) => c.call(&session),
-        Command::Pretrain(c) => c.call(&session),
-        Command::History(c) => c.call(&session),
-        Command::Scorer(c) => c.call(&session),
-        Command::Rules(c) => c.call(&session),
-        Command::Transplant(c) => c.call(&session),
-        Command::Export(c) => c.call(&session),
-        Command::Eval(c) => c.call(&session),
-        Command::Generate(c) => c.call(&session),
-        Command::Merge(c) => c.call(&session),
-        Command::Tokenizer(c) => c.call(&session),
-        Command::Serve(c) => c.call(&session),
-        Command::Token(c) => c.call(&session),
+        Command::Demo(c) => c.run(&session),
+        Command::Analyze(c) => c.run(&session),
+        Command::Decide(c) => c.run(&session),
+        Command::Auto(c) => c.run(&session),
+        Command::Run(c) => c.run(&session),
+        Command::Pretrain(c) => c.run(&session),
+        Command::History(c) => c.run(&session),
+        Command::Scorer(c) => c.run(&session),
+        Command::Rules(c) => c.run(&session),
+        Command::Transplant(c) => c.run(&session),
+        Command::Export(c) => c.run(&session),
+        Command::Eval(c) => c.run(&session),
+        Command::Generate(c) => c.run(&session),
+        Command::Merge(c) => c.run(&session),
+        Command::Tokenizer(c) => c.run(&session),
+        Command::Serve(c) => c.run(&session),
+        Command::Token(c) => c.run(&session),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

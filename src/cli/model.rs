@@ -42,7 +42,7 @@ pub struct Eval {
 
 impl Eval {
     /// Measures and prints.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let request = app::EvalRequest {
             model: self.model,
             adapter: self.adapter,
@@ -118,7 +118,7 @@ pub struct Generate {
 
 impl Generate {
     /// Writes the text as it comes.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let request = app::GenerateRequest {
             model: self.model,
             adapter: self.adapter,
@@ -171,7 +171,7 @@ pub struct Merge {
 
 impl Merge {
     /// Merges and says where the model is.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let dtype = dtype(self.dtype);
         let request = app::MergeRequest { model: self.model, adapter: self.adapter, dtype, out: self.out };
         app::merge(&request)?;
@@ -201,7 +201,7 @@ pub struct Export {
 
 impl Export {
     /// Exports and says where the model is.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let side = if self.side == "candidate" { Side::Candidate } else { Side::Source };
         let request = app::ExportRequest { model: self.model, side, dtype: dtype(self.dtype), out: self.out };
         app::export_side(&request)?;
@@ -260,10 +260,10 @@ pub struct Train {
 
 impl Tokenizer {
     /// Does what was asked.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let train = match self {
             Tokenizer::Train(train) => train,
-            Tokenizer::Extend(extend) => return extend.call(session),
+            Tokenizer::Extend(extend) => return extend.run(session),
         };
         let request = app::TokenizerRequest {
             corpus: train.corpus,

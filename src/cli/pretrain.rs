@@ -54,7 +54,7 @@ pub struct Pretrain {
 
 impl Pretrain {
     /// Trains and says where the model is.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let request = app::PretrainRequest {
             config: self.config,
             source: self.source,

@@ -18,7 +18,7 @@ enum Manner {
 }
 
 /// Shows events as they come.
-pub struct Progress {
+pub struct ProgressDisplay {
     manner: Manner,
     bar: Option<ProgressBar>,
     phase: String,
@@ -30,7 +30,7 @@ pub struct Progress {
     began: Instant,
 }
 
-impl Progress {
+impl ProgressDisplay {
     /// A bar on a terminal, lines elsewhere, nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let manner = match (quiet, std::io::stderr().is_terminal()) {
@@ -121,7 +121,7 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
+impl Observer for ProgressDisplay {
     fn observe(&mut self, event: &Event) {
         match event {
             Event::Phase { name, total, unit } => self.begin(name, *total, unit),
@@ -154,7 +154,7 @@ fn said(m: &Measurement) -> String {
     )
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         self.end();
     }
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_plain_line_says_how_far_how_well_and_how_long() {
-        let mut progress = Progress::new(true);
+        let mut progress = ProgressDisplay::new(true);
         progress.begin("train", 8, "steps");
         progress.began -= Duration::from_secs(60);
         let m = Measurement {

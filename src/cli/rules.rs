@@ -15,7 +15,7 @@ pub enum Rules {
     /// Run the tests in the tables
     Test,
     /// Print a table, or all
-    Show(Show),
+    Show(ShowTable),
     /// Show inputs on which two sets of rules differ
     Diff(Diff),
     /// Replay past decisions under the current rules: which would change, and what that would have gained
@@ -26,7 +26,7 @@ pub enum Rules {
 
 /// A table by its name.
 #[derive(Debug, Args)]
-pub struct Show {
+pub struct ShowTable {
     /// The table's name, such as decision or vetoes
     table: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct Diff {
 
 impl Rules {
     /// Does what was asked.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let settings = &session.settings;
         match self {
             Rules::Check => {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 /// Commands below `scorer`.
 #[derive(Debug, Subcommand)]
-pub enum Scorer {
+pub enum ScorerCommand {
     /// Train the scorer on the history; it goes live if it is no worse than the live one and the rules alone
     #[command(alias = "promote")]
     Train,
@@ -32,19 +32,19 @@ pub struct Simulate {
     seed: u64,
 }
 
-impl Scorer {
+impl ScorerCommand {
     /// Does what was asked.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let settings = &session.settings;
         match self {
-            Scorer::Train => {
+            ScorerCommand::Train => {
                 let (growth, promotion) = app::promote_scorer(settings)?;
                 session.print(
                     || serde_json::json!({ "scorer": growth, "promotion": promotion }),
                     || app::describe(&growth, promotion.as_ref()),
                 )
             }
-            Scorer::Evaluate => {
+            ScorerCommand::Evaluate => {
                 let evaluated = app::evaluate_scorer(settings)?;
                 session.print(
                     || serde_json::json!({ "evaluation": evaluated }),
@@ -54,14 +54,14 @@ impl Scorer {
                     },
                 )
             }
-            Scorer::Explain => {
+            ScorerCommand::Explain => {
                 let live = app::explain_scorer(settings)?;
                 session.print(
                     || serde_json::json!({ "scorer": live.as_ref().map(|l| &l.0) }),
                     || live.as_ref().map_or("No scorer is live; the rules decide alone.".into(), |l| l.1.clone()),
                 )
             }
-            Scorer::Simulate(args) => {
+            ScorerCommand::Simulate(args) => {
                 let mut progress = session.progress();
                 let simulation = app::simulate_scorer(settings, args.worlds, &args.runs, args.seed, &mut progress)?;
                 drop(progress);

@@ -2,7 +2,7 @@
 
 use super::inputs::duration;
 use super::{Failure, Session};
-use crate::service::{self, Config, Limits, Scope, Tokens};
+use crate::service::{self, AccessTokens, Config, Limits, Scope};
 use clap::{Args, Subcommand};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub struct Serve {
 
 impl Serve {
     /// Serves until a signal comes.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let base = Config::below(self.state, session.settings.clone());
         let limits = Limits {
             streams: self.max_streams,
@@ -97,7 +97,7 @@ impl Serve {
 
 /// Commands below `token`.
 #[derive(Debug, Subcommand)]
-pub enum Token {
+pub enum TokenCommand {
     /// Create a token; it is shown only once
     Create(Create),
     /// List tokens, without their secrets
@@ -139,12 +139,13 @@ fn scope(text: &str) -> Result<Scope, String> {
     text.parse().map_err(|_| "one of read, write".to_string())
 }
 
-impl Token {
+impl TokenCommand {
     /// Does what was asked.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
-            Token::Create(create) => {
-                let token = Tokens::open(&create.place.state)?.create(&create.name, create.scope, crate::app::now())?;
+            TokenCommand::Create(create) => {
+                let token =
+                    AccessTokens::open(&create.place.state)?.create(&create.name, create.scope, crate::app::now())?;
                 session.print(
                     || serde_json::json!({ "name": create.name, "scope": create.scope, "token": token }),
                     || {
@@ -154,8 +155,8 @@ impl Token {
                     },
                 )
             }
-            Token::List(place) => {
-                let tokens = Tokens::open(&place.state)?;
+            TokenCommand::List(place) => {
+                let tokens = AccessTokens::open(&place.state)?;
                 let line = |t: &service::TokenInfo| format!("{}  {}  {}\n", t.created, t.scope, t.name);
                 let plain = |t: &service::TokenInfo| serde_json::json!({ "name": t.name, "scope": t.scope, "created": t.created });
                 session.print(
@@ -166,8 +167,8 @@ impl Token {
                     },
                 )
             }
-            Token::Revoke(revoke) => {
-                Tokens::open(&revoke.place.state)?.revoke(&revoke.name)?;
+            TokenCommand::Revoke(revoke) => {
+                AccessTokens::open(&revoke.place.state)?.revoke(&revoke.name)?;
                 session
                     .print(|| serde_json::json!({ "revoked": revoke.name }), || format!("{} is revoked.", revoke.name))
             }

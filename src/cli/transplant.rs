@@ -74,7 +74,7 @@ fn methods() -> clap::builder::PossibleValuesParser {
 
 impl Transplant {
     /// Moves the rows and says where they came from.
-    pub fn call(self, session: &Session) -> Result<(), Failure> {
+    pub fn run(self, session: &Session) -> Result<(), Failure> {
         let mut parallel = self.parallel.into_iter();
         let request = app::TransplantRequest {
             model: self.model,

@@ -2,9 +2,9 @@
 //! uses the same types. How they are answered is not known here.
 
 use super::catalog::{Catalog, What};
-use super::error::{Problem, Refusal};
+use super::error::{ApiError, Problem};
 use super::live::Progress;
-use crate::app::{AutoRequest, CorpusOptions, Inputs, Job};
+use crate::app::{AutoRequest, CorpusOptions, Job, ProfileRequest};
 use crate::domain::decision::Decision;
 use crate::domain::profile::Profile;
 use crate::domain::resources::{Priority, Resources};
@@ -62,13 +62,13 @@ impl ResourcesOrder {
     ///
     /// # Errors
     /// No device, or a budget that is no time.
-    pub fn resources(&self) -> Result<Resources, Refusal> {
+    pub fn resources(&self) -> Result<Resources, ApiError> {
         let devices = self.devices.unwrap_or(1);
         if !(1..=4_096).contains(&devices) {
-            return Err(Refusal::unprocessable(format!("devices must be between 1 and 4096, not {devices}")));
+            return Err(ApiError::unprocessable(format!("devices must be between 1 and 4096, not {devices}")));
         }
         if let Some(budget) = self.budget.filter(|b| !(b.is_finite() && *b > 0.0)) {
-            return Err(Refusal::unprocessable(format!("a budget must be a time above 0 seconds, not {budget}")));
+            return Err(ApiError::unprocessable(format!("a budget must be a time above 0 seconds, not {budget}")));
         }
         let priority = self.priority.unwrap_or_default();
         Ok(Resources { devices, memory: self.memory, budget: self.budget, priority })
@@ -105,9 +105,9 @@ pub struct InputsOrder {
 /// Texts in one request at most.
 const TEXTS: usize = 32;
 
-fn texts(catalog: &Catalog, names: &[String]) -> Result<Vec<PathBuf>, Refusal> {
+fn texts(catalog: &Catalog, names: &[String]) -> Result<Vec<PathBuf>, ApiError> {
     if names.len() > TEXTS {
-        return Err(Refusal::unprocessable(format!("at most {TEXTS} texts at once, not {}", names.len())));
+        return Err(ApiError::unprocessable(format!("at most {TEXTS} texts at once, not {}", names.len())));
     }
     names.iter().map(|name| catalog.resolve(What::Corpus, name)).collect()
 }
@@ -117,12 +117,12 @@ impl InputsOrder {
     ///
     /// # Errors
     /// A name that is not known; neither source nor model.
-    pub(super) fn inputs(&self, catalog: &Catalog) -> Result<Inputs, Refusal> {
+    pub(super) fn inputs(&self, catalog: &Catalog) -> Result<ProfileRequest, ApiError> {
         if self.source.is_none() && self.model.is_none() {
-            return Err(Refusal::unprocessable("a source or a model is needed").hint("name one of the catalog"));
+            return Err(ApiError::unprocessable("a source or a model is needed").hint("name one of the catalog"));
         }
         let resolve = |what, name: &Option<String>| name.as_deref().map(|n| catalog.resolve(what, n)).transpose();
-        Ok(Inputs {
+        Ok(ProfileRequest {
             source: resolve(What::Tokenizer, &self.source)?,
             candidate: catalog.resolve(What::Tokenizer, &self.candidate)?,
             corpus: texts(catalog, &self.corpus)?,
@@ -306,10 +306,10 @@ impl AutoTask {
         out: PathBuf,
         device: &str,
         stop: Arc<AtomicBool>,
-    ) -> Result<AutoRequest, Refusal> {
+    ) -> Result<AutoRequest, ApiError> {
         for (what, names) in [("training", &self.train), ("held-out", &self.eval)] {
             if names.is_empty() {
-                return Err(Refusal::unprocessable(format!("no {what} text is named")));
+                return Err(ApiError::unprocessable(format!("no {what} text is named")));
             }
         }
         let model = catalog.resolve(What::Model, &self.model)?;

@@ -3,7 +3,7 @@
 //! must lie beneath that folder too. What is inside a model or a text is not looked at.
 
 use super::config::Config;
-use super::error::{HttpError, Refusal};
+use super::error::{ApiError, ServiceError};
 use serde::Serialize;
 use std::path::{Component, Path, PathBuf};
 
@@ -48,15 +48,15 @@ pub struct Names {
 
 impl Catalog {
     /// From a configuration; its folders must be there, that of outputs is made.
-    pub fn new(config: &Config) -> Result<Self, HttpError> {
+    pub fn new(config: &Config) -> Result<Self, ServiceError> {
         let real = |what: &'static str, path: &Path| {
             let found = path.canonicalize().and_then(|real| match real.is_dir() {
                 true => Ok(real),
                 false => Err(std::io::ErrorKind::NotADirectory.into()),
             });
-            found.map_err(|source| HttpError::Root { what, path: path.into(), source })
+            found.map_err(|source| ServiceError::Root { what, path: path.into(), source })
         };
-        std::fs::create_dir_all(&config.outputs).map_err(|source| HttpError::Root {
+        std::fs::create_dir_all(&config.outputs).map_err(|source| ServiceError::Root {
             what: "outputs",
             path: config.outputs.clone(),
             source,
@@ -75,7 +75,7 @@ impl Catalog {
     }
 
     /// Where a name leads.
-    pub fn resolve(&self, what: What, name: &str) -> Result<PathBuf, Refusal> {
+    pub fn resolve(&self, what: What, name: &str) -> Result<PathBuf, ApiError> {
         let refuse = |why: &str| {
             let kind = match what {
                 What::Model => "model",
@@ -83,7 +83,7 @@ impl Catalog {
                 What::Corpus => "text",
             };
             let shown: String = name.chars().take(80).collect();
-            Refusal::unprocessable(format!("{shown:?} is no {kind} of this service: {why}"))
+            ApiError::unprocessable(format!("{shown:?} is no {kind} of this service: {why}"))
                 .hint("the names it knows are at /api/v1/catalog")
         };
         let relative = plain(name).ok_or_else(|| refuse("a name is letters, digits, . _ - and / in between"))?;

@@ -1,9 +1,9 @@
 //! Decisions over HTTP: one or several, on stored profiles (fast), on profiles that come along, or measured first.
 
 use super::api::{BatchAnswer, BatchItem, BatchOrder, DecisionAnswer, DecisionOrder};
-use super::error::{Problem, Refusal};
+use super::error::{ApiError, Problem};
 use super::openapi::{Body, Params, Routes};
-use super::reports::{self, Wanted};
+use super::reports::{self, ReportQuery};
 use super::service::{Service, profile_name};
 use crate::app;
 use crate::domain::decision::Recommendation;
@@ -32,7 +32,7 @@ pub fn decide_on(
     name: &str,
     profile: &Profile,
     resources: &Resources,
-) -> Result<DecisionAnswer, Refusal> {
+) -> Result<DecisionAnswer, ApiError> {
     let advisor = service.advisor();
     let decision = advisor.decide(profile, resources)?;
     let id = app::run_id(jiff::Timestamp::now(), rand::random());
@@ -54,33 +54,33 @@ pub fn decide_on(
 }
 
 /// The profile that an order names or brings along; `None` where it must be measured first.
-fn at_hand(service: &Service, order: &DecisionOrder) -> Result<Option<(String, Arc<Profile>)>, Refusal> {
+fn at_hand(service: &Service, order: &DecisionOrder) -> Result<Option<(String, Arc<Profile>)>, ApiError> {
     match (&order.profile_name, &order.profile, &order.inputs) {
         (Some(name), None, None) => {
             let profile = service.profile(name).ok_or_else(|| {
-                Refusal::not_found("such profile").hint("POST /api/v1/profiles measures one and gives its name")
+                ApiError::not_found("such profile").hint("POST /api/v1/profiles measures one and gives its name")
             })?;
             Ok(Some((name.clone(), profile)))
         }
         (None, Some(profile), None) => Ok(Some((profile_name(profile), Arc::new((**profile).clone())))),
         (None, None, Some(_)) => Ok(None),
-        _ => Err(Refusal::unprocessable("exactly one of profile_name, profile and inputs is needed")),
+        _ => Err(ApiError::unprocessable("exactly one of profile_name, profile and inputs is needed")),
     }
 }
 
 /// Recommend a strategy
 ///
 /// The same recommendation as `hibrit decide`. With `format`, the report of the command line instead of the resource.
-#[utoipa::path(post, path = "/api/v1/decisions", tag = "decisions", params(Wanted), request_body = DecisionOrder,
+#[utoipa::path(post, path = "/api/v1/decisions", tag = "decisions", params(ReportQuery), request_body = DecisionOrder,
     responses((status = 200, description = "The recommendation", body = DecisionAnswer),
               (status = 404, description = "No such profile", body = Problem),
               (status = 422, description = "It cannot be decided", body = Problem),
               (status = 429, description = "Too many at once", body = Problem)))]
 async fn decide(
     State(service): State<Arc<Service>>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<ReportQuery>,
     Body(order): Body<DecisionOrder>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let resources = order.resources.resources()?;
     let (full, wanted) = (wanted.full.unwrap_or(false), wanted.report()?);
     let (name, profile) = match (at_hand(&service, &order)?, &order.inputs) {
@@ -90,7 +90,7 @@ async fn decide(
             let shared = service.clone();
             service.heavy(move || Ok(shared.keep_profile(app::analyze(&inputs, &mut Silent)?)?)).await?
         }
-        (None, None) => return Err(Refusal::unprocessable("there is nothing to decide on")),
+        (None, None) => return Err(ApiError::unprocessable("there is nothing to decide on")),
     };
     let shared = service.clone();
     service
@@ -118,18 +118,19 @@ async fn decide(
 async fn decide_many(
     State(service): State<Arc<Service>>,
     Body(batch): Body<BatchOrder>,
-) -> Result<Json<BatchAnswer>, Refusal> {
+) -> Result<Json<BatchAnswer>, ApiError> {
     let most = service.config.limits.batch;
     if batch.items.len() > most {
-        return Err(Refusal::unprocessable(format!("at most {most} decisions in a batch")));
+        return Err(ApiError::unprocessable(format!("at most {most} decisions in a batch")));
     }
     let shared = service.clone();
     service
         .deciding(move || {
             let one = |order: &DecisionOrder| {
                 let resources = order.resources.resources()?;
-                let (name, profile) = at_hand(&shared, order)?
-                    .ok_or_else(|| Refusal::unprocessable("in a batch nothing is measured: store the profile first"))?;
+                let (name, profile) = at_hand(&shared, order)?.ok_or_else(|| {
+                    ApiError::unprocessable("in a batch nothing is measured: store the profile first")
+                })?;
                 decide_on(&shared, &name, &profile, &resources)
             };
             let items = batch.items.iter().map(|order| match one(order) {

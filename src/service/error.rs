@@ -1,7 +1,7 @@
-//! What is said when something cannot be done: to whoever starts the service ([`HttpError`]) and to its clients
+//! What is said when something cannot be done: to whoever starts the service ([`ServiceError`]) and to its clients
 //! ([`Refusal`], a problem document after RFC 9457).
 
-use crate::app::PipelineError;
+use crate::app::AppError;
 use crate::domain::fault::{Fault, Kind};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// Why a service cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub enum ServiceError {
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}")]
     Bind { addr: SocketAddr, source: std::io::Error },
@@ -37,10 +37,10 @@ pub enum HttpError {
     Runtime { source: std::io::Error },
     /// Queue, rules, history.
     #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Pipeline(#[from] AppError),
 }
 
-impl Fault for HttpError {
+impl Fault for ServiceError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unguarded { .. } | Self::Root { .. } | Self::Token(_) => Kind::Usage,
@@ -84,12 +84,12 @@ pub struct Problem {
 
 /// An answer that says no.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
+pub struct ApiError {
     problem: Problem,
     retry_after: Option<u64>,
 }
 
-impl Refusal {
+impl ApiError {
     /// With a status and a sentence.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let problem = Problem {
@@ -131,7 +131,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self.problem)).into_response();
@@ -147,14 +147,14 @@ impl IntoResponse for Refusal {
     }
 }
 
-impl From<PipelineError> for Refusal {
-    fn from(error: PipelineError) -> Self {
-        use crate::app::Snag;
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        use crate::app::ExpectedError;
         let status = match (error.snag(), error.kind()) {
-            (Some(Snag::NoJob), _) => StatusCode::NOT_FOUND,
-            (Some(Snag::WrongState), _) => StatusCode::CONFLICT,
-            (Some(Snag::NoRun), _) => StatusCode::NOT_FOUND,
-            (Some(Snag::Busy), _) => StatusCode::TOO_MANY_REQUESTS,
+            (Some(ExpectedError::NoJob), _) => StatusCode::NOT_FOUND,
+            (Some(ExpectedError::WrongState), _) => StatusCode::CONFLICT,
+            (Some(ExpectedError::NoRun), _) => StatusCode::NOT_FOUND,
+            (Some(ExpectedError::Busy), _) => StatusCode::TOO_MANY_REQUESTS,
             (None, Kind::Usage | Kind::Input | Kind::Infeasible) => StatusCode::UNPROCESSABLE_ENTITY,
             (None, Kind::Failed | Kind::Interrupted) => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -172,25 +172,25 @@ impl From<PipelineError> for Refusal {
     }
 }
 
-impl From<JsonRejection> for Refusal {
+impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-impl From<QueryRejection> for Refusal {
+impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-impl From<PathRejection> for Refusal {
+impl From<PathRejection> for ApiError {
     fn from(rejection: PathRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-impl From<axum::extract::rejection::FormRejection> for Refusal {
+impl From<axum::extract::rejection::FormRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::FormRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }

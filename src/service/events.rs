@@ -2,8 +2,8 @@
 //! line; a client that comes back with the last one it saw (`Last-Event-ID`) misses nothing and sees nothing twice, even
 //! if the service was started anew meanwhile. Nothing is kept in memory for a client that reads slowly.
 
-use super::error::{Problem, Refusal};
-use super::openapi::{Params, Part, Routes};
+use super::error::{ApiError, Problem};
+use super::openapi::{Params, PathParam, Routes};
 use super::runs::view;
 use super::service::{Service, refused};
 use axum::extract::State;
@@ -66,14 +66,14 @@ struct Told {
               (status = 429, description = "Too many streams", body = Problem)))]
 async fn follow(
     State(service): State<Arc<Service>>,
-    Part(id): Part<String>,
+    PathParam(id): PathParam<String>,
     Params(from): Params<From>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     refused(service.queue.get(&id))?;
     let permit = service.streams.clone().try_acquire_owned().map_err(|_| {
         service.metrics.refused("streams");
-        Refusal::busy("event streams")
+        ApiError::busy("event streams")
     })?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
     let tail = Tail {
@@ -96,7 +96,7 @@ async fn follow(
 /// Tells a client everything until the run is over, the service ends, or the client goes away.
 async fn tell(service: &Arc<Service>, id: &str, mut tail: Tail, to: &Sender<Result<Event, Infallible>>) {
     let mut draining = service.draining.subscribe();
-    let mut stirred = service.live.stirred();
+    let mut changed_jobs = service.live.changed_jobs();
     let mut said = String::new();
     loop {
         // Asked for before anything is read, so that nothing falls in between.
@@ -147,7 +147,7 @@ async fn tell(service: &Arc<Service>, id: &str, mut tail: Tail, to: &Sender<Resu
         };
         tokio::select! {
             _ = news => {}
-            _ = stirred.changed() => {}
+            _ = changed_jobs.changed() => {}
             () = tokio::time::sleep(LOOK) => {}
             () = to.closed() => return,
             _ = draining.wait_for(|ends| *ends) => return,

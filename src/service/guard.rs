@@ -3,7 +3,7 @@
 //! the token where one is needed, a limit of time. Every answer leaves with a request id and with headers that keep a
 //! browser from running, framing or guessing anything. What a request asks for is not known here.
 
-use super::error::Refusal;
+use super::error::ApiError;
 use super::service::Service;
 use super::token::Scope;
 use axum::extract::{Request, State};
@@ -21,9 +21,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The names by which the service may be called, with their ports.
 #[derive(Debug, Clone)]
-pub struct Names(Vec<String>);
+pub struct HostNames(Vec<String>);
 
-impl Names {
+impl HostNames {
     /// Those of the address it listens on, of this machine where that is loopback, and those its owner gave.
     pub fn new(addr: SocketAddr, hosts: &[String]) -> Self {
         let port = addr.port();
@@ -84,13 +84,13 @@ fn accepts_pages(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"))
 }
 
-async fn admit(service: &Arc<Service>, request: Request, next: Next) -> Result<Response, Refusal> {
-    let refused = |reason: &str, refusal: Refusal| {
+async fn admit(service: &Arc<Service>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let refused = |reason: &str, refusal: ApiError| {
         service.metrics.refused(reason);
         refusal
     };
     let _counted =
-        service.requests.clone().try_acquire_owned().map_err(|_| refused("requests", Refusal::busy("requests")))?;
+        service.requests.clone().try_acquire_owned().map_err(|_| refused("requests", ApiError::busy("requests")))?;
     check_host(service, &request).map_err(|r| refused("host", r))?;
     check_origin(service, &request).map_err(|r| refused("origin", r))?;
     check_token(service, &request).map_err(|r| refused("token", r))?;
@@ -103,27 +103,27 @@ async fn admit(service: &Arc<Service>, request: Request, next: Next) -> Result<R
         Ok(response) => Ok(response),
         Err(_) => {
             let detail = format!("the request took longer than {} s", time.as_secs());
-            Err(refused("time", Refusal::new(StatusCode::REQUEST_TIMEOUT, detail)))
+            Err(refused("time", ApiError::new(StatusCode::REQUEST_TIMEOUT, detail)))
         }
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("the header {name} stands there twice")));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, format!("the header {name} stands there twice")));
     }
     first
         .map(|v| v.to_str())
         .transpose()
-        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, format!("the header {name} is not readable")))
+        .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, format!("the header {name} is not readable")))
 }
 
-fn check_host(service: &Service, request: &Request) -> Result<(), Refusal> {
+fn check_host(service: &Service, request: &Request) -> Result<(), ApiError> {
     let misdirected = |name: &str| {
         let name: String = name.chars().take(80).collect();
-        Refusal::new(StatusCode::MISDIRECTED_REQUEST, format!("this service is not called {name:?}"))
+        ApiError::new(StatusCode::MISDIRECTED_REQUEST, format!("this service is not called {name:?}"))
             .hint("start it with --host NAME to let it be called by another name")
     };
     let host = text(request.headers(), &header::HOST)?;
@@ -137,8 +137,8 @@ fn check_host(service: &Service, request: &Request) -> Result<(), Refusal> {
     }
 }
 
-fn check_origin(service: &Service, request: &Request) -> Result<(), Refusal> {
-    let foreign = || Refusal::new(StatusCode::FORBIDDEN, "the request comes from a page of another origin");
+fn check_origin(service: &Service, request: &Request) -> Result<(), ApiError> {
+    let foreign = || ApiError::new(StatusCode::FORBIDDEN, "the request comes from a page of another origin");
     if let Some(origin) = text(request.headers(), &header::ORIGIN)?
         && !service.names.is_own(origin)
     {
@@ -162,14 +162,14 @@ fn needed(request: &Request) -> Scope {
     if request.method().is_safe() || asks || path == "/logout" { Scope::Read } else { Scope::Write }
 }
 
-fn check_token(service: &Service, request: &Request) -> Result<(), Refusal> {
+fn check_token(service: &Service, request: &Request) -> Result<(), ApiError> {
     let tokens = service.tokens.read().unwrap_or_else(PoisonError::into_inner);
     let guarded = service.config.require_token || !service.config.addr.ip().is_loopback();
     if !guarded || is_open(request.uri().path()) {
         return Ok(());
     }
     let unknown = || {
-        Refusal::new(StatusCode::UNAUTHORIZED, "a token is needed")
+        ApiError::new(StatusCode::UNAUTHORIZED, "a token is needed")
             .hint("send `Authorization: Bearer TOKEN`, or sign in at /login")
     };
     let bearer = text(request.headers(), &header::AUTHORIZATION)?.map(|v| v.split_once(' ').unwrap_or((v, "")));
@@ -180,7 +180,7 @@ fn check_token(service: &Service, request: &Request) -> Result<(), Refusal> {
             let token = cookie(request.headers(), SESSION).and_then(|session| service.sessions.token(&session));
             // A cookie comes along by itself: what changes something must also say which page it comes from.
             if token.is_some() && !request.method().is_safe() && !request.headers().contains_key(header::ORIGIN) {
-                return Err(Refusal::new(StatusCode::FORBIDDEN, "the request does not say which page it comes from"));
+                return Err(ApiError::new(StatusCode::FORBIDDEN, "the request does not say which page it comes from"));
             }
             token.and_then(|token| tokens.scope_of(&token))
         }
@@ -189,17 +189,17 @@ fn check_token(service: &Service, request: &Request) -> Result<(), Refusal> {
     match scope {
         None => Err(unknown()),
         Some(scope) if scope < needed => {
-            Err(Refusal::new(StatusCode::FORBIDDEN, format!("the token allows {scope}, and this needs {needed}")))
+            Err(ApiError::new(StatusCode::FORBIDDEN, format!("the token allows {scope}, and this needs {needed}")))
         }
         Some(_) => Ok(()),
     }
 }
 
-fn check_length(service: &Service, request: &Request) -> Result<(), Refusal> {
+fn check_length(service: &Service, request: &Request) -> Result<(), ApiError> {
     let length = text(request.headers(), &header::CONTENT_LENGTH)?.and_then(|v| v.parse::<u64>().ok());
     let most = service.config.limits.body as u64;
     match length.filter(|l| *l > most) {
-        Some(_) => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))),
+        Some(_) => Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))),
         None => Ok(()),
     }
 }
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_service_is_called_by_its_own_names_only() {
-        let names = Names::new("127.0.0.1:7878".parse().unwrap(), &["Hibrit.example.org".into()]);
+        let names = HostNames::new("127.0.0.1:7878".parse().unwrap(), &["Hibrit.example.org".into()]);
         for own in ["127.0.0.1:7878", "localhost:7878", "LOCALHOST:7878", "[::1]:7878", "hibrit.example.org"] {
             assert!(names.knows(own), "{own}");
         }

@@ -1,9 +1,9 @@
 //! Past runs over HTTP: found, looked at, compared, judged, carried away.
 
 use super::api::{FeedbackOrder, PastRun};
-use super::error::{Problem, Refusal};
-use super::openapi::{Body, Params, Part, Routes};
-use super::reports::{self, Wanted};
+use super::error::{ApiError, Problem};
+use super::openapi::{Body, Params, PathParam, Routes};
+use super::reports::{self, ReportQuery};
 use super::service::{Service, refused};
 use crate::app;
 use crate::domain::outcome::Status;
@@ -54,16 +54,16 @@ impl Search {
     ///
     /// # Errors
     /// A strategy or status that there is not.
-    pub fn find<'a>(&self, runs: &'a [Run]) -> Result<Vec<&'a Run>, Refusal> {
+    pub fn find<'a>(&self, runs: &'a [Run]) -> Result<Vec<&'a Run>, ApiError> {
         let given = |v: &Option<String>| v.clone().filter(|v| !v.is_empty());
         let strategy = match given(&self.strategy) {
-            Some(s) => Some(s.parse::<Strategy>().map_err(|_| Refusal::unprocessable("there is no such strategy"))?),
+            Some(s) => Some(s.parse::<Strategy>().map_err(|_| ApiError::unprocessable("there is no such strategy"))?),
             None => None,
         };
         let status: Option<Status> = match given(&self.status) {
             Some(s) => Some(
                 serde_json::from_value(Value::String(s))
-                    .map_err(|_| Refusal::unprocessable("a status is one of done, stopped, failed, interrupted"))?,
+                    .map_err(|_| ApiError::unprocessable("a status is one of done, stopped, failed, interrupted"))?,
             ),
             None => None,
         };
@@ -99,18 +99,18 @@ struct PastRuns {
 /// Past runs
 ///
 /// With `format`, the list of the command line.
-#[utoipa::path(get, path = "/api/v1/history", tag = "history", params(Search, Wanted),
+#[utoipa::path(get, path = "/api/v1/history", tag = "history", params(Search, ReportQuery),
     responses((status = 200, description = "The newest first", body = PastRuns),
               (status = 422, description = "No such strategy or status", body = Problem)))]
 async fn list(
     State(service): State<Arc<Service>>,
     Params(search): Params<Search>,
-    Params(wanted): Params<Wanted>,
-) -> Result<Response, Refusal> {
+    Params(wanted): Params<ReportQuery>,
+) -> Result<Response, ApiError> {
     let wanted = wanted.report()?;
     let advisor = service.advisor();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let runs: Vec<Run> = search.find(advisor.runs())?.into_iter().cloned().collect();
             match wanted {
                 Some((form, style)) => Ok(reports::answer(form, report::history(&runs, form, &style))),
@@ -126,18 +126,18 @@ async fn list(
 /// A past run, whole
 ///
 /// Its id, or the beginning of it where that is unique.
-#[utoipa::path(get, path = "/api/v1/history/{id}", tag = "history", params(("id" = String, Path), Wanted),
+#[utoipa::path(get, path = "/api/v1/history/{id}", tag = "history", params(("id" = String, Path), ReportQuery),
     responses((status = 200, description = "The run", body = PastRun),
               (status = 404, description = "No such run", body = Problem)))]
 async fn show(
     State(service): State<Arc<Service>>,
-    Part(id): Part<String>,
-    Params(wanted): Params<Wanted>,
-) -> Result<Response, Refusal> {
+    PathParam(id): PathParam<String>,
+    Params(wanted): Params<ReportQuery>,
+) -> Result<Response, ApiError> {
     let wanted = wanted.report()?;
     let settings = service.config.settings.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let run = refused(app::run(&settings, &id))?;
             match wanted {
                 Some((form, style)) => Ok(reports::answer(form, report::run(&run, form, &style))),
@@ -148,15 +148,15 @@ async fn show(
 }
 
 /// Takes a person's word on a run.
-pub fn note(service: &Service, id: &str, order: FeedbackOrder) -> Result<Run, Refusal> {
+pub fn note(service: &Service, id: &str, order: FeedbackOrder) -> Result<Run, ApiError> {
     if order.verdict.is_none() && order.metric.is_none() && order.note.as_ref().is_none_or(|n| n.trim().is_empty()) {
-        return Err(Refusal::unprocessable("a verdict, a metric or a note is needed"));
+        return Err(ApiError::unprocessable("a verdict, a metric or a note is needed"));
     }
     if order.note.as_ref().is_some_and(|n| n.chars().count() > 4_000) {
-        return Err(Refusal::unprocessable("a note has at most 4,000 letters"));
+        return Err(ApiError::unprocessable("a note has at most 4,000 letters"));
     }
     if order.metric.as_ref().is_some_and(|m| m.name.is_empty() || m.name.len() > 100) {
-        return Err(Refusal::unprocessable("a metric's name has 1 to 100 letters"));
+        return Err(ApiError::unprocessable("a metric's name has 1 to 100 letters"));
     }
     let metric = order.metric.map(|m| (m.name, m.value));
     let feedback = Feedback { at: app::now(), verdict: order.verdict, metric, note: order.note };
@@ -167,20 +167,20 @@ pub fn note(service: &Service, id: &str, order: FeedbackOrder) -> Result<Run, Re
 
 /// Judge a run
 #[utoipa::path(post, path = "/api/v1/history/{id}/feedback", tag = "history",
-    params(("id" = String, Path), Wanted), request_body = FeedbackOrder,
+    params(("id" = String, Path), ReportQuery), request_body = FeedbackOrder,
     responses((status = 200, description = "The run, with what was said", body = PastRun),
               (status = 404, description = "No such run", body = Problem),
               (status = 422, description = "Nothing is said, or a number is out of its range", body = Problem)))]
 async fn judge(
     State(service): State<Arc<Service>>,
-    Part(id): Part<String>,
-    Params(wanted): Params<Wanted>,
+    PathParam(id): PathParam<String>,
+    Params(wanted): Params<ReportQuery>,
     Body(order): Body<FeedbackOrder>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let wanted = wanted.report()?;
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let run = note(&shared, &id, order)?;
             match wanted {
                 Some((form, style)) => Ok(reports::answer(form, report::run(&run, form, &style))),
@@ -196,7 +196,7 @@ async fn judge(
 #[utoipa::path(get, path = "/api/v1/history/export", tag = "history",
     responses((status = 200, description = "JSON lines", content_type = "application/x-ndjson", body = String),
               (status = 404, description = "There is no history yet", body = Problem)))]
-async fn export(State(service): State<Arc<Service>>) -> Result<Response, Refusal> {
+async fn export(State(service): State<Arc<Service>>) -> Result<Response, ApiError> {
     let settings = service.config.settings.clone();
     let (lines, _) = service.heavy(move || refused(app::export_lines(&settings))).await?;
     let name = "attachment; filename=\"hibrit-history.jsonl\"";
@@ -215,7 +215,8 @@ struct Two {
 
 /// Where two runs differ.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Difference {
+#[schema(as = Difference)]
+pub struct RunDifference {
     /// What, with dots.
     pub what: String,
     /// In the one; left out where it is not there.
@@ -228,7 +229,7 @@ pub struct Difference {
 #[derive(Debug, Serialize, ToSchema)]
 struct Compared {
     /// Only what differs.
-    differences: Vec<Difference>,
+    differences: Vec<RunDifference>,
 }
 
 /// Compare two runs
@@ -237,10 +238,10 @@ struct Compared {
 #[utoipa::path(get, path = "/api/v1/history/compare", tag = "history", params(Two),
     responses((status = 200, description = "What differs", body = Compared),
               (status = 404, description = "No such run", body = Problem)))]
-async fn compare(State(service): State<Arc<Service>>, Params(two): Params<Two>) -> Result<Json<Compared>, Refusal> {
+async fn compare(State(service): State<Arc<Service>>, Params(two): Params<Two>) -> Result<Json<Compared>, ApiError> {
     let settings = service.config.settings.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let (a, b) = (refused(app::run(&settings, &two.a))?, refused(app::run(&settings, &two.b))?);
             Ok(Json(Compared { differences: differences(&a, &b) }))
         })
@@ -248,7 +249,7 @@ async fn compare(State(service): State<Arc<Service>>, Params(two): Params<Two>) 
 }
 
 /// What differs between two runs, apart from what differs between any two: ids, times, curves.
-pub fn differences(a: &Run, b: &Run) -> Vec<Difference> {
+pub fn differences(a: &Run, b: &Run) -> Vec<RunDifference> {
     let flat = |run: &Run| {
         let mut of = BTreeMap::new();
         let whole = serde_json::to_value(run).unwrap_or_default();
@@ -262,7 +263,7 @@ pub fn differences(a: &Run, b: &Run) -> Vec<Difference> {
     keys.sort();
     keys.dedup();
     let differ = keys.into_iter().filter(|key| a.get(*key) != b.get(*key));
-    differ.map(|key| Difference { what: key.clone(), a: a.get(key).cloned(), b: b.get(key).cloned() }).collect()
+    differ.map(|key| RunDifference { what: key.clone(), a: a.get(key).cloned(), b: b.get(key).cloned() }).collect()
 }
 
 fn flatten(name: &str, value: &Value, into: &mut BTreeMap<String, String>) {

@@ -2,7 +2,7 @@
 //! a signal for whoever follows it, and a flag that ends it. Followers read the journal, so that a slow one costs no
 //! memory, one that comes back goes on where it was, and all of it survives the service. Knows no HTTP.
 
-use crate::app::{self, Journal, JournalSync, PipelineError};
+use crate::app::{self, AppError, Journal, JournalSync};
 use crate::domain::event::{Event, Observer};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub struct Progress {
 
 /// A job that is under way.
 #[derive(Debug)]
-pub struct Track {
+pub struct JobHandle {
     /// Set to end it.
     pub stop: Arc<AtomicBool>,
     /// The lease's fence.
@@ -42,7 +42,7 @@ pub struct Track {
     changed: watch::Sender<u64>,
 }
 
-impl Track {
+impl JobHandle {
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -51,18 +51,18 @@ impl Track {
 
 /// All jobs that are under way.
 #[derive(Debug)]
-pub struct Live {
+pub struct ActiveJobs {
     /// Where services before this one kept journals.
     old: PathBuf,
-    tracks: RwLock<HashMap<String, Arc<Track>>>,
+    tracks: RwLock<HashMap<String, Arc<JobHandle>>>,
     /// Counts what happens to jobs from outside: queued, begun, ended.
-    stirred: watch::Sender<u64>,
+    changed_jobs: watch::Sender<u64>,
 }
 
-impl Live {
+impl ActiveJobs {
     /// `old`: the folder in which services before this one kept journals.
     pub fn new(old: PathBuf) -> Self {
-        Self { old, tracks: RwLock::default(), stirred: watch::Sender::new(0) }
+        Self { old, tracks: RwLock::default(), changed_jobs: watch::Sender::new(0) }
     }
 
     /// The journal of a job whose run has this folder; it may not be there yet. One that an older service began goes on
@@ -73,36 +73,36 @@ impl Live {
     }
 
     /// A job begins.
-    pub fn begin(&self, job: &str, fence: u64) -> Arc<Track> {
-        let track = Arc::new(Track {
+    pub fn begin(&self, job: &str, fence: u64) -> Arc<JobHandle> {
+        let track = Arc::new(JobHandle {
             stop: Arc::new(AtomicBool::new(false)),
             fence,
             progress: Mutex::default(),
             changed: watch::Sender::new(0),
         });
         self.tracks.write().unwrap_or_else(PoisonError::into_inner).insert(job.into(), track.clone());
-        self.stir();
+        self.notify();
         track
     }
 
     /// A job is over.
     pub fn end(&self, job: &str) {
         self.tracks.write().unwrap_or_else(PoisonError::into_inner).remove(job);
-        self.stir();
+        self.notify();
     }
 
     /// Something happened to a job.
-    pub fn stir(&self) {
-        self.stirred.send_modify(|n| *n += 1);
+    pub fn notify(&self) {
+        self.changed_jobs.send_modify(|n| *n += 1);
     }
 
     /// The track of a job that is under way.
-    pub fn track(&self, job: &str) -> Option<Arc<Track>> {
+    pub fn track(&self, job: &str) -> Option<Arc<JobHandle>> {
         self.tracks.read().unwrap_or_else(PoisonError::into_inner).get(job).cloned()
     }
 
     /// All jobs that are under way.
-    pub fn all(&self) -> Vec<(String, Arc<Track>)> {
+    pub fn all(&self) -> Vec<(String, Arc<JobHandle>)> {
         let tracks = self.tracks.read().unwrap_or_else(PoisonError::into_inner);
         tracks.iter().map(|(id, track)| (id.clone(), track.clone())).collect()
     }
@@ -115,8 +115,8 @@ impl Live {
     }
 
     /// Wakes whoever waits for anything to happen to jobs.
-    pub fn stirred(&self) -> watch::Receiver<u64> {
-        self.stirred.subscribe()
+    pub fn changed_jobs(&self) -> watch::Receiver<u64> {
+        self.changed_jobs.subscribe()
     }
 
     /// Wakes whoever waits for events of a job.
@@ -128,14 +128,14 @@ impl Live {
 /// Writes a job's events to its journal and wakes its followers.
 pub struct Recorder {
     journal: Journal,
-    track: Arc<Track>,
+    track: Arc<JobHandle>,
 }
 
 impl Recorder {
     /// Goes on with the journal, or begins it.
-    pub fn open(path: &Path, track: Arc<Track>) -> Result<Self, PipelineError> {
+    pub fn open(path: &Path, track: Arc<JobHandle>) -> Result<Self, AppError> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| PipelineError::File {
+            std::fs::create_dir_all(folder).map_err(|source| AppError::File {
                 verb: "make",
                 path: folder.into(),
                 source,
@@ -147,7 +147,7 @@ impl Recorder {
     }
 
     /// Everything is on the disk.
-    pub fn finish(self) -> Result<(), PipelineError> {
+    pub fn finish(self) -> Result<(), AppError> {
         Ok(self.journal.finish()?)
     }
 }

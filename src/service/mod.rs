@@ -38,6 +38,6 @@ mod web;
 mod worker;
 
 pub use config::{Config, Limits};
-pub use error::HttpError;
+pub use error::ServiceError;
 pub use server::serve;
-pub use token::{Scope, TokenInfo, Tokens};
+pub use token::{AccessTokens, Scope, TokenInfo};

@@ -2,7 +2,7 @@
 //! come from the same schemas as the command line's JSON. Also the extractors that every handler uses, which answer
 //! what cannot be read with a problem document.
 
-use super::error::Refusal;
+use super::error::ApiError;
 use super::service::Service;
 use crate::domain::decision::Decision;
 use crate::domain::profile::Profile;
@@ -24,18 +24,18 @@ pub type Routes = OpenApiRouter<Arc<Service>>;
 
 /// A body of JSON.
 #[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Refusal))]
+#[from_request(via(axum::Json), rejection(ApiError))]
 pub struct Body<T>(pub T);
 
 /// The query.
 #[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(Refusal))]
+#[from_request(via(axum::extract::Query), rejection(ApiError))]
 pub struct Params<T>(pub T);
 
 /// A part of the path.
 #[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Path), rejection(Refusal))]
-pub struct Part<T>(pub T);
+#[from_request(via(axum::extract::Path), rejection(ApiError))]
+pub struct PathParam<T>(pub T);
 
 #[derive(OpenApi)]
 #[openapi(info(

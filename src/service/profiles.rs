@@ -1,9 +1,9 @@
 //! Profiles over HTTP: measured once, stored under a name, decided on as often as anyone likes.
 
 use super::api::{InputsOrder, ProfileAnswer, ProfileLine};
-use super::error::{Problem, Refusal};
-use super::openapi::{Body, Params, Part, Routes};
-use super::reports::{self, Wanted};
+use super::error::{ApiError, Problem};
+use super::openapi::{Body, Params, PathParam, Routes};
+use super::reports::{self, ReportQuery};
 use super::service::Service;
 use crate::app;
 use crate::domain::event::Silent;
@@ -53,15 +53,15 @@ async fn list(State(service): State<Arc<Service>>) -> Json<Profiles> {
 /// Measure two tokenizers
 ///
 /// The same profile as `hibrit analyze`; it is stored.
-#[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", params(Wanted), request_body = InputsOrder,
+#[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", params(ReportQuery), request_body = InputsOrder,
     responses((status = 201, description = "The profile", body = ProfileAnswer),
               (status = 422, description = "It cannot be measured", body = Problem),
               (status = 429, description = "Too many at once", body = Problem)))]
 async fn measure(
     State(service): State<Arc<Service>>,
-    Params(wanted): Params<Wanted>,
+    Params(wanted): Params<ReportQuery>,
     Body(order): Body<InputsOrder>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let wanted = wanted.report()?;
     let inputs = order.inputs(&service.catalog)?;
     let shared = service.clone();
@@ -73,16 +73,16 @@ async fn measure(
 }
 
 /// A stored profile
-#[utoipa::path(get, path = "/api/v1/profiles/{name}", tag = "profiles", params(("name" = String, Path), Wanted),
+#[utoipa::path(get, path = "/api/v1/profiles/{name}", tag = "profiles", params(("name" = String, Path), ReportQuery),
     responses((status = 200, description = "The profile", body = ProfileAnswer),
               (status = 404, description = "No such profile", body = Problem)))]
 async fn show(
     State(service): State<Arc<Service>>,
-    Part(name): Part<String>,
-    Params(wanted): Params<Wanted>,
-) -> Result<Response, Refusal> {
+    PathParam(name): PathParam<String>,
+    Params(wanted): Params<ReportQuery>,
+) -> Result<Response, ApiError> {
     let wanted = wanted.report()?;
-    let profile = service.profile(&name).ok_or_else(|| Refusal::not_found("such profile"))?;
+    let profile = service.profile(&name).ok_or_else(|| ApiError::not_found("such profile"))?;
     match wanted {
         Some((form, style)) => Ok(reports::answer(form, report::profile(&profile, form, &style))),
         None => Ok(Json(ProfileAnswer { name, profile }).into_response()),

@@ -3,7 +3,7 @@
 //! the whole answer. A crash loses the lines of the last [`PAUSE`] at most. The file lies beside the history, and
 //! `hibrit history decisions` reads it with the history's own log.
 
-use super::error::HttpError;
+use super::error::ServiceError;
 use crate::app::rotated;
 use crate::domain::decision::Recommendation;
 use std::collections::VecDeque;
@@ -33,8 +33,8 @@ impl RecommendationLog {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn open(path: PathBuf, bytes: u64, files: usize) -> Result<Self, HttpError> {
-        let fail = |source| HttpError::File { verb: "write", path: path.clone(), source };
+    pub fn open(path: PathBuf, bytes: u64, files: usize) -> Result<Self, ServiceError> {
+        let fail = |source| ServiceError::File { verb: "write", path: path.clone(), source };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(fail)?;
         }
@@ -44,7 +44,7 @@ impl RecommendationLog {
         std::thread::Builder::new()
             .name("recommendation-log".into())
             .spawn(move || keep(&from, BufWriter::new(file), &kept, bytes, files))
-            .map_err(|source| HttpError::Runtime { source })?;
+            .map_err(|source| ServiceError::Runtime { source })?;
         Ok(Self { to, recent: Arc::default() })
     }
 

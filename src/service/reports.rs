@@ -1,7 +1,7 @@
 //! In which form and language is a report wanted? The same reports as on the command line, chosen by the query. What
 //! stands in them is the report's business.
 
-use super::error::Refusal;
+use super::error::ApiError;
 use crate::report::text::Style;
 use crate::report::{Form, Lang};
 use axum::http::header;
@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
-pub struct Wanted {
+pub struct ReportQuery {
     /// text, json, markdown or html: the command line's report instead of the resource.
     pub format: Option<String>,
     /// en or tr.
@@ -26,14 +26,14 @@ pub struct Wanted {
     pub full: Option<bool>,
 }
 
-impl Wanted {
+impl ReportQuery {
     /// The form and style; `None` where no report is asked for.
-    pub fn report(&self) -> Result<Option<(Form, Style)>, Refusal> {
+    pub fn report(&self) -> Result<Option<(Form, Style)>, ApiError> {
         let Some(form) = &self.format else { return Ok(None) };
         let form: Form =
-            form.parse().map_err(|_| Refusal::unprocessable("a format is one of text, json, markdown, html"))?;
+            form.parse().map_err(|_| ApiError::unprocessable("a format is one of text, json, markdown, html"))?;
         let lang: Lang = match &self.lang {
-            Some(lang) => lang.parse().map_err(|_| Refusal::unprocessable("a language is one of en, tr"))?,
+            Some(lang) => lang.parse().map_err(|_| ApiError::unprocessable("a language is one of en, tr"))?,
             None => Lang::En,
         };
         let width = self.width.unwrap_or(100).clamp(40, 400);

@@ -3,9 +3,9 @@
 
 use super::api::{RunOrder, RunTask, RunView, RunViews};
 use super::curves::{self, Series};
-use super::error::{Problem, Refusal};
-use super::openapi::{Body, Params, Part, Routes};
-use super::reports::{self, Wanted};
+use super::error::{ApiError, Problem};
+use super::openapi::{Body, Params, PathParam, Routes};
+use super::reports::{self, ReportQuery};
 use super::service::{Service, refused};
 use crate::app::{self, Cancelled, Job, State as JobState, Submitted};
 use crate::report;
@@ -45,30 +45,30 @@ pub fn view(service: &Service, job: Job) -> RunView {
 }
 
 /// Queues a run; the answer says whether it is new.
-pub fn submit(service: &Service, order: &RunOrder, key: Option<&str>) -> Result<(Job, bool), Refusal> {
+pub fn submit(service: &Service, order: &RunOrder, key: Option<&str>) -> Result<(Job, bool), ApiError> {
     if let RunTask::Auto(auto) = &order.task {
         // Names are looked up when it is queued, so that a wrong one is told at once, and again when it is carried out.
         auto.request(&service.catalog, Path::new("unused").into(), "cpu", Arc::new(AtomicBool::new(false)))?;
     }
     if let Some(key) = key.filter(|k| k.is_empty() || k.len() > 200 || !k.chars().all(|c| c.is_ascii_graphic())) {
         let key: String = key.chars().take(40).collect();
-        return Err(Refusal::unprocessable(format!("an idempotency key is 1 to 200 visible letters, not {key:?}")));
+        return Err(ApiError::unprocessable(format!("an idempotency key is 1 to 200 visible letters, not {key:?}")));
     }
-    let task = serde_json::to_value(order).map_err(|e| Refusal::unprocessable(e.to_string()))?;
+    let task = serde_json::to_value(order).map_err(|e| ApiError::unprocessable(e.to_string()))?;
     let waiting = refused(service.count_jobs())?.get(&JobState::Queued).copied().unwrap_or(0);
     if waiting >= service.config.limits.queued {
-        return Err(Refusal::busy("runs"));
+        return Err(ApiError::busy("runs"));
     }
     let now = Timestamp::now();
     let id = app::run_id(now, rand::random());
     match refused(service.queue.submit(&id, &task, key, now))? {
         Submitted::New(job) => {
-            service.live.stir();
-            service.ring();
+            service.live.notify();
+            service.notify();
             Ok((job, true))
         }
         Submitted::Known(job) => Ok((job, false)),
-        Submitted::Conflict(job) => Err(Refusal::new(
+        Submitted::Conflict(job) => Err(ApiError::new(
             StatusCode::CONFLICT,
             format!("another run was started under this idempotency key: {}", job.id),
         )),
@@ -76,7 +76,7 @@ pub fn submit(service: &Service, order: &RunOrder, key: Option<&str>) -> Result<
 }
 
 /// Ends a run, at once or as soon as its worker can.
-pub fn end(service: &Service, id: &str) -> Result<Job, Refusal> {
+pub fn end(service: &Service, id: &str) -> Result<Job, ApiError> {
     let job = match refused(service.queue.cancel(id, Timestamp::now()))? {
         Cancelled::AtOnce(job) => job,
         Cancelled::Asked(job) => {
@@ -86,15 +86,15 @@ pub fn end(service: &Service, id: &str) -> Result<Job, Refusal> {
             job
         }
     };
-    service.live.stir();
+    service.live.notify();
     Ok(job)
 }
 
 /// Queues a run again.
-pub fn go_on(service: &Service, id: &str) -> Result<Job, Refusal> {
+pub fn go_on(service: &Service, id: &str) -> Result<Job, ApiError> {
     let job = refused(service.queue.resume(id))?;
-    service.live.stir();
-    service.ring();
+    service.live.notify();
+    service.notify();
     Ok(job)
 }
 
@@ -113,16 +113,16 @@ struct Which {
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Which),
     responses((status = 200, description = "The latest first", body = RunViews),
               (status = 422, description = "No such state", body = Problem)))]
-async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<RunViews>, Refusal> {
+async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<RunViews>, ApiError> {
     let state: Option<JobState> = match &which.state {
         Some(state) => Some(state.parse().map_err(|_| {
-            Refusal::unprocessable("a state is one of queued, leased, running, done, failed, cancelled")
+            ApiError::unprocessable("a state is one of queued, leased, running, done, failed, cancelled")
         })?),
         None => None,
     };
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let jobs = refused(shared.queue.list())?;
             let jobs = jobs.into_iter().filter(|j| state.is_none_or(|s| s == j.state));
             let runs = jobs.take(which.limit.unwrap_or(100)).map(|job| view(&shared, job)).collect();
@@ -146,15 +146,15 @@ async fn start(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     Body(order): Body<RunOrder>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let key = match headers.get("idempotency-key").map(|v| v.to_str()) {
         Some(Ok(key)) => Some(key.to_string()),
-        Some(Err(_)) => return Err(Refusal::unprocessable("an idempotency key is 1 to 200 visible letters")),
+        Some(Err(_)) => return Err(ApiError::unprocessable("an idempotency key is 1 to 200 visible letters")),
         None => None,
     };
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let (job, new) = submit(&shared, &order, key.as_deref())?;
             let status = if new { StatusCode::ACCEPTED } else { StatusCode::OK };
             let location = [("location", format!("/api/v1/runs/{}", job.id))];
@@ -166,21 +166,21 @@ async fn start(
 /// A run
 ///
 /// How it stands. With `format`, the report of the command line, once there is one.
-#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = String, Path), Wanted),
+#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = String, Path), ReportQuery),
     responses((status = 200, description = "How it stands", body = RunView),
               (status = 404, description = "No such run", body = Problem)))]
 async fn show(
     State(service): State<Arc<Service>>,
-    Part(id): Part<String>,
-    Params(wanted): Params<Wanted>,
-) -> Result<Response, Refusal> {
+    PathParam(id): PathParam<String>,
+    Params(wanted): Params<ReportQuery>,
+) -> Result<Response, ApiError> {
     let wanted = wanted.report()?;
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let job = refused(shared.queue.get(&id))?;
             let Some((form, style)) = wanted else { return Ok(Json(view(&shared, job)).into_response()) };
-            let past = past_id(&shared, &id).ok_or_else(|| Refusal::not_found("report of this run yet"))?;
+            let past = past_id(&shared, &id).ok_or_else(|| ApiError::not_found("report of this run yet"))?;
             let run = refused(app::run(&shared.config.settings, &past))?;
             Ok(reports::answer(form, report::run(&run, form, &style)))
         })
@@ -194,9 +194,12 @@ async fn show(
     responses((status = 200, description = "As it stands now", body = RunView),
               (status = 404, description = "No such run", body = Problem),
               (status = 409, description = "It has ended", body = Problem)))]
-async fn cancel(State(service): State<Arc<Service>>, Part(id): Part<String>) -> Result<Json<RunView>, Refusal> {
+async fn cancel(
+    State(service): State<Arc<Service>>,
+    PathParam(id): PathParam<String>,
+) -> Result<Json<RunView>, ApiError> {
     let shared = service.clone();
-    service.aside(move || end(&shared, &id).map(|job| Json(view(&shared, job)))).await
+    service.spawn_blocking(move || end(&shared, &id).map(|job| Json(view(&shared, job)))).await
 }
 
 /// Resume a run
@@ -206,9 +209,12 @@ async fn cancel(State(service): State<Arc<Service>>, Part(id): Part<String>) -> 
     responses((status = 200, description = "As it stands now", body = RunView),
               (status = 404, description = "No such run", body = Problem),
               (status = 409, description = "It is under way or done", body = Problem)))]
-async fn resume(State(service): State<Arc<Service>>, Part(id): Part<String>) -> Result<Json<RunView>, Refusal> {
+async fn resume(
+    State(service): State<Arc<Service>>,
+    PathParam(id): PathParam<String>,
+) -> Result<Json<RunView>, ApiError> {
     let shared = service.clone();
-    service.aside(move || go_on(&shared, &id).map(|job| Json(view(&shared, job)))).await
+    service.spawn_blocking(move || go_on(&shared, &id).map(|job| Json(view(&shared, job)))).await
 }
 
 /// Learning curves.
@@ -224,10 +230,10 @@ struct Curve {
 #[utoipa::path(get, path = "/api/v1/runs/{id}/curve", tag = "runs", params(("id" = String, Path)),
     responses((status = 200, description = "The curves", body = Curve),
               (status = 404, description = "No such run", body = Problem)))]
-async fn curve(State(service): State<Arc<Service>>, Part(id): Part<String>) -> Result<Json<Curve>, Refusal> {
+async fn curve(State(service): State<Arc<Service>>, PathParam(id): PathParam<String>) -> Result<Json<Curve>, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             refused(shared.queue.get(&id))?;
             Ok(Json(Curve { series: curves::of_journal(&shared.journal(&id)) }))
         })

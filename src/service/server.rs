@@ -3,8 +3,8 @@
 //! here.
 
 use super::config::Config;
-use super::error::{HttpError, Refusal};
-use super::guard::{Names, guard};
+use super::error::{ApiError, ServiceError};
+use super::guard::{HostNames, guard};
 use super::service::Service;
 use super::{decisions, events, health, history, logs, openapi, profiles, runs, tables, web, worker};
 use axum::Router;
@@ -39,24 +39,24 @@ pub fn serve(
     mut config: Config,
     stop: &Arc<AtomicBool>,
     ready: impl FnOnce(std::net::SocketAddr),
-) -> Result<(), HttpError> {
+) -> Result<(), ServiceError> {
     logs::begin(true, &std::env::var("HIBRIT_LOG").unwrap_or_else(|_| "info".into()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .max_blocking_threads(64)
         .enable_all()
         .build()
-        .map_err(|source| HttpError::Runtime { source })?;
-    let bind = |addr| move |source| HttpError::Bind { addr, source };
+        .map_err(|source| ServiceError::Runtime { source })?;
+    let bind = |addr| move |source| ServiceError::Bind { addr, source };
     let listener = runtime.block_on(TcpListener::bind(config.addr)).map_err(bind(config.addr))?;
     config.addr = listener.local_addr().map_err(bind(config.addr))?;
-    let names = Names::new(config.addr, &config.hosts);
+    let names = HostNames::new(config.addr, &config.hosts);
     let service = Arc::new(Service::open(config, names)?);
     let mut threads = Vec::new();
     let mut spawn = |name: String, work: Work| {
         let service = service.clone();
         let thread = std::thread::Builder::new().name(name).spawn(move || work(&service));
-        thread.map(|t| threads.push(t)).map_err(|source| HttpError::Runtime { source })
+        thread.map(|t| threads.push(t)).map_err(|source| ServiceError::Runtime { source })
     };
     for (number, device) in service.config.devices.clone().into_iter().enumerate() {
         let name = format!("worker-{number}");
@@ -85,11 +85,11 @@ pub fn serve(
 }
 
 /// Tells scripts the address.
-fn announce(service: &Service) -> Result<(), HttpError> {
+fn announce(service: &Service) -> Result<(), ServiceError> {
     let addr = service.config.addr;
     tracing::info!(%addr, "listening");
     let Some(path) = &service.config.addr_file else { return Ok(()) };
-    let fail = |source| HttpError::File { verb: "write", path: path.clone(), source };
+    let fail = |source| ServiceError::File { verb: "write", path: path.clone(), source };
     crate::files::atomic::write(path, |file| write!(file, "{addr}")).map_err(fail)
 }
 
@@ -107,14 +107,14 @@ pub fn router(service: &Arc<Service>) -> Router {
     let compress = SizeAbove::new(1_024).and(NotForContentType::SSE);
     api.merge(web::routes())
         .merge(openapi::route(document))
-        .fallback(async || Refusal::not_found("such page or resource").into_response())
+        .fallback(async || ApiError::not_found("such page or resource").into_response())
         .method_not_allowed_fallback(async || {
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this can be had, but not by this method").into_response()
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this can be had, but not by this method").into_response()
         })
         .layer(DefaultBodyLimit::max(service.config.limits.body))
         .layer(CompressionLayer::new().compress_when(compress))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the service could not do this; its log says why")
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the service could not do this; its log says why")
                 .into_response()
         }))
         .layer(from_fn_with_state(service.clone(), guard))
@@ -154,7 +154,7 @@ async fn listen(service: &Arc<Service>, listener: TcpListener, stop: &Arc<Atomic
     tracing::info!("draining");
     service.draining.send_replace(true);
     service.live.stop_all();
-    service.ring();
+    service.notify();
     drop(listener);
     // All permits back: every connection has ended.
     let all = u32::try_from(limit).unwrap_or(u32::MAX);

@@ -3,13 +3,13 @@
 
 use super::catalog::Catalog;
 use super::config::Config;
-use super::error::{HttpError, Refusal};
-use super::guard::Names;
-use super::live::Live;
+use super::error::{ApiError, ServiceError};
+use super::guard::HostNames;
+use super::live::ActiveJobs;
 use super::metrics::Metrics;
 use super::recommendation_log::RecommendationLog;
-use super::token::{Sessions, Tokens};
-use crate::app::{Advisor, PipelineError, Queue, Stamp, State};
+use super::token::{AccessTokens, Sessions};
+use crate::app::{AppError, DecisionContext, Queue, Stamp, State};
 use crate::domain::profile::Profile;
 use axum::http::StatusCode;
 use data_encoding::HEXLOWER;
@@ -26,15 +26,15 @@ pub struct Service {
     /// The names clients may say.
     pub catalog: Catalog,
     /// The names by which the service may be called.
-    pub names: Names,
+    pub names: HostNames,
     /// Who may ask.
-    pub tokens: RwLock<Tokens>,
+    pub tokens: RwLock<AccessTokens>,
     /// Browsers that have signed in.
     pub sessions: Sessions,
     /// Runs that are wanted.
     pub queue: Queue,
     /// Runs that go on.
-    pub live: Live,
+    pub live: ActiveJobs,
     /// The log of decisions.
     pub recommendation_log: RecommendationLog,
     /// What is counted.
@@ -47,7 +47,7 @@ pub struct Service {
     pub draining: watch::Sender<bool>,
     decisions: Gate,
     heavy: Gate,
-    advisor: RwLock<(Stamp, Arc<Advisor>)>,
+    advisor: RwLock<(Stamp, Arc<DecisionContext>)>,
     profiles: RwLock<BTreeMap<String, Arc<Profile>>>,
     bell: (Mutex<u64>, Condvar),
 }
@@ -69,10 +69,10 @@ impl Gate {
     /// if whoever asked went away.
     async fn through<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let inside = self.inside.clone().try_acquire_owned().map_err(|_| Refusal::busy(self.what))?;
-        let closed = |_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the service ends");
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inside = self.inside.clone().try_acquire_owned().map_err(|_| ApiError::busy(self.what))?;
+        let closed = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the service ends");
         let at_work: OwnedSemaphorePermit = self.at_work.clone().acquire_owned().await.map_err(closed)?;
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
@@ -81,7 +81,7 @@ impl Gate {
         });
         done.await.map_err(|error| {
             tracing::error!(%error, "work was cut short");
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the service could not do this; its log says why")
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the service could not do this; its log says why")
         })?
     }
 }
@@ -94,8 +94,8 @@ pub fn profile_name(profile: &Profile) -> String {
 }
 
 /// Queue and pipeline failures alike, as a client reads them.
-pub fn refused<T, E: Into<PipelineError>>(result: Result<T, E>) -> Result<T, Refusal> {
-    result.map_err(|e| Refusal::from(e.into()))
+pub fn refused<T, E: Into<AppError>>(result: Result<T, E>) -> Result<T, ApiError> {
+    result.map_err(|e| ApiError::from(e.into()))
 }
 
 impl Service {
@@ -103,23 +103,23 @@ impl Service {
     ///
     /// # Errors
     /// Whatever cannot be opened.
-    pub fn open(config: Config, names: Names) -> Result<Self, HttpError> {
+    pub fn open(config: Config, names: HostNames) -> Result<Self, ServiceError> {
         let make = |what: &'static str, path: &std::path::Path| {
-            std::fs::create_dir_all(path).map_err(|source| HttpError::Root { what, path: path.into(), source })
+            std::fs::create_dir_all(path).map_err(|source| ServiceError::Root { what, path: path.into(), source })
         };
         make("state", &config.state)?;
         let catalog = Catalog::new(&config)?;
-        let tokens = Tokens::open(&config.state)?;
+        let tokens = AccessTokens::open(&config.state)?;
         if (!config.addr.ip().is_loopback() || config.require_token) && tokens.list().is_empty() {
-            return Err(HttpError::Unguarded { addr: config.addr });
+            return Err(ServiceError::Unguarded { addr: config.addr });
         }
-        let queue = Queue::open(config.state.join("queue.redb")).map_err(PipelineError::from)?;
-        let back = queue.reconcile(jiff::Timestamp::now(), true, config.limits.crashes).map_err(PipelineError::from)?;
+        let queue = Queue::open(config.state.join("queue.redb")).map_err(AppError::from)?;
+        let back = queue.reconcile(jiff::Timestamp::now(), true, config.limits.crashes).map_err(AppError::from)?;
         for job in &back {
             tracing::warn!(job = %job.id, state = %job.state, crashes = job.crashes, "its worker died; put back");
         }
         let stamp = config.settings.stamp();
-        let advisor = Arc::new(Advisor::load(&config.settings)?);
+        let advisor = Arc::new(DecisionContext::load(&config.settings)?);
         let mut profiles = BTreeMap::new();
         // Others were measured at the command line: their names are paths, which are no business of clients.
         let own = |(name, profile): &(String, Profile)| *name == profile_name(profile);
@@ -134,7 +134,7 @@ impl Service {
                 limits.log_bytes,
                 limits.log_files,
             )?,
-            live: Live::new(config.state.join("journals")),
+            live: ActiveJobs::new(config.state.join("journals")),
             requests: Arc::new(Semaphore::new(limits.requests)),
             streams: Arc::new(Semaphore::new(limits.streams)),
             decisions: Gate::new("decisions", limits.decisions, cores),
@@ -161,30 +161,30 @@ impl Service {
     /// Computes a decision; few at once, few waiting.
     pub async fn deciding<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         self.decisions.through(work).await
     }
 
     /// Does something that takes a while; one at once, few waiting.
     pub async fn heavy<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         self.heavy.through(work).await
     }
 
     /// Reads or writes a file or the queue, apart from the threads that answer; requests are counted by the guard.
-    pub async fn aside<T: Send + 'static>(
+    pub async fn spawn_blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the service could not do this"))?
+        done.map_err(|_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the service could not do this"))?
     }
 
     /// Rules, scorer and past as they are now.
-    pub fn advisor(&self) -> Arc<Advisor> {
+    pub fn advisor(&self) -> Arc<DecisionContext> {
         self.advisor.read().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
@@ -197,7 +197,7 @@ impl Service {
         if self.advisor.read().unwrap_or_else(PoisonError::into_inner).0 == stamp {
             return;
         }
-        match Advisor::load(&self.config.settings) {
+        match DecisionContext::load(&self.config.settings) {
             Ok(advisor) => {
                 *self.advisor.write().unwrap_or_else(PoisonError::into_inner) = (stamp, Arc::new(advisor));
             }
@@ -220,7 +220,7 @@ impl Service {
     ///
     /// # Errors
     /// A history that cannot be written.
-    pub fn keep_profile(&self, profile: Profile) -> Result<(String, Arc<Profile>), PipelineError> {
+    pub fn keep_profile(&self, profile: Profile) -> Result<(String, Arc<Profile>), AppError> {
         let name = profile_name(&profile);
         if let Some(known) = self.profile(&name) {
             return Ok((name, known));
@@ -237,7 +237,7 @@ impl Service {
     }
 
     /// There may be work: wakes the workers.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         *self.bell.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.bell.1.notify_all();
     }
@@ -253,7 +253,7 @@ impl Service {
     ///
     /// # Errors
     /// A queue that cannot be read.
-    pub fn count_jobs(&self) -> Result<HashMap<State, usize>, PipelineError> {
+    pub fn count_jobs(&self) -> Result<HashMap<State, usize>, AppError> {
         use strum::IntoEnumIterator;
         let mut counts: HashMap<State, usize> = State::iter().map(|s| (s, 0)).collect();
         for job in self.queue.list()? {

@@ -1,6 +1,6 @@
 //! Rules and scorer over HTTP: shown, checked, tested, replayed, evaluated, promoted.
 
-use super::error::{Problem, Refusal};
+use super::error::{ApiError, Problem};
 use super::openapi::{Params, Routes};
 use super::service::{Service, refused};
 use crate::app::{self, Growth};
@@ -41,10 +41,10 @@ fn value(data: &impl Serialize) -> Value {
 #[utoipa::path(get, path = "/api/v1/rules", tag = "rules", params(Which),
     responses((status = 200, description = "Tables as grids", body = Value),
               (status = 422, description = "No such table", body = Problem)))]
-async fn rules(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<Value>, Refusal> {
+async fn rules(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<Value>, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let grids = refused(app::show_rules(&shared.config.settings, which.table.as_deref()))?;
             let sha256 = shared.advisor().rules_sha256().to_string();
             Ok(Json(json!({ "rules_sha256": sha256, "tables": value(&grids) })))
@@ -57,7 +57,7 @@ async fn rules(State(service): State<Arc<Service>>, Params(which): Params<Which>
 /// Gaps, overlaps, rows nothing reaches; and whether the tables' own tests hold.
 #[utoipa::path(get, path = "/api/v1/rules/check", tag = "rules",
     responses((status = 200, description = "Findings and tests", body = Value)))]
-async fn check(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
+async fn check(State(service): State<Arc<Service>>) -> Result<Json<Value>, ApiError> {
     let settings = service.config.settings.clone();
     service
         .heavy(move || {
@@ -71,7 +71,7 @@ async fn check(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refus
 /// Past decisions under today's rules and scorer
 #[utoipa::path(get, path = "/api/v1/rules/replay", tag = "rules",
     responses((status = 200, description = "Each past decision made again", body = Value)))]
-async fn replay(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
+async fn replay(State(service): State<Arc<Service>>) -> Result<Json<Value>, ApiError> {
     let settings = service.config.settings.clone();
     service.heavy(move || Ok(Json(json!({ "replayed": value(&refused(app::replay(&settings))?) })))).await
 }
@@ -79,10 +79,10 @@ async fn replay(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refu
 /// The live scorer
 #[utoipa::path(get, path = "/api/v1/scorer", tag = "scorer",
     responses((status = 200, description = "The scorer and its explanation; null where there is none", body = Value)))]
-async fn scorer(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
+async fn scorer(State(service): State<Arc<Service>>) -> Result<Json<Value>, ApiError> {
     let settings = service.config.settings.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let found = refused(app::explain_scorer(&settings))?;
             Ok(Json(match found {
                 Some((scorer, explanation)) => json!({ "scorer": value(&scorer), "explanation": explanation }),
@@ -96,7 +96,7 @@ async fn scorer(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refu
 #[utoipa::path(get, path = "/api/v1/scorer/evaluation", tag = "scorer",
     responses((status = 200, description = "Grouped cross-validation; null where there is too little history",
                body = Value)))]
-async fn evaluate(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
+async fn evaluate(State(service): State<Arc<Service>>) -> Result<Json<Value>, ApiError> {
     let settings = service.config.settings.clone();
     service.heavy(move || Ok(Json(json!({ "evaluation": value(&refused(app::evaluate_scorer(&settings))?) })))).await
 }
@@ -106,7 +106,7 @@ async fn evaluate(State(service): State<Arc<Service>>) -> Result<Json<Value>, Re
 /// From the whole history; it goes live if the gate lets it.
 #[utoipa::path(post, path = "/api/v1/scorer/promote", tag = "scorer",
     responses((status = 200, description = "What came of it", body = Value)))]
-async fn promote(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
+async fn promote(State(service): State<Arc<Service>>) -> Result<Json<Value>, ApiError> {
     let shared = service.clone();
     service
         .heavy(move || {

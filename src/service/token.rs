@@ -1,7 +1,7 @@
 //! Who may ask? Tokens: made once, shown once, kept as hashes, compared without telling how far a guess was right.
 //! Sessions: what a browser gets for a token. What a scope lets through is the guard's business.
 
-use super::error::HttpError;
+use super::error::ServiceError;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ pub struct TokenInfo {
 
 /// All tokens of a service.
 #[derive(Debug)]
-pub struct Tokens {
+pub struct AccessTokens {
     path: PathBuf,
     known: Vec<TokenInfo>,
     read_at: Option<SystemTime>,
@@ -55,12 +55,12 @@ fn digest(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
 
-impl Tokens {
+impl AccessTokens {
     /// Those in the service's folder; none where it has no file of them.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn open(state: &Path) -> Result<Self, HttpError> {
+    pub fn open(state: &Path) -> Result<Self, ServiceError> {
         let mut tokens = Self { path: state.join("tokens.json"), known: Vec::new(), read_at: None };
         tokens.refresh()?;
         Ok(tokens)
@@ -70,7 +70,7 @@ impl Tokens {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn refresh(&mut self) -> Result<(), HttpError> {
+    pub fn refresh(&mut self) -> Result<(), ServiceError> {
         let changed = std::fs::metadata(&self.path).and_then(|m| m.modified()).ok();
         if changed == self.read_at {
             return Ok(());
@@ -79,12 +79,13 @@ impl Tokens {
         self.known = match changed {
             None => Vec::new(),
             Some(_) => {
-                let bytes = std::fs::read(&self.path).map_err(|source| HttpError::File {
+                let bytes = std::fs::read(&self.path).map_err(|source| ServiceError::File {
                     verb: "read",
                     path: path(),
                     source,
                 })?;
-                serde_json::from_slice(&bytes).map_err(|e| HttpError::Tokens { path: path(), detail: e.to_string() })?
+                serde_json::from_slice(&bytes)
+                    .map_err(|e| ServiceError::Tokens { path: path(), detail: e.to_string() })?
             }
         };
         self.read_at = changed;
@@ -100,12 +101,12 @@ impl Tokens {
     ///
     /// # Errors
     /// A name that is taken or empty; a file that cannot be written.
-    pub fn create(&mut self, name: &str, scope: Scope, now: String) -> Result<String, HttpError> {
+    pub fn create(&mut self, name: &str, scope: Scope, now: String) -> Result<String, ServiceError> {
         if name.trim().is_empty() || name.len() > 80 {
-            return Err(HttpError::Token("a token's name has 1 to 80 letters".into()));
+            return Err(ServiceError::Token("a token's name has 1 to 80 letters".into()));
         }
         if self.known.iter().any(|t| t.name == name) {
-            return Err(HttpError::Token(format!("there is a token {name:?} already")));
+            return Err(ServiceError::Token(format!("there is a token {name:?} already")));
         }
         let token = fresh();
         self.known.push(TokenInfo { name: name.into(), scope, created: now, sha256: digest(&token) });
@@ -117,11 +118,11 @@ impl Tokens {
     ///
     /// # Errors
     /// A name that is not there; a file that cannot be written.
-    pub fn revoke(&mut self, name: &str) -> Result<(), HttpError> {
+    pub fn revoke(&mut self, name: &str) -> Result<(), ServiceError> {
         let before = self.known.len();
         self.known.retain(|t| t.name != name);
         if self.known.len() == before {
-            return Err(HttpError::Token(format!("there is no token {name:?}")));
+            return Err(ServiceError::Token(format!("there is no token {name:?}")));
         }
         self.write()
     }
@@ -139,9 +140,9 @@ impl Tokens {
         found
     }
 
-    fn write(&mut self) -> Result<(), HttpError> {
+    fn write(&mut self) -> Result<(), ServiceError> {
         let path = self.path.clone();
-        let fail = |source| HttpError::File { verb: "write", path: path.clone(), source };
+        let fail = |source| ServiceError::File { verb: "write", path: path.clone(), source };
         let text = serde_json::to_vec_pretty(&self.known).map_err(|e| fail(e.into()))?;
         crate::files::atomic::write_secret(&path, |file| file.write_all(&text)).map_err(fail)?;
         self.read_at = std::fs::metadata(&path).and_then(|m| m.modified()).ok();
@@ -194,13 +195,13 @@ mod tests {
     #[test]
     fn a_token_is_known_by_its_hash_and_only_until_it_is_revoked() {
         let folder = tempfile::tempdir().unwrap();
-        let mut tokens = Tokens::open(folder.path()).unwrap();
+        let mut tokens = AccessTokens::open(folder.path()).unwrap();
         let reader = tokens.create("reader", Scope::Read, "now".into()).unwrap();
         let writer = tokens.create("writer", Scope::Write, "now".into()).unwrap();
         assert!(tokens.create("reader", Scope::Read, "now".into()).is_err());
         let kept = std::fs::read_to_string(folder.path().join("tokens.json")).unwrap();
         assert!(!kept.contains(&reader) && !kept.contains(reader.trim_start_matches("hibrit_")));
-        let mut elsewhere = Tokens::open(folder.path()).unwrap();
+        let mut elsewhere = AccessTokens::open(folder.path()).unwrap();
         assert_eq!((elsewhere.scope_of(&reader), elsewhere.scope_of(&writer)), (Some(Scope::Read), Some(Scope::Write)));
         assert_eq!(elsewhere.scope_of("hibrit_"), None);
         elsewhere.revoke("reader").unwrap();
@@ -213,7 +214,7 @@ mod tests {
     fn the_file_of_tokens_is_its_owners_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        Tokens::open(folder.path()).unwrap().create("a", Scope::Read, String::new()).unwrap();
+        AccessTokens::open(folder.path()).unwrap().create("a", Scope::Read, String::new()).unwrap();
         let mode = std::fs::metadata(folder.path().join("tokens.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0);
     }

@@ -2,9 +2,9 @@
 //! came of it. Another thread keeps the leases alive. What a run does is the pipeline's business.
 
 use super::api::{RunOrder, RunTask};
-use super::live::{Recorder, Track};
+use super::live::{JobHandle, Recorder};
 use super::service::Service;
-use crate::app::{self, Effort, Ending, Job, PipelineError};
+use crate::app::{self, AppError, Effort, Job, JobEnd};
 use crate::domain::event::{Event, Observer};
 use crate::domain::fault::{Fault, Kind};
 use crate::domain::outcome::Status;
@@ -53,7 +53,7 @@ pub fn keep_alive(service: &Arc<Service>) {
             }
         }
         match service.queue.reconcile(Timestamp::now(), false, service.config.limits.crashes) {
-            Ok(back) if !back.is_empty() => service.ring(),
+            Ok(back) if !back.is_empty() => service.notify(),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "leases could not be looked through"),
         }
@@ -67,21 +67,21 @@ fn one(service: &Arc<Service>, job: &Job, device: &str) {
     let track = service.live.begin(&job.id, fence);
     tracing::info!(job = %job.id, attempt = job.attempts, "begins");
     let ending = match service.queue.start(&job.id, fence, Timestamp::now()) {
-        Err(error) => Err(PipelineError::from(error)),
+        Err(error) => Err(AppError::from(error)),
         Ok(_) => {
             let done = catch_unwind(AssertUnwindSafe(|| carry_out(service, job, device, &track)));
-            done.unwrap_or_else(|_| Ok(Ending::Failed("the run broke off: a fault of hibrit, see its log".into())))
+            done.unwrap_or_else(|_| Ok(JobEnd::Failed("the run broke off: a fault of hibrit, see its log".into())))
         }
     };
     let cancelled = || service.queue.get(&job.id).is_ok_and(|j| j.cancel);
     let ending = match ending {
-        Ok(Ending::HandedBack) if cancelled() => Ending::Cancelled,
+        Ok(JobEnd::HandedBack) if cancelled() => JobEnd::Cancelled,
         Ok(ending) => ending,
-        Err(error) if error.kind() == Kind::Interrupted && cancelled() => Ending::Cancelled,
-        Err(error) if error.kind() == Kind::Interrupted => Ending::HandedBack,
+        Err(error) if error.kind() == Kind::Interrupted && cancelled() => JobEnd::Cancelled,
+        Err(error) if error.kind() == Kind::Interrupted => JobEnd::HandedBack,
         Err(error) => {
             let hint = error.hint().map(|h| format!(" ({h})")).unwrap_or_default();
-            Ending::Failed(format!("{error}{hint}"))
+            JobEnd::Failed(format!("{error}{hint}"))
         }
     };
     tracing::info!(job = %job.id, ending = ?ending, "ends");
@@ -92,10 +92,10 @@ fn one(service: &Arc<Service>, job: &Job, device: &str) {
     service.live.end(&job.id);
 }
 
-fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> Result<Ending, PipelineError> {
+fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<JobHandle>) -> Result<JobEnd, AppError> {
     let order: RunOrder = match serde_json::from_value(job.task.clone()) {
         Ok(order) => order,
-        Err(error) => return Ok(Ending::Failed(format!("the job cannot be read: {error}"))),
+        Err(error) => return Ok(JobEnd::Failed(format!("the job cannot be read: {error}"))),
     };
     let (out, journal) = (service.catalog.output(&job.id), service.journal(&job.id));
     let settings = service.config.settings.for_run(&job.id, journal.clone());
@@ -133,7 +133,7 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
         RunTask::Auto(auto) => {
             let request = match auto.request(&service.catalog, out.clone(), device, track.stop.clone()) {
                 Ok(request) => request,
-                Err(refusal) => return Ok(Ending::Failed(refusal.problem().detail.clone())),
+                Err(refusal) => return Ok(JobEnd::Failed(refusal.problem().detail.clone())),
             };
             app::auto(&settings, &request, &mut recorder)?
         }
@@ -142,17 +142,17 @@ fn carry_out(service: &Service, job: &Job, device: &str, track: &Arc<Track>) -> 
     Ok(ending_of(&run))
 }
 
-fn ending_of(run: &Run) -> Ending {
+fn ending_of(run: &Run) -> JobEnd {
     match run.status {
-        Some(Status::Interrupted) => Ending::HandedBack,
-        Some(Status::Failed) => Ending::Failed("no usable model came out".into()),
-        Some(Status::Done | Status::Stopped) | None => Ending::Done,
+        Some(Status::Interrupted) => JobEnd::HandedBack,
+        Some(Status::Failed) => JobEnd::Failed("no usable model came out".into()),
+        Some(Status::Done | Status::Stopped) | None => JobEnd::Done,
     }
 }
 
 /// Clears what a worker that died has left in a run's folder, but for the journal.
-fn start_over(out: &Path, journal: &Path) -> Result<(), PipelineError> {
-    let fail = |source| PipelineError::File { verb: "clear", path: PathBuf::from(out), source };
+fn start_over(out: &Path, journal: &Path) -> Result<(), AppError> {
+    let fail = |source| AppError::File { verb: "clear", path: PathBuf::from(out), source };
     let entries = match std::fs::read_dir(out) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(fail)?,

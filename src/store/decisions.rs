@@ -1,7 +1,7 @@
 //! The machine's calibration and the decision log are small records beside the runs: here is where the first is kept, and
 //! what the second is called. What a speed is used for is not known here.
 
-use super::error::RecordError;
+use super::error::StoreError;
 use super::history::History;
 use super::store::META;
 use crate::domain::resources::Calibration;
@@ -17,7 +17,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn calibration(&self, machine: &str) -> Result<Option<Calibration>, RecordError> {
+    pub fn calibration(&self, machine: &str) -> Result<Option<Calibration>, StoreError> {
         self.store.read(|t| {
             let meta = t.open_table(META).map_err(|e| self.store.fault(e))?;
             let kept = meta.get(format!("{SPEED}{machine}").as_str()).map_err(|e| self.store.fault(e))?;
@@ -29,9 +29,9 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file; a speed that is not finite.
-    pub fn keep_calibration(&self, calibration: &Calibration) -> Result<(), RecordError> {
+    pub fn keep_calibration(&self, calibration: &Calibration) -> Result<(), StoreError> {
         let what = || format!("the speed of {}", calibration.machine);
-        let unstorable = |detail: String| RecordError::Unstorable { what: what(), detail };
+        let unstorable = |detail: String| StoreError::Unstorable { what: what(), detail };
         if !calibration.flops_per_second.is_finite() {
             return Err(unstorable("it is not a finite number".into()));
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Trouble with the history.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordError {
+pub enum StoreError {
     /// The file is something else.
     #[error("{} is not a hibrit history", path.display())]
     NotAHistory { path: PathBuf },
@@ -65,7 +65,7 @@ pub enum RecordError {
     Database { path: PathBuf, source: Box<redb::Error> },
 }
 
-impl Fault for RecordError {
+impl Fault for StoreError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotAHistory { .. }

@@ -2,8 +2,8 @@
 //! the same envelope as in the file. What a record means is not known here.
 
 use super::decisions::LoggedDecision;
-use super::error::RecordError;
-use super::format::{self, Flaw, Form};
+use super::error::StoreError;
+use super::format::{self, DecodeError, Form};
 use super::history::History;
 use super::store::{DECISIONS, RUNS, SCORERS, Table};
 use crate::domain::run::Run;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use std::io::{BufRead, Write};
 
 /// The tables that travel, each with its form. Profiles stay: they can be measured again.
-const TRAVELLERS: [(Table, Form); 3] = [(RUNS, Form::Run), (SCORERS, Form::Scorer), (DECISIONS, Form::Decision)];
+const EXPORTED: [(Table, Form); 3] = [(RUNS, Form::Run), (SCORERS, Form::Scorer), (DECISIONS, Form::Decision)];
 
 /// What an import did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -38,7 +38,7 @@ pub struct LineFault {
 }
 
 /// What to do with a record that came in.
-enum Arrival {
+enum MergeOutcome {
     New(Vec<u8>),
     Extended(Vec<u8>),
     Same,
@@ -51,15 +51,16 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file, or with `to`.
-    pub fn export(&self, to: &mut dyn Write) -> Result<u64, RecordError> {
+    pub fn export(&self, to: &mut dyn Write) -> Result<u64, StoreError> {
         fn lines<T: Serialize + DeserializeOwned>(
             form: Form,
             all: &[T],
             lines: &mut Vec<Vec<u8>>,
-        ) -> Result<(), RecordError> {
+        ) -> Result<(), StoreError> {
             for value in all {
                 let line = format::encode(form, value);
-                let flawed = |f: Flaw| RecordError::Unstorable { what: format!("a {form}"), detail: f.to_string() };
+                let flawed =
+                    |f: DecodeError| StoreError::Unstorable { what: format!("a {form}"), detail: f.to_string() };
                 lines.push(line.map_err(flawed)?);
             }
             Ok(())
@@ -76,7 +77,7 @@ impl History {
             }
             to.flush()
         };
-        write(to).map_err(|source| RecordError::Exchange { what: "the export".into(), source })?;
+        write(to).map_err(|source| StoreError::Exchange { what: "the export".into(), source })?;
         Ok(all.len() as u64)
     }
 
@@ -86,10 +87,10 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file, or with `from`; then nothing was taken in.
-    pub fn import(&self, from: &mut dyn BufRead) -> Result<ImportReport, RecordError> {
+    pub fn import(&self, from: &mut dyn BufRead) -> Result<ImportReport, StoreError> {
         let mut lines = Vec::new();
         for line in from.split(b'\n') {
-            lines.push(line.map_err(|source| RecordError::Exchange { what: "the import".into(), source })?);
+            lines.push(line.map_err(|source| StoreError::Exchange { what: "the import".into(), source })?);
         }
         self.store.write(|t| {
             let mut report = ImportReport::default();
@@ -108,16 +109,16 @@ impl History {
                 };
                 let stored = self.raw(t, table.0, &key)?;
                 match arrival(table.1, line, stored.as_deref()) {
-                    Ok(Arrival::New(bytes)) => {
+                    Ok(MergeOutcome::New(bytes)) => {
                         self.put(t, table.0, &key, &bytes)?;
                         report.added += 1;
                     }
-                    Ok(Arrival::Extended(bytes)) => {
+                    Ok(MergeOutcome::Extended(bytes)) => {
                         self.put(t, table.0, &key, &bytes)?;
                         report.extended += 1;
                     }
-                    Ok(Arrival::Same) => report.unchanged += 1,
-                    Ok(Arrival::Contradicts) => {
+                    Ok(MergeOutcome::Same) => report.unchanged += 1,
+                    Ok(MergeOutcome::Contradicts) => {
                         leave_out(format!("the history holds another {} with the id {key}", table.1));
                     }
                     Err(flaw) => leave_out(flaw.to_string()),
@@ -129,35 +130,37 @@ impl History {
 }
 
 /// The table and key a line belongs under.
-fn key_of(line: &[u8]) -> Result<((Table, Form), String), Flaw> {
+fn key_of(line: &[u8]) -> Result<((Table, Form), String), DecodeError> {
     let (form, _) = format::head(line)?;
     let key = match form {
         Form::Run => format::decode::<Run>(form, line)?.id,
         Form::Scorer => format::decode::<Scorer>(form, line)?.id,
         Form::Decision => format::decode::<LoggedDecision>(form, line)?.id,
-        Form::Profile => return Err(Flaw::Malformed("profiles are not taken in: they can be measured again".into())),
+        Form::Profile => {
+            return Err(DecodeError::Malformed("profiles are not taken in: they can be measured again".into()));
+        }
     };
-    let table = TRAVELLERS.into_iter().find(|(_, f)| *f == form);
-    table.map(|table| (table, key)).ok_or_else(|| Flaw::Malformed(format!("a {form} does not travel")))
+    let table = EXPORTED.into_iter().find(|(_, f)| *f == form);
+    table.map(|table| (table, key)).ok_or_else(|| DecodeError::Malformed(format!("a {form} does not travel")))
 }
 
-fn arrival(form: Form, line: &[u8], stored: Option<&[u8]>) -> Result<Arrival, Flaw> {
+fn arrival(form: Form, line: &[u8], stored: Option<&[u8]>) -> Result<MergeOutcome, DecodeError> {
     fn compare<T: Serialize + DeserializeOwned + PartialEq>(
         form: Form,
         line: &[u8],
         stored: Option<&[u8]>,
         extend: impl FnOnce(&T, &T) -> Option<T>,
-    ) -> Result<Arrival, Flaw> {
+    ) -> Result<MergeOutcome, DecodeError> {
         let incoming: T = format::decode(form, line)?;
-        let Some(stored) = stored else { return Ok(Arrival::New(format::encode(form, &incoming)?)) };
+        let Some(stored) = stored else { return Ok(MergeOutcome::New(format::encode(form, &incoming)?)) };
         let stored: T = format::decode(form, stored)?;
         if stored == incoming {
-            return Ok(Arrival::Same);
+            return Ok(MergeOutcome::Same);
         }
         match extend(&stored, &incoming) {
-            Some(longer) if longer == stored => Ok(Arrival::Same),
-            Some(longer) => Ok(Arrival::Extended(format::encode(form, &longer)?)),
-            None => Ok(Arrival::Contradicts),
+            Some(longer) if longer == stored => Ok(MergeOutcome::Same),
+            Some(longer) => Ok(MergeOutcome::Extended(format::encode(form, &longer)?)),
+            None => Ok(MergeOutcome::Contradicts),
         }
     }
     match form {

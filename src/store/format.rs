@@ -27,7 +27,7 @@ pub(super) enum Form {
 
 /// Why bytes are no value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(super) enum Flaw {
+pub(super) enum DecodeError {
     #[error("format {0} is newer than this version of hibrit supports ({CURRENT})")]
     Newer(u32),
     #[error("it is a {found}, not a {wanted}")]
@@ -36,7 +36,7 @@ pub(super) enum Flaw {
     Malformed(String),
 }
 
-impl From<serde_json::Error> for Flaw {
+impl From<serde_json::Error> for DecodeError {
     fn from(error: serde_json::Error) -> Self {
         Self::Malformed(error.to_string())
     }
@@ -63,11 +63,11 @@ struct Opened<T> {
 
 /// The bytes of a value, on one line. They are read back before they are returned: JSON has no word for a number that
 /// is not finite, and what cannot be read again must not be stored.
-pub(super) fn encode<T: Serialize + DeserializeOwned>(form: Form, value: &T) -> Result<Vec<u8>, Flaw> {
+pub(super) fn encode<T: Serialize + DeserializeOwned>(form: Form, value: &T) -> Result<Vec<u8>, DecodeError> {
     let bytes = serde_json::to_vec(&Sealed { hibrit: form, v: CURRENT, value })?;
     match serde_json::from_slice::<Opened<T>>(&bytes) {
         Ok(_) => Ok(bytes),
-        Err(e) => Err(Flaw::Malformed(format!("{} ({e})", culprit(&bytes, e.column())))),
+        Err(e) => Err(DecodeError::Malformed(format!("{} ({e})", culprit(&bytes, e.column())))),
     }
 }
 
@@ -81,9 +81,9 @@ fn culprit(line: &[u8], column: usize) -> String {
 }
 
 /// The value in the bytes, whatever version up to [`CURRENT`] they have.
-pub(super) fn decode<T: DeserializeOwned>(wanted: Form, bytes: &[u8]) -> Result<T, Flaw> {
+pub(super) fn decode<T: DeserializeOwned>(wanted: Form, bytes: &[u8]) -> Result<T, DecodeError> {
     match head(bytes)? {
-        (found, _) if found != wanted => Err(Flaw::Form { found, wanted }),
+        (found, _) if found != wanted => Err(DecodeError::Form { found, wanted }),
         (_, CURRENT) => Ok(serde_json::from_slice::<Opened<T>>(bytes)?.value),
         (_, older) => {
             let opened: Opened<Value> = serde_json::from_slice(bytes)?;
@@ -93,14 +93,14 @@ pub(super) fn decode<T: DeserializeOwned>(wanted: Form, bytes: &[u8]) -> Result<
 }
 
 /// Form and version of an envelope; a newer version is refused here, before anything else is looked at.
-pub(super) fn head(bytes: &[u8]) -> Result<(Form, u32), Flaw> {
+pub(super) fn head(bytes: &[u8]) -> Result<(Form, u32), DecodeError> {
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
     match serde_json::from_slice::<Version>(bytes)?.v {
-        newer if newer > CURRENT => Err(Flaw::Newer(newer)),
-        _ => serde_json::from_slice::<Head>(bytes).map(|h| (h.hibrit, h.v)).map_err(Flaw::from),
+        newer if newer > CURRENT => Err(DecodeError::Newer(newer)),
+        _ => serde_json::from_slice::<Head>(bytes).map(|h| (h.hibrit, h.v)).map_err(DecodeError::from),
     }
 }
 
@@ -132,12 +132,15 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_by_name_even_if_its_kind_is_unknown() {
         let flaw = decode::<u8>(Form::Run, br#"{"hibrit":"hologram","v":7,"value":{}}"#).unwrap_err();
-        assert_eq!(flaw, Flaw::Newer(7));
+        assert_eq!(flaw, DecodeError::Newer(7));
     }
 
     #[test]
     fn another_kind_is_refused() {
         let bytes = encode(Form::Scorer, &1_u8).unwrap();
-        assert_eq!(decode::<u8>(Form::Run, &bytes).unwrap_err(), Flaw::Form { found: Form::Scorer, wanted: Form::Run });
+        assert_eq!(
+            decode::<u8>(Form::Run, &bytes).unwrap_err(),
+            DecodeError::Form { found: Form::Scorer, wanted: Form::Run }
+        );
     }
 }

@@ -2,8 +2,8 @@
 //! put aside in the quarantine table, byte for byte.
 
 use super::decisions::LoggedDecision;
-use super::error::RecordError;
-use super::format::{self, Flaw, Form};
+use super::error::StoreError;
+use super::format::{self, DecodeError, Form};
 use super::history::{History, LIVE};
 use super::store::{DECISIONS, META, PROFILES, QUARANTINE, RUNS, SCORERS, Table};
 use crate::domain::profile::Profile;
@@ -26,7 +26,7 @@ pub struct Health {
     /// Records put aside by an earlier repair.
     pub quarantined: u64,
     /// All problems.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<DamagedRecord>,
 }
 
 impl Health {
@@ -38,7 +38,7 @@ impl Health {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct DamagedRecord {
     /// Where: table/key.
     pub at: String,
     /// What.
@@ -49,7 +49,7 @@ pub struct Problem {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Repairs {
     /// Records put aside: table/key, and why.
-    pub quarantined: Vec<Problem>,
+    pub quarantined: Vec<DamagedRecord>,
     /// The id of a live scorer that was not there, where there was one: the rules decide alone now.
     pub lost_live_scorer: Option<String>,
     /// Whether pages had to be mended.
@@ -60,8 +60,8 @@ impl History {
     /// Checks every page and every record; reports all that is wrong.
     ///
     /// # Errors
-    /// [`RecordError::Damaged`] where the pages cannot be read at all; trouble with the file.
-    pub fn verify(&self) -> Result<Health, RecordError> {
+    /// [`StoreError::Damaged`] where the pages cannot be read at all; trouble with the file.
+    pub fn verify(&self) -> Result<Health, StoreError> {
         let pages = self.store.exclusively(|db| db.check_integrity().map_err(|e| self.store.fault(e)))?;
         // A transaction that is given up: a check changes nothing.
         self.store.exclusively(|db| {
@@ -73,7 +73,9 @@ impl History {
                 health.problems.extend(bad.into_iter().map(|(_, problem)| problem));
             }
             if let Some(id) = self.dangling_live(&t)? {
-                health.problems.push(Problem { at: "meta/live".into(), what: format!("there is no scorer {id}") });
+                health
+                    .problems
+                    .push(DamagedRecord { at: "meta/live".into(), what: format!("there is no scorer {id}") });
             }
             let aside = t.open_table(QUARANTINE).map_err(|e| self.store.fault(e))?;
             health.quarantined = aside.iter().map_err(|e| self.store.fault(e))?.count() as u64;
@@ -88,7 +90,7 @@ impl History {
     ///
     /// # Errors
     /// As [`History::verify`].
-    pub fn repair(&self) -> Result<Repairs, RecordError> {
+    pub fn repair(&self) -> Result<Repairs, StoreError> {
         let sound = self.store.exclusively(|db| db.check_integrity().map_err(|e| self.store.fault(e)))?;
         self.store.write(|t| {
             let mut repairs = Repairs { pages_mended: !sound, ..Repairs::default() };
@@ -118,7 +120,7 @@ impl History {
         t: &WriteTransaction,
         table: Table,
         form: Form,
-    ) -> Result<(u64, Vec<(Unreadable, Problem)>), RecordError> {
+    ) -> Result<(u64, Vec<(Unreadable, DamagedRecord)>), StoreError> {
         let name = table.name().to_string();
         let table = t.open_table(table).map_err(|e| self.store.fault(e))?;
         let (mut sound, mut bad) = (0, Vec::new());
@@ -127,9 +129,9 @@ impl History {
             match read_back(form, key.value(), bytes.value()) {
                 Ok(()) => sound += 1,
                 Err(flaw) => {
-                    let newer = matches!(flaw, Flaw::Newer(_));
+                    let newer = matches!(flaw, DecodeError::Newer(_));
                     let key = key.value().to_string();
-                    let problem = Problem { at: format!("{name}/{key}"), what: flaw.to_string() };
+                    let problem = DamagedRecord { at: format!("{name}/{key}"), what: flaw.to_string() };
                     bad.push((Unreadable { key, bytes: bytes.value().to_vec(), newer }, problem));
                 }
             }
@@ -137,7 +139,7 @@ impl History {
         Ok((sound, bad))
     }
 
-    fn dangling_live(&self, t: &WriteTransaction) -> Result<Option<String>, RecordError> {
+    fn dangling_live(&self, t: &WriteTransaction) -> Result<Option<String>, StoreError> {
         let meta = t.open_table(META).map_err(|e| self.store.fault(e))?;
         let live = meta.get(LIVE).map_err(|e| self.store.fault(e))?.map(|id| id.value().to_string());
         match live {
@@ -154,12 +156,12 @@ struct Unreadable {
 }
 
 /// Whether a record can be read and stands under its own id.
-fn read_back(form: Form, key: &str, bytes: &[u8]) -> Result<(), Flaw> {
+fn read_back(form: Form, key: &str, bytes: &[u8]) -> Result<(), DecodeError> {
     let id = match form {
         Form::Run => format::decode::<Run>(form, bytes)?.id,
         Form::Scorer => format::decode::<Scorer>(form, bytes)?.id,
         Form::Decision => format::decode::<LoggedDecision>(form, bytes)?.id,
         Form::Profile => return format::decode::<Profile>(form, bytes).map(|_| ()),
     };
-    if id == key { Ok(()) } else { Err(Flaw::Malformed(format!("it calls itself {id}"))) }
+    if id == key { Ok(()) } else { Err(DecodeError::Malformed(format!("it calls itself {id}"))) }
 }

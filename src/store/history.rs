@@ -2,8 +2,8 @@
 //! processes may change it, and nothing is remembered here.
 
 use super::decisions::LoggedDecision;
-use super::error::RecordError;
-use super::format::{self, Flaw, Form};
+use super::error::StoreError;
+use super::format::{self, DecodeError, Form};
 use super::store::{DECISIONS, META, PROFILES, RUNS, SCORERS, Store, Table, is_missing};
 use crate::domain::outcome::Status;
 use crate::domain::profile::Profile;
@@ -72,8 +72,8 @@ impl History {
     /// seconds for other processes.
     ///
     /// # Errors
-    /// [`RecordError`]: not a history, newer than this hibrit, damaged, in use for too long, a read-only place.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, RecordError> {
+    /// [`StoreError`]: not a history, newer than this hibrit, damaged, in use for too long, a read-only place.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_waiting(path, PATIENCE)
     }
 
@@ -81,7 +81,7 @@ impl History {
     ///
     /// # Errors
     /// As [`History::open`].
-    pub fn open_waiting(path: impl AsRef<Path>, patience: Duration) -> Result<Self, RecordError> {
+    pub fn open_waiting(path: impl AsRef<Path>, patience: Duration) -> Result<Self, StoreError> {
         Ok(Self { store: Store::open(path.as_ref(), patience)? })
     }
 
@@ -93,12 +93,12 @@ impl History {
     /// A run begins.
     ///
     /// # Errors
-    /// [`RecordError::Exists`] where its id is taken; trouble with the file.
-    pub fn begin(&self, run: &Run) -> Result<(), RecordError> {
+    /// [`StoreError::Exists`] where its id is taken; trouble with the file.
+    pub fn begin(&self, run: &Run) -> Result<(), StoreError> {
         let bytes = self.encode(Form::Run, &run.id, run)?;
         self.store.write(|t| {
             if self.raw(t, RUNS, &run.id)?.is_some() {
-                return Err(RecordError::Exists { path: self.path(), id: run.id.clone() });
+                return Err(StoreError::Exists { path: self.path(), id: run.id.clone() });
             }
             self.put(t, RUNS, &run.id, &bytes)
         })
@@ -107,8 +107,8 @@ impl History {
     /// A run goes on or ends: what is stored under its id is replaced. Feedback that came in meanwhile is kept.
     ///
     /// # Errors
-    /// [`RecordError::Unknown`] where it never began; trouble with the file.
-    pub fn update(&self, run: &Run) -> Result<(), RecordError> {
+    /// [`StoreError::Unknown`] where it never began; trouble with the file.
+    pub fn update(&self, run: &Run) -> Result<(), StoreError> {
         self.store.write(|t| {
             let stored = self.raw(t, RUNS, &run.id)?.ok_or_else(|| self.unknown("run", &run.id, Vec::new()))?;
             let mut run = run.clone();
@@ -124,8 +124,8 @@ impl History {
     /// The run with this id, or the only one whose id begins so.
     ///
     /// # Errors
-    /// [`RecordError::Unknown`] or [`RecordError::Ambiguous`], each naming candidates; trouble with the file.
-    pub fn get(&self, wanted: &str) -> Result<Run, RecordError> {
+    /// [`StoreError::Unknown`] or [`StoreError::Ambiguous`], each naming candidates; trouble with the file.
+    pub fn get(&self, wanted: &str) -> Result<Run, StoreError> {
         self.store.read(|t| {
             let (id, bytes) = self.find(t, wanted)?;
             self.decode(Form::Run, &id, &bytes)
@@ -136,7 +136,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file; a record that cannot be read is named.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<Run>, RecordError> {
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Run>, StoreError> {
         let mut runs: Vec<Run> = self.all()?.into_iter().filter(|r| filter.keeps(r)).collect();
         runs.sort_by(|a, b| (&b.started, &b.id).cmp(&(&a.started, &a.id)));
         runs.truncate(filter.limit.unwrap_or(usize::MAX));
@@ -147,21 +147,21 @@ impl History {
     ///
     /// # Errors
     /// As [`History::list`].
-    pub fn all(&self) -> Result<Vec<Run>, RecordError> {
+    pub fn all(&self) -> Result<Vec<Run>, StoreError> {
         self.values(RUNS, Form::Run)
     }
 
     /// Adds a person's word to a run, and gives the run as it is now.
     ///
     /// # Errors
-    /// [`RecordError::Feedback`] for a verdict outside -1..=1 or a metric that is not finite; else as
+    /// [`StoreError::Feedback`] for a verdict outside -1..=1 or a metric that is not finite; else as
     /// [`History::get`].
-    pub fn feedback(&self, wanted: &str, feedback: Feedback) -> Result<Run, RecordError> {
+    pub fn feedback(&self, wanted: &str, feedback: Feedback) -> Result<Run, StoreError> {
         if let Some(v) = feedback.verdict.filter(|v| !(-1.0..=1.0).contains(v)) {
-            return Err(RecordError::Feedback(format!("a verdict is between -1 (worse than hoped) and 1, not {v}")));
+            return Err(StoreError::Feedback(format!("a verdict is between -1 (worse than hoped) and 1, not {v}")));
         }
         if let Some((name, v)) = feedback.metric.as_ref().filter(|(_, v)| !v.is_finite()) {
-            return Err(RecordError::Feedback(format!("the metric {name} must be a finite number, not {v}")));
+            return Err(StoreError::Feedback(format!("the metric {name} must be a finite number, not {v}")));
         }
         self.store.write(|t| {
             let (id, bytes) = self.find_for_writing(t, wanted)?;
@@ -176,7 +176,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file; a record that cannot be read is named.
-    pub fn live_scorer(&self) -> Result<Option<Scorer>, RecordError> {
+    pub fn live_scorer(&self) -> Result<Option<Scorer>, StoreError> {
         self.store.read(|t| {
             let meta = t.open_table(META).map_err(|e| self.store.fault(e))?;
             let Some(id) = meta.get(LIVE).map_err(|e| self.store.fault(e))? else { return Ok(None) };
@@ -192,7 +192,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn keep_scorer(&self, scorer: &Scorer) -> Result<(), RecordError> {
+    pub fn keep_scorer(&self, scorer: &Scorer) -> Result<(), StoreError> {
         let bytes = self.encode(Form::Scorer, &scorer.id, scorer)?;
         self.store.write(|t| self.put(t, SCORERS, &scorer.id, &bytes))
     }
@@ -201,7 +201,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn promote(&self, scorer: &Scorer) -> Result<(), RecordError> {
+    pub fn promote(&self, scorer: &Scorer) -> Result<(), StoreError> {
         let bytes = self.encode(Form::Scorer, &scorer.id, scorer)?;
         self.store.write(|t| {
             self.put(t, SCORERS, &scorer.id, &bytes)?;
@@ -215,7 +215,7 @@ impl History {
     ///
     /// # Errors
     /// As [`History::list`].
-    pub fn scorers(&self) -> Result<Vec<Scorer>, RecordError> {
+    pub fn scorers(&self) -> Result<Vec<Scorer>, StoreError> {
         self.values(SCORERS, Form::Scorer)
     }
 
@@ -223,7 +223,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn log_decision(&self, decision: &LoggedDecision) -> Result<(), RecordError> {
+    pub fn log_decision(&self, decision: &LoggedDecision) -> Result<(), StoreError> {
         let bytes = self.encode(Form::Decision, &decision.id, decision)?;
         self.store.write(|t| self.put(t, DECISIONS, &decision.id, &bytes))
     }
@@ -233,7 +233,7 @@ impl History {
     ///
     /// # Errors
     /// As [`History::list`].
-    pub fn decisions(&self) -> Result<Vec<(LoggedDecision, Option<Run>)>, RecordError> {
+    pub fn decisions(&self) -> Result<Vec<(LoggedDecision, Option<Run>)>, StoreError> {
         let decisions: Vec<LoggedDecision> = self.values(DECISIONS, Form::Decision)?;
         self.store.read(|t| {
             let became = |d: LoggedDecision| {
@@ -252,7 +252,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file. A profile that cannot be read is none: it can be measured again.
-    pub fn profile(&self, inputs_sha256: &str) -> Result<Option<Profile>, RecordError> {
+    pub fn profile(&self, inputs_sha256: &str) -> Result<Option<Profile>, StoreError> {
         self.store.read(|t| {
             let bytes = self.read_raw(t, PROFILES, inputs_sha256)?;
             Ok(bytes.and_then(|b| format::decode(Form::Profile, &b).ok()))
@@ -263,7 +263,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn keep_profile(&self, inputs_sha256: &str, profile: &Profile) -> Result<(), RecordError> {
+    pub fn keep_profile(&self, inputs_sha256: &str, profile: &Profile) -> Result<(), StoreError> {
         let bytes = self.encode(Form::Profile, inputs_sha256, profile)?;
         self.store.write(|t| self.put(t, PROFILES, inputs_sha256, &bytes))
     }
@@ -272,7 +272,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn profiles(&self) -> Result<Vec<(String, Profile)>, RecordError> {
+    pub fn profiles(&self) -> Result<Vec<(String, Profile)>, StoreError> {
         self.store.read(|t| {
             let table = match t.open_table(PROFILES) {
                 Err(e) if is_missing(&e) => return Ok(Vec::new()),
@@ -290,7 +290,7 @@ impl History {
     }
 
     /// Everything in a table, in the order of keys.
-    fn values<T: DeserializeOwned>(&self, table: Table, form: Form) -> Result<Vec<T>, RecordError> {
+    fn values<T: DeserializeOwned>(&self, table: Table, form: Form) -> Result<Vec<T>, StoreError> {
         self.store.read(|t| {
             let table = match t.open_table(table) {
                 Err(e) if is_missing(&e) => return Ok(Vec::new()),
@@ -305,12 +305,12 @@ impl History {
         })
     }
 
-    fn find(&self, t: &ReadTransaction, wanted: &str) -> Result<(String, Vec<u8>), RecordError> {
+    fn find(&self, t: &ReadTransaction, wanted: &str) -> Result<(String, Vec<u8>), StoreError> {
         let table = t.open_table(RUNS).map_err(|e| self.store.fault(e))?;
         self.only_match(&table, wanted)
     }
 
-    fn find_for_writing(&self, t: &WriteTransaction, wanted: &str) -> Result<(String, Vec<u8>), RecordError> {
+    fn find_for_writing(&self, t: &WriteTransaction, wanted: &str) -> Result<(String, Vec<u8>), StoreError> {
         let table = t.open_table(RUNS).map_err(|e| self.store.fault(e))?;
         self.only_match(&table, wanted)
     }
@@ -320,7 +320,7 @@ impl History {
         &self,
         table: &impl ReadableTable<&'static str, &'static [u8]>,
         wanted: &str,
-    ) -> Result<(String, Vec<u8>), RecordError> {
+    ) -> Result<(String, Vec<u8>), StoreError> {
         let mut found: Vec<(String, Vec<u8>)> = Vec::new();
         for entry in table.range(wanted..).map_err(|e| self.store.fault(e))? {
             let (key, bytes) = entry.map_err(|e| self.store.fault(e))?;
@@ -334,7 +334,7 @@ impl History {
         }
         if found.len() > 1 {
             let known = found.into_iter().map(|(id, _)| id).collect();
-            return Err(RecordError::Ambiguous { wanted: wanted.into(), known });
+            return Err(StoreError::Ambiguous { wanted: wanted.into(), known });
         }
         match found.pop() {
             Some(only) => Ok(only),
@@ -346,13 +346,13 @@ impl History {
         }
     }
 
-    pub(super) fn raw(&self, t: &WriteTransaction, table: Table, key: &str) -> Result<Option<Vec<u8>>, RecordError> {
+    pub(super) fn raw(&self, t: &WriteTransaction, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let table = t.open_table(table).map_err(|e| self.store.fault(e))?;
         let bytes = table.get(key).map_err(|e| self.store.fault(e))?;
         Ok(bytes.map(|b| b.value().to_vec()))
     }
 
-    fn read_raw(&self, t: &ReadTransaction, table: Table, key: &str) -> Result<Option<Vec<u8>>, RecordError> {
+    fn read_raw(&self, t: &ReadTransaction, table: Table, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let table = match t.open_table(table) {
             Err(e) if is_missing(&e) => return Ok(None),
             other => other.map_err(|e| self.store.fault(e))?,
@@ -361,7 +361,7 @@ impl History {
         Ok(bytes.map(|b| b.value().to_vec()))
     }
 
-    pub(super) fn put(&self, t: &WriteTransaction, table: Table, key: &str, bytes: &[u8]) -> Result<(), RecordError> {
+    pub(super) fn put(&self, t: &WriteTransaction, table: Table, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let mut table = t.open_table(table).map_err(|e| self.store.fault(e))?;
         table.insert(key, bytes).map_err(|e| self.store.fault(e))?;
         Ok(())
@@ -372,20 +372,20 @@ impl History {
         form: Form,
         id: &str,
         value: &T,
-    ) -> Result<Vec<u8>, RecordError> {
+    ) -> Result<Vec<u8>, StoreError> {
         format::encode(form, value)
-            .map_err(|flaw| RecordError::Unstorable { what: format!("the {form} {id}"), detail: flaw.to_string() })
+            .map_err(|flaw| StoreError::Unstorable { what: format!("the {form} {id}"), detail: flaw.to_string() })
     }
 
-    fn decode<T: DeserializeOwned>(&self, form: Form, id: &str, bytes: &[u8]) -> Result<T, RecordError> {
+    fn decode<T: DeserializeOwned>(&self, form: Form, id: &str, bytes: &[u8]) -> Result<T, StoreError> {
         let what = format!("the {form} {id}");
         format::decode(form, bytes).map_err(|flaw| match flaw {
-            Flaw::Newer(found) => RecordError::Newer { path: self.path(), what, found, known: format::CURRENT },
-            flaw => RecordError::Record { path: self.path(), what, detail: flaw.to_string() },
+            DecodeError::Newer(found) => StoreError::Newer { path: self.path(), what, found, known: format::CURRENT },
+            flaw => StoreError::Record { path: self.path(), what, detail: flaw.to_string() },
         })
     }
 
-    fn unknown(&self, what: &'static str, wanted: &str, known: Vec<String>) -> RecordError {
-        RecordError::Unknown { path: self.path(), what, wanted: wanted.into(), known }
+    fn unknown(&self, what: &'static str, wanted: &str, known: Vec<String>) -> StoreError {
+        StoreError::Unknown { path: self.path(), what, wanted: wanted.into(), known }
     }
 }

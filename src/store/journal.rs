@@ -1,7 +1,7 @@
 //! What happens while a run goes on, one JSON line an event, beside the run: it survives a crash, and curves are drawn
 //! from it again. Whether the run ends well is not known here.
 
-use super::error::RecordError;
+use super::error::StoreError;
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::CurvePoint;
 use serde::{Deserialize, Serialize};
@@ -65,12 +65,12 @@ impl Journal {
     /// cut off first. `clock` gives the seconds for each line's `t`.
     ///
     /// # Errors
-    /// [`RecordError::Exchange`] with the path.
+    /// [`StoreError::Exchange`] with the path.
     pub fn open(
         path: impl AsRef<Path>,
         sync: Sync,
         clock: impl FnMut() -> Option<f64> + Send + 'static,
-    ) -> Result<Self, RecordError> {
+    ) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
         let open = || {
             let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
@@ -97,8 +97,8 @@ impl Journal {
     /// Appends one event.
     ///
     /// # Errors
-    /// [`RecordError::Exchange`] with the path.
-    pub fn append(&mut self, event: &Event) -> Result<(), RecordError> {
+    /// [`StoreError::Exchange`] with the path.
+    pub fn append(&mut self, event: &Event) -> Result<(), StoreError> {
         self.write(event).map_err(|e| broken(&self.path, e))
     }
 
@@ -106,7 +106,7 @@ impl Journal {
     ///
     /// # Errors
     /// The first failure since the journal was opened.
-    pub fn finish(mut self) -> Result<(), RecordError> {
+    pub fn finish(mut self) -> Result<(), StoreError> {
         if let Some(first) = self.failed.take() {
             return Err(broken(&self.path, first));
         }
@@ -159,13 +159,13 @@ fn is_milestone(event: &Event) -> bool {
     }
 }
 
-fn broken(path: &Path, source: std::io::Error) -> RecordError {
-    RecordError::Exchange { what: format!("the journal {}", path.display()), source }
+fn broken(path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::Exchange { what: format!("the journal {}", path.display()), source }
 }
 
 /// A journal as read back.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Replay {
+pub struct JournalReplay {
     /// All lines that could be read, in order.
     pub entries: Vec<JournalEntry>,
     /// Whether the last line was torn: the process died while it was written.
@@ -174,7 +174,7 @@ pub struct Replay {
     pub bad: Vec<(u64, String)>,
 }
 
-impl Replay {
+impl JournalReplay {
     /// The learning curve of a branch (or, with `None`, of all lines that name none): a point where it was evaluated,
     /// and the training loss averaged over the steps since the last point. Points that a rewind took back are left out.
     pub fn curve(&self, branch: Option<&str>) -> Vec<CurvePoint> {
@@ -215,10 +215,10 @@ impl Replay {
 /// Reads a journal back. A torn last line is normal after a crash and only marked; other bad lines are reported.
 ///
 /// # Errors
-/// [`RecordError::Exchange`] where the file cannot be read at all.
-pub fn read_journal(path: impl AsRef<Path>) -> Result<Replay, RecordError> {
+/// [`StoreError::Exchange`] where the file cannot be read at all.
+pub fn read_journal(path: impl AsRef<Path>) -> Result<JournalReplay, StoreError> {
     let path = path.as_ref();
-    let mut replay = Replay::default();
+    let mut replay = JournalReplay::default();
     let mut from = BufReader::new(File::open(path).map_err(|e| broken(path, e))?);
     for number in 1.. {
         let mut line = Vec::new();

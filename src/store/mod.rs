@@ -32,12 +32,12 @@ mod queue;
 mod store;
 
 pub use decisions::LoggedDecision;
-pub use error::RecordError;
+pub use error::StoreError;
 pub use exchange::{ImportReport, LineFault};
-pub use health::{Health, Problem, Repairs};
+pub use health::{DamagedRecord, Health, Repairs};
 pub use history::{Filter, History, run_id};
-pub use journal::{JOURNAL, Journal, JournalEntry, Replay, Sync, read_journal};
-pub use queue::{Cancelled, Ending, Job, Lease, Queue, State, Submitted};
+pub use journal::{JOURNAL, Journal, JournalEntry, JournalReplay, Sync, read_journal};
+pub use queue::{Cancelled, Job, JobEnd, Lease, Queue, State, Submitted};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@
 //! The tables: `jobs` (id -> [`Job`] as JSON), `waiting` (place in the queue -> id), `keys` (idempotency key -> id),
 //! `meta` (`place`, `fence`: the last numbers given; `schema`).
 
-use super::error::RecordError;
+use super::error::StoreError;
 use jiff::{SignedDuration, Timestamp};
 use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use redb::{ReadTransaction, WriteTransaction};
@@ -131,7 +131,7 @@ pub enum Cancelled {
 
 /// How a worker leaves a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum JobEnd {
     /// Carried out.
     Done,
     /// Without a result.
@@ -153,16 +153,16 @@ impl Queue {
     /// Opens the queue, or makes an empty one. It stays locked as long as the value lives.
     ///
     /// # Errors
-    /// [`RecordError::QueueTaken`] where another process holds it; trouble with the file.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, RecordError> {
+    /// [`StoreError::QueueTaken`] where another process holds it; trouble with the file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
-                .map_err(|e| RecordError::Queue { path: path.clone(), detail: e.to_string() })?;
+                .map_err(|e| StoreError::Queue { path: path.clone(), detail: e.to_string() })?;
         }
         let database = match Builder::new().set_cache_size(CACHE).create(&path) {
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(RecordError::QueueTaken { path }),
-            other => other.map_err(|e| RecordError::Queue { path: path.clone(), detail: e.to_string() })?,
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::QueueTaken { path }),
+            other => other.map_err(|e| StoreError::Queue { path: path.clone(), detail: e.to_string() })?,
         };
         let queue = Self { database, path };
         queue.write(|t| {
@@ -176,7 +176,7 @@ impl Queue {
                     meta.insert("schema", SCHEMA).map_err(|e| queue.fault(e))?;
                     Ok(())
                 }
-                Some(newer) if newer > SCHEMA => Err(RecordError::Newer {
+                Some(newer) if newer > SCHEMA => Err(StoreError::Newer {
                     path: queue.path.clone(),
                     what: "the queue".into(),
                     found: u32::try_from(newer).unwrap_or(u32::MAX),
@@ -199,7 +199,7 @@ impl Queue {
         task: &serde_json::Value,
         key: Option<&str>,
         now: Timestamp,
-    ) -> Result<Submitted, RecordError> {
+    ) -> Result<Submitted, StoreError> {
         self.write(|t| {
             if let Some(key) = key {
                 let keys = t.open_table(KEYS).map_err(|e| self.fault(e))?;
@@ -236,12 +236,12 @@ impl Queue {
     /// The job with this id.
     ///
     /// # Errors
-    /// [`RecordError::NoJob`]; trouble with the file.
-    pub fn get(&self, id: &str) -> Result<Job, RecordError> {
+    /// [`StoreError::NoJob`]; trouble with the file.
+    pub fn get(&self, id: &str) -> Result<Job, StoreError> {
         self.read(|t| {
             let jobs = t.open_table(JOBS).map_err(|e| self.fault(e))?;
             let bytes = jobs.get(id).map_err(|e| self.fault(e))?;
-            self.decode(bytes.ok_or_else(|| RecordError::NoJob { wanted: id.into() })?.value())
+            self.decode(bytes.ok_or_else(|| StoreError::NoJob { wanted: id.into() })?.value())
         })
     }
 
@@ -249,7 +249,7 @@ impl Queue {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn list(&self) -> Result<Vec<Job>, RecordError> {
+    pub fn list(&self) -> Result<Vec<Job>, StoreError> {
         let mut jobs = self.read(|t| {
             let table = t.open_table(JOBS).map_err(|e| self.fault(e))?;
             let mut jobs = Vec::new();
@@ -267,7 +267,7 @@ impl Queue {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn lease(&self, worker: &str, now: Timestamp, time: SignedDuration) -> Result<Option<Job>, RecordError> {
+    pub fn lease(&self, worker: &str, now: Timestamp, time: SignedDuration) -> Result<Option<Job>, StoreError> {
         // Looked at without writing first: an idle worker must not write to the disk.
         let waiting = self.read(|t| {
             let table = t.open_table(WAITING).map_err(|e| self.fault(e))?;
@@ -295,8 +295,8 @@ impl Queue {
     /// The worker begins.
     ///
     /// # Errors
-    /// [`RecordError::Fenced`] where the job is no longer this worker's; trouble with the file.
-    pub fn start(&self, id: &str, fence: u64, now: Timestamp) -> Result<Job, RecordError> {
+    /// [`StoreError::Fenced`] where the job is no longer this worker's; trouble with the file.
+    pub fn start(&self, id: &str, fence: u64, now: Timestamp) -> Result<Job, StoreError> {
         self.write(|t| {
             let mut job = self.held(t, id, fence)?;
             job.state = State::Running;
@@ -310,7 +310,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Queue::start`].
-    pub fn heartbeat(&self, id: &str, fence: u64, now: Timestamp, time: SignedDuration) -> Result<bool, RecordError> {
+    pub fn heartbeat(&self, id: &str, fence: u64, now: Timestamp, time: SignedDuration) -> Result<bool, StoreError> {
         let mut transaction = self.database.begin_write().map_err(|e| self.fault(e))?;
         transaction.set_durability(Durability::None).map_err(|e| self.fault(e))?;
         let mut job = self.held(&transaction, id, fence)?;
@@ -326,19 +326,19 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Queue::start`].
-    pub fn finish(&self, id: &str, fence: u64, ending: Ending, now: Timestamp) -> Result<Job, RecordError> {
+    pub fn finish(&self, id: &str, fence: u64, ending: JobEnd, now: Timestamp) -> Result<Job, StoreError> {
         self.write(|t| {
             let mut job = self.held(t, id, fence)?;
             job.lease = None;
             job.cancel = false;
             job.state = match ending {
-                Ending::Done => State::Done,
-                Ending::Failed(why) => {
+                JobEnd::Done => State::Done,
+                JobEnd::Failed(why) => {
                     job.failure = Some(why);
                     State::Failed
                 }
-                Ending::Cancelled => State::Cancelled,
-                Ending::HandedBack => State::Queued,
+                JobEnd::Cancelled => State::Cancelled,
+                JobEnd::HandedBack => State::Queued,
             };
             job.ended = job.state.is_terminal().then_some(now);
             self.put(t, &job)?;
@@ -349,8 +349,8 @@ impl Queue {
     /// Cancels a job: at once where it waits, else its worker is asked to end it.
     ///
     /// # Errors
-    /// [`RecordError::NoJob`]; [`RecordError::WrongState`] where it has ended; trouble with the file.
-    pub fn cancel(&self, id: &str, now: Timestamp) -> Result<Cancelled, RecordError> {
+    /// [`StoreError::NoJob`]; [`StoreError::WrongState`] where it has ended; trouble with the file.
+    pub fn cancel(&self, id: &str, now: Timestamp) -> Result<Cancelled, StoreError> {
         self.write(|t| {
             let mut job = self.job(t, id)?;
             match job.state {
@@ -373,8 +373,8 @@ impl Queue {
     /// Queues a job again that was cancelled or failed; it goes on from what it had.
     ///
     /// # Errors
-    /// [`RecordError::NoJob`]; [`RecordError::WrongState`] where it is under way or done; trouble with the file.
-    pub fn resume(&self, id: &str) -> Result<Job, RecordError> {
+    /// [`StoreError::NoJob`]; [`StoreError::WrongState`] where it is under way or done; trouble with the file.
+    pub fn resume(&self, id: &str) -> Result<Job, StoreError> {
         self.write(|t| {
             let mut job = self.job(t, id)?;
             if !matches!(job.state, State::Failed | State::Cancelled) {
@@ -394,7 +394,7 @@ impl Queue {
     ///
     /// # Errors
     /// Trouble with the file.
-    pub fn reconcile(&self, now: Timestamp, all: bool, crashes: u32) -> Result<Vec<Job>, RecordError> {
+    pub fn reconcile(&self, now: Timestamp, all: bool, crashes: u32) -> Result<Vec<Job>, StoreError> {
         self.write(|t| {
             let mut gone: Vec<Job> = Vec::new();
             {
@@ -426,34 +426,34 @@ impl Queue {
         })
     }
 
-    fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, RecordError>) -> Result<T, RecordError> {
+    fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
         work(&self.database.begin_read().map_err(|e| self.fault(e))?)
     }
 
-    fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, RecordError>) -> Result<T, RecordError> {
+    fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let transaction = self.database.begin_write().map_err(|e| self.fault(e))?;
         let value = work(&transaction)?;
         transaction.commit().map_err(|e| self.fault(e))?;
         Ok(value)
     }
 
-    fn job(&self, t: &WriteTransaction, id: &str) -> Result<Job, RecordError> {
+    fn job(&self, t: &WriteTransaction, id: &str) -> Result<Job, StoreError> {
         let jobs = t.open_table(JOBS).map_err(|e| self.fault(e))?;
         let bytes = jobs.get(id).map_err(|e| self.fault(e))?;
-        self.decode(bytes.ok_or_else(|| RecordError::NoJob { wanted: id.into() })?.value())
+        self.decode(bytes.ok_or_else(|| StoreError::NoJob { wanted: id.into() })?.value())
     }
 
     /// The job, if it is held under this fence.
-    fn held(&self, t: &WriteTransaction, id: &str, fence: u64) -> Result<Job, RecordError> {
+    fn held(&self, t: &WriteTransaction, id: &str, fence: u64) -> Result<Job, StoreError> {
         let job = self.job(t, id)?;
         match job.lease.as_ref().map(|l| l.fence) {
             Some(now) if now == fence => Ok(job),
-            now => Err(RecordError::Fenced { id: id.into(), held: fence, now: now.unwrap_or(0) }),
+            now => Err(StoreError::Fenced { id: id.into(), held: fence, now: now.unwrap_or(0) }),
         }
     }
 
     /// Writes a job, and its place among the waiting.
-    fn put(&self, t: &WriteTransaction, job: &Job) -> Result<(), RecordError> {
+    fn put(&self, t: &WriteTransaction, job: &Job) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(job).map_err(|e| self.fault_text(e.to_string()))?;
         t.open_table(JOBS)
             .map_err(|e| self.fault(e))?
@@ -469,28 +469,28 @@ impl Queue {
     }
 
     /// The next number of a row.
-    fn next(&self, t: &WriteTransaction, row: &str) -> Result<u64, RecordError> {
+    fn next(&self, t: &WriteTransaction, row: &str) -> Result<u64, StoreError> {
         let mut meta = t.open_table(META).map_err(|e| self.fault(e))?;
         let last = meta.get(row).map_err(|e| self.fault(e))?.map_or(0, |v| v.value());
         meta.insert(row, last + 1).map_err(|e| self.fault(e))?;
         Ok(last + 1)
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Job, RecordError> {
+    fn decode(&self, bytes: &[u8]) -> Result<Job, StoreError> {
         serde_json::from_slice(bytes).map_err(|e| self.fault_text(e.to_string()))
     }
 
-    fn fault(&self, error: impl Into<redb::Error>) -> RecordError {
+    fn fault(&self, error: impl Into<redb::Error>) -> StoreError {
         self.fault_text(error.into().to_string())
     }
 
-    fn fault_text(&self, detail: String) -> RecordError {
-        RecordError::Queue { path: self.path.clone(), detail }
+    fn fault_text(&self, detail: String) -> StoreError {
+        StoreError::Queue { path: self.path.clone(), detail }
     }
 }
 
-fn wrong_state(job: &Job, wanted: &'static str) -> RecordError {
-    RecordError::WrongState { id: job.id.clone(), state: job.state.to_string(), wanted }
+fn wrong_state(job: &Job, wanted: &'static str) -> StoreError {
+    StoreError::WrongState { id: job.id.clone(), state: job.state.to_string(), wanted }
 }
 
 #[cfg(test)]

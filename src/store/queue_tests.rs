@@ -52,13 +52,13 @@ fn a_worker_given_up_for_dead_can_no_longer_write() {
     let second = queue.lease("quick", at(32), TIME).unwrap().unwrap();
     assert!(fence(&second) > fence(&first));
     for refused in [
-        queue.finish("job", fence(&first), Ending::Done, at(33)).unwrap_err(),
+        queue.finish("job", fence(&first), JobEnd::Done, at(33)).unwrap_err(),
         queue.heartbeat("job", fence(&first), at(33), TIME).unwrap_err(),
         queue.start("job", fence(&first), at(33)).unwrap_err(),
     ] {
-        assert!(matches!(refused, RecordError::Fenced { .. }), "{refused}");
+        assert!(matches!(refused, StoreError::Fenced { .. }), "{refused}");
     }
-    queue.finish("job", fence(&second), Ending::Done, at(34)).unwrap();
+    queue.finish("job", fence(&second), JobEnd::Done, at(34)).unwrap();
     assert_eq!(queue.get("job").unwrap().state, State::Done);
 }
 
@@ -99,10 +99,10 @@ fn what_has_ended_can_neither_be_cancelled_nor_done_again() {
     let (_folder, queue) = queue();
     queue.submit("job", &json!(1), None, at(0)).unwrap();
     let job = queue.lease("w", at(0), TIME).unwrap().unwrap();
-    queue.finish("job", fence(&job), Ending::Done, at(1)).unwrap();
-    assert!(matches!(queue.cancel("job", at(2)).unwrap_err(), RecordError::WrongState { .. }));
-    assert!(matches!(queue.resume("job").unwrap_err(), RecordError::WrongState { .. }));
-    assert!(matches!(queue.get("nobody").unwrap_err(), RecordError::NoJob { .. }));
+    queue.finish("job", fence(&job), JobEnd::Done, at(1)).unwrap();
+    assert!(matches!(queue.cancel("job", at(2)).unwrap_err(), StoreError::WrongState { .. }));
+    assert!(matches!(queue.resume("job").unwrap_err(), StoreError::WrongState { .. }));
+    assert!(matches!(queue.get("nobody").unwrap_err(), StoreError::NoJob { .. }));
 }
 
 /// What may happen to a queue.
@@ -151,11 +151,11 @@ proptest! {
                     held = queue.lease("w", now, TIME).unwrap().map(|j| (j.id.clone(), fence(&j)));
                 },
                 Act::Finish => if let Some((id, fence)) = held.take() {
-                    queue.finish(&id, fence, Ending::Done, now).unwrap();
+                    queue.finish(&id, fence, JobEnd::Done, now).unwrap();
                     *done.entry(id).or_default() += 1;
                 },
                 Act::HandBack => if let Some((id, fence)) = held.take() {
-                    queue.finish(&id, fence, Ending::HandedBack, now).unwrap();
+                    queue.finish(&id, fence, JobEnd::HandedBack, now).unwrap();
                 },
                 Act::Cancel(k) => if let Some(id) = keys.get(&format!("k{k}")) {
                     let _ = queue.cancel(id, now);
@@ -168,10 +168,10 @@ proptest! {
         }
         let mut left = 0;
         if let Some((id, fence)) = held {
-            queue.finish(&id, fence, Ending::HandedBack, at(99)).unwrap();
+            queue.finish(&id, fence, JobEnd::HandedBack, at(99)).unwrap();
         }
         while let Some(job) = queue.lease("w", at(100), TIME).unwrap() {
-            queue.finish(&job.id, fence(&job), Ending::Done, at(100)).unwrap();
+            queue.finish(&job.id, fence(&job), JobEnd::Done, at(100)).unwrap();
             *done.entry(job.id).or_default() += 1;
             left += 1;
             prop_assert!(left <= 40);

@@ -4,7 +4,7 @@
 //! redb locks the file of an open database. So every operation opens it, does one transaction and closes it again, and
 //! where another process is at it, waits and tries again for a bounded time. Reading shares the lock, writing does not.
 
-use super::error::RecordError;
+use super::error::StoreError;
 use redb::{
     Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, TableDefinition, TableError, WriteTransaction,
 };
@@ -42,12 +42,12 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the file, or makes an empty one (and its folder) where there is none.
-    pub(super) fn open(path: &Path, patience: Duration) -> Result<Self, RecordError> {
+    pub(super) fn open(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let store = Self { path: path.to_path_buf(), patience };
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_file() && meta.len() > 0 => store.check_magic()?,
             Ok(meta) if meta.is_file() => store.create(true)?,
-            Ok(_) => return Err(RecordError::NotAHistory { path: store.path }),
+            Ok(_) => return Err(StoreError::NotAHistory { path: store.path }),
             Err(e) if e.kind() == ErrorKind::NotFound => store.create(false)?,
             Err(e) => return Err(store.io("opened", e)),
         }
@@ -63,12 +63,12 @@ impl Store {
     /// One reading transaction.
     pub(super) fn read<T>(
         &self,
-        work: impl FnOnce(&ReadTransaction) -> Result<T, RecordError>,
-    ) -> Result<T, RecordError> {
+        work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.guarded(|| {
             let database = match self.patiently(|| builder().open_read_only(&self.path)) {
                 // Closed uncleanly the last time: only a writer may recover it.
-                Err(RecordError::Damaged { .. }) => return self.recovering_read(work),
+                Err(StoreError::Damaged { .. }) => return self.recovering_read(work),
                 other => other?,
             };
             let transaction = database.begin_read().map_err(|e| self.fault(e))?;
@@ -78,8 +78,8 @@ impl Store {
 
     fn recovering_read<T>(
         &self,
-        work: impl FnOnce(&ReadTransaction) -> Result<T, RecordError>,
-    ) -> Result<T, RecordError> {
+        work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let database = self.patiently(|| builder().open(&self.path))?;
         let transaction = database.begin_read().map_err(|e| self.fault(e))?;
         work(&transaction)
@@ -88,8 +88,8 @@ impl Store {
     /// One writing transaction: all of it is kept (on disk, when this returns), or, on an error, nothing.
     pub(super) fn write<T>(
         &self,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, RecordError>,
-    ) -> Result<T, RecordError> {
+        work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.exclusively(|database| {
             let transaction = database.begin_write().map_err(|e| self.fault(e))?;
             let value = work(&transaction)?;
@@ -101,8 +101,8 @@ impl Store {
     /// The database itself, for checks that need all of it.
     pub(super) fn exclusively<T>(
         &self,
-        work: impl FnOnce(&mut Database) -> Result<T, RecordError>,
-    ) -> Result<T, RecordError> {
+        work: impl FnOnce(&mut Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.guarded(|| {
             let mut database = self.patiently(|| builder().open(&self.path))?;
             work(&mut database)
@@ -110,7 +110,7 @@ impl Store {
     }
 
     /// What redb says, in the user's words.
-    pub(super) fn fault(&self, error: impl Into<redb::Error>) -> RecordError {
+    pub(super) fn fault(&self, error: impl Into<redb::Error>) -> StoreError {
         match error.into() {
             redb::Error::Io(e) => self.io("read or written", e),
             redb::Error::Corrupted(detail) => self.damaged(detail),
@@ -118,25 +118,25 @@ impl Store {
                 self.damaged("it was not closed properly and may not be repaired here".into())
             }
             redb::Error::UpgradeRequired(v) => self.damaged(format!("its file format {v} is too old")),
-            source => RecordError::Database { path: self.path.clone(), source: Box::new(source) },
+            source => StoreError::Database { path: self.path.clone(), source: Box::new(source) },
         }
     }
 
-    fn damaged(&self, detail: String) -> RecordError {
-        RecordError::Damaged { path: self.path.clone(), detail }
+    fn damaged(&self, detail: String) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), detail }
     }
 
-    fn io(&self, doing: &'static str, source: std::io::Error) -> RecordError {
+    fn io(&self, doing: &'static str, source: std::io::Error) -> StoreError {
         let path = self.path.clone();
         match source.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => RecordError::ReadOnly { path, source },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path, source },
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => self.damaged(source.to_string()),
-            _ => RecordError::Io { path, doing, source },
+            _ => StoreError::Io { path, doing, source },
         }
     }
 
     /// Tries until it works, fails otherwise than by another process' lock, or patience is at its end.
-    fn patiently<T>(&self, mut open: impl FnMut() -> Result<T, DatabaseError>) -> Result<T, RecordError> {
+    fn patiently<T>(&self, mut open: impl FnMut() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(2);
         loop {
@@ -148,7 +148,7 @@ impl Store {
                 }
                 Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
                     let waited = began.elapsed().as_secs_f64();
-                    return Err(RecordError::Busy { path: self.path.clone(), waited });
+                    return Err(StoreError::Busy { path: self.path.clone(), waited });
                 }
                 Err(e) => return Err(self.fault(e)),
             }
@@ -157,24 +157,24 @@ impl Store {
 
     /// redb promises errors only for files that nobody else altered; on others it may panic. That is caught here, so
     /// that a damaged file is an error like any other.
-    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, RecordError>) -> Result<T, RecordError> {
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err(self.damaged("its pages contradict each other".into())))
     }
 
-    fn check_magic(&self) -> Result<(), RecordError> {
+    fn check_magic(&self) -> Result<(), StoreError> {
         let mut first = [0; MAGIC.len()];
         let read = File::open(&self.path).and_then(|mut f| f.read_exact(&mut first));
         match read {
             Ok(()) if first == MAGIC => Ok(()),
             Err(e) if e.kind() != ErrorKind::UnexpectedEof => Err(self.io("opened", e)),
-            _ => Err(RecordError::NotAHistory { path: self.path.clone() }),
+            _ => Err(StoreError::NotAHistory { path: self.path.clone() }),
         }
     }
 
     /// Makes the file beside its place and moves it there, so that there is never half a history. Where another
     /// process was faster, its file stands.
-    fn create(&self, over_an_empty_file: bool) -> Result<(), RecordError> {
+    fn create(&self, over_an_empty_file: bool) -> Result<(), StoreError> {
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -203,7 +203,7 @@ impl Store {
         }
     }
 
-    fn check_schema(&self) -> Result<(), RecordError> {
+    fn check_schema(&self) -> Result<(), StoreError> {
         let found = self.read(|t| {
             let meta = match t.open_table(META) {
                 Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => return Ok(None),
@@ -213,8 +213,8 @@ impl Store {
             Ok(schema.and_then(|s| s.value().parse::<u32>().ok()))
         })?;
         match found {
-            None => Err(RecordError::NotAHistory { path: self.path.clone() }),
-            Some(newer) if newer > SCHEMA => Err(RecordError::Newer {
+            None => Err(StoreError::NotAHistory { path: self.path.clone() }),
+            Some(newer) if newer > SCHEMA => Err(StoreError::Newer {
                 path: self.path.clone(),
                 what: "the layout".into(),
                 found: newer,

@@ -82,8 +82,8 @@ fn a_run_that_was_begun_and_updated_comes_back_as_it_ended() {
 fn an_id_is_taken_once_and_an_update_needs_a_beginning() {
     let (_folder, history) = fresh();
     history.begin(&example::run("a")).unwrap();
-    assert!(matches!(history.begin(&example::run("a")), Err(RecordError::Exists { .. })));
-    assert!(matches!(history.update(&example::run("b")), Err(RecordError::Unknown { .. })));
+    assert!(matches!(history.begin(&example::run("a")), Err(StoreError::Exists { .. })));
+    assert!(matches!(history.update(&example::run("b")), Err(StoreError::Unknown { .. })));
 }
 
 #[test]
@@ -95,13 +95,13 @@ fn a_run_is_found_by_a_unique_beginning_of_its_id() {
     assert_eq!(history.get("20260101").unwrap().id, "20260101-aa");
     assert_eq!(history.get("20260102-c").unwrap().id, "20260102-c", "a whole id wins over longer ones");
     match history.get("20260102").unwrap_err() {
-        RecordError::Ambiguous { known, .. } => assert_eq!(known, ["20260102-bb", "20260102-c", "20260102-cc"]),
+        StoreError::Ambiguous { known, .. } => assert_eq!(known, ["20260102-bb", "20260102-c", "20260102-cc"]),
         other => panic!("{other}"),
     }
     let unknown = history.get("2027").unwrap_err();
     assert_eq!(unknown.kind(), Kind::Usage);
     assert!(unknown.hint().unwrap().contains("20260102-cc"), "{unknown:?}");
-    assert!(matches!(history.get(""), Err(RecordError::Unknown { .. })));
+    assert!(matches!(history.get(""), Err(StoreError::Unknown { .. })));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_run_with_a_number_that_is_not_finite_is_refused_and_nothing_is_stored() {
     let (_folder, history) = fresh();
     let mut run = example::run("a");
     run.outcome.as_mut().unwrap().seconds = f64::NAN;
-    assert!(matches!(history.begin(&run), Err(RecordError::Unstorable { .. })));
+    assert!(matches!(history.begin(&run), Err(StoreError::Unstorable { .. })));
     assert!(history.all().unwrap().is_empty());
 }
 
@@ -288,7 +288,7 @@ fn a_file_that_is_no_history_is_refused_and_left_as_it_is() {
     std::fs::write(&short, "re").unwrap();
     for path in [&text, &short, &other_database, &folder.path().to_path_buf()] {
         let error = History::open(path).unwrap_err();
-        assert!(matches!(error, RecordError::NotAHistory { .. }), "{}: {error:?}", path.display());
+        assert!(matches!(error, StoreError::NotAHistory { .. }), "{}: {error:?}", path.display());
         assert_eq!(error.kind(), Kind::Input);
         assert!(error.to_string().contains(&path.display().to_string()) && error.hint().is_some());
     }
@@ -310,7 +310,7 @@ fn a_place_that_cannot_be_written_is_named() {
     std::fs::write(folder.path().join("file"), "").unwrap();
     for path in [PathBuf::from("/proc/hibrit/history.redb"), folder.path().join("file/history.redb")] {
         let error = History::open(&path).unwrap_err();
-        assert!(matches!(error, RecordError::Io { .. } | RecordError::ReadOnly { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Io { .. } | StoreError::ReadOnly { .. }), "{error:?}");
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         assert!(error.hint().is_some());
     }
@@ -321,7 +321,7 @@ fn a_history_in_use_elsewhere_is_waited_for_and_then_reported() {
     let (_folder, history) = fresh();
     let held = Database::open(history.path()).unwrap();
     let error = History::open_waiting(history.path(), Duration::from_millis(30)).unwrap_err();
-    assert!(matches!(error, RecordError::Busy { waited, .. } if waited >= 0.03), "{error:?}");
+    assert!(matches!(error, StoreError::Busy { waited, .. } if waited >= 0.03), "{error:?}");
     let patient = std::thread::spawn({
         let history = history.clone();
         move || history.begin(&example::run("a"))
@@ -357,7 +357,7 @@ fn a_layout_newer_than_this_hibrit_is_refused_by_name() {
         transaction.commit().unwrap();
     }
     let error = History::open(history.path()).unwrap_err();
-    assert!(matches!(error, RecordError::Newer { found: 7, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Newer { found: 7, .. }), "{error:?}");
 }
 
 /// What the fixture of version 1 holds.

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The original tokenizer, grown.
-pub struct Grown<'a> {
+pub struct GrownVocab<'a> {
     /// The grown tokenizer.
     pub tokens: Tokens<'a>,
     /// Where its rows come from.
@@ -38,7 +38,7 @@ pub struct RunInputs<'a> {
     /// Where the candidate's rows come from.
     pub mapping: &'a Mapping,
     /// The original tokenizer with new tokens, where `extend` may be taken.
-    pub grown: Option<Grown<'a>>,
+    pub grown: Option<GrownVocab<'a>>,
     /// The candidate with its ids behind the original's rows, where `structural` may be taken.
     pub both: Option<Tokens<'a>>,
     /// How rows are made for another vocabulary; the default where absent.

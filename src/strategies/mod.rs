@@ -26,7 +26,9 @@ use crate::model::evaluate::HeldOut;
 use crate::train::data::equal_bytes_length;
 
 pub use budget::Budget;
-pub use context::{Grown, InitialWeights, ReviewerRequest, Reviewers, RunContext, RunEnv, RunInputs, RunState, Start};
+pub use context::{
+    GrownVocab, InitialWeights, ReviewerRequest, Reviewers, RunContext, RunEnv, RunInputs, RunState, Start,
+};
 pub use folder::export;
 
 /// A strategy's way of training.

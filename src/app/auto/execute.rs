@@ -1,6 +1,6 @@
 //! Executes a strategy, with the yardstick and, if all else fails, the fallback; then chooses and exports.
 
-use super::super::PipelineError;
+use super::super::AppError;
 use crate::decide::race::{self, Finish};
 use crate::decide::rules::RuleBook;
 use crate::domain::directive::Directive;
@@ -47,7 +47,7 @@ pub(super) fn execute(
     chosen: Strategy,
     with_keep: bool,
     run: &mut RunContext<'_>,
-) -> Result<Outcome, PipelineError> {
+) -> Result<Outcome, AppError> {
     let base = strategies::evaluate_base(run)?;
     let mut trained = strategies::runner(chosen)?.run(run, Start::default())?;
     let safe_is_keep = run.inputs.stages.get(&Stage::ParallelA) == run.inputs.stages.get(&Stage::Keep);

@@ -1,7 +1,7 @@
 //! What a run is given, read and checked: model, tokenizers, text, configurations, the profile; and the original
 //! tokenizer grown, where a strategy needs it. What is done with them is not known here.
 
-use super::super::{PipelineError, write_whole};
+use super::super::{AppError, write_whole};
 use super::AutoRequest;
 use super::prepared::PreparedRun;
 use crate::analyze::{self, ProfileInputs};
@@ -28,10 +28,10 @@ use std::collections::{BTreeMap, HashSet};
 fn stages(
     rules: &RuleBook,
     overrides: &[(String, serde_json::Value)],
-) -> Result<BTreeMap<Stage, StageConfig>, PipelineError> {
+) -> Result<BTreeMap<Stage, StageConfig>, AppError> {
     let mut stages: BTreeMap<Stage, StageConfig> = rules.stages().map(|(s, c)| (s, c.clone())).collect();
     for (name, value) in overrides {
-        let unknown = |known: String| PipelineError::Override { name: name.clone(), known };
+        let unknown = |known: String| AppError::Override { name: name.clone(), known };
         let (stage, field) = match name.rsplit_once('.') {
             Some((stage, field)) => (Some(stage), field),
             None => (None, name.as_str()),
@@ -42,7 +42,7 @@ fn stages(
                 continue;
             }
             let wrong =
-                |reason: String| PipelineError::OverrideValue { name: name.clone(), value: value.to_string(), reason };
+                |reason: String| AppError::OverrideValue { name: name.clone(), value: value.to_string(), reason };
             let mut fields = serde_json::to_value(&*config).map_err(|e| wrong(e.to_string()))?;
             match fields.get_mut(field) {
                 Some(slot) => *slot = value.clone(),
@@ -75,13 +75,13 @@ pub(super) fn load(
     request: &AutoRequest,
     known: Option<&Profile>,
     observer: &mut dyn Observer,
-) -> Result<LoadedInputs, PipelineError> {
+) -> Result<LoadedInputs, AppError> {
     let stages = stages(rules, &request.overrides)?;
     let base = ModelFolder::open(&request.model)?;
     let source = TokenizerFile::open(request.source.as_deref().unwrap_or(&request.model))?;
     let candidate = TokenizerFile::open(&request.candidate)?;
     if source.vocabulary.rows() > base.config().size.rows {
-        return Err(PipelineError::TooFewRows {
+        return Err(AppError::TooFewRows {
             model: request.model.clone(),
             rows: base.config().size.rows,
             tokens: source.vocabulary.rows(),
@@ -92,7 +92,7 @@ pub(super) fn load(
     if train.iter().any(|lesson| lesson.messages.is_some()) {
         let templates = [&source, &candidate].map(|side| TokenizerFiles::beside(&side.path).chat_template());
         if !templates.into_iter().collect::<Result<Vec<_>, _>>()?.iter().any(Option::is_some) {
-            return Err(PipelineError::NoTemplate { model: request.model.clone() });
+            return Err(AppError::NoTemplate { model: request.model.clone() });
         }
     }
     let eval = Corpus::open(&request.eval, &request.reading)?.collect(Some(request.eval_bytes))?;
@@ -113,12 +113,12 @@ pub(super) fn load(
 }
 
 /// The training text: from the beginning as far as is asked for, or mixed by weights.
-fn lessons(corpus: &Corpus, request: &AutoRequest) -> Result<Vec<Lesson>, PipelineError> {
+fn lessons(corpus: &Corpus, request: &AutoRequest) -> Result<Vec<Lesson>, AppError> {
     let (weights, most) = (&request.weights, request.train_bytes);
     if weights.is_empty() {
         return Ok(corpus.lessons(most)?);
     }
-    let refused = |why: String| PipelineError::Weights { why };
+    let refused = |why: String| AppError::Weights { why };
     if weights.len() != request.train.len() {
         return Err(refused(format!("weights given: {}, training texts: {}", weights.len(), request.train.len())));
     }
@@ -163,11 +163,7 @@ pub(super) fn digest(documents: &[String]) -> String {
 }
 
 /// Refuses a strategy that needs the candidate where the candidate cannot write the held-out text.
-pub(super) fn must_be_writable(
-    rules: &RuleBook,
-    prepared: &PreparedRun,
-    chosen: Strategy,
-) -> Result<(), PipelineError> {
+pub(super) fn must_be_writable(rules: &RuleBook, prepared: &PreparedRun, chosen: Strategy) -> Result<(), AppError> {
     let writes = |stage: &Stage| matches!(stage.vocab(), Vocab::Candidate | Vocab::Both);
     let needs = strategies::runner(chosen)?.stages().iter().any(writes);
     if !needs {
@@ -179,7 +175,7 @@ pub(super) fn must_be_writable(
     if share <= most {
         return Ok(());
     }
-    Err(PipelineError::Unwritable { candidate: prepared.inputs.candidate.name.clone(), share, most })
+    Err(AppError::Unwritable { candidate: prepared.inputs.candidate.name.clone(), share, most })
 }
 
 /// The original tokenizer, grown on the training text.
@@ -200,7 +196,7 @@ pub(super) fn grow(
     inputs: &LoadedInputs,
     request: &AutoRequest,
     observer: &mut dyn Observer,
-) -> Result<GrownTokenizer, PipelineError> {
+) -> Result<GrownTokenizer, AppError> {
     let path = request.out.join("grown").join("tokenizer.json");
     if !path.exists() {
         let size = inputs.base.config().size;
@@ -233,7 +229,7 @@ pub(super) fn grown_mapping(source: &TokenizerFile, grown: &TokenizerFile) -> Ma
     mapping
 }
 
-fn read(source: &TokenizerFile) -> Result<String, PipelineError> {
+fn read(source: &TokenizerFile) -> Result<String, AppError> {
     let path = source.path.clone();
-    std::fs::read_to_string(&path).map_err(|source| PipelineError::File { verb: "read", path, source })
+    std::fs::read_to_string(&path).map_err(|source| AppError::File { verb: "read", path, source })
 }

@@ -1,7 +1,7 @@
 //! The run's journal: every event as a line of JSON, from which every curve can be redrawn, and what earlier processes
 //! spent on the run. It lies in the run's folder, unless whoever asked for the run keeps the journal (and then writes it).
 
-use super::super::{PipelineError, Settings};
+use super::super::{AppError, Settings};
 use crate::domain::event::{Event, Observer};
 use crate::store::{self, Journal, JournalEntry};
 use std::collections::BTreeMap;
@@ -25,15 +25,11 @@ pub(super) struct RunJournal {
 
 impl RunJournal {
     /// Opens the journal of a run; what earlier processes left in it comes with it.
-    pub(super) fn open(settings: &Settings, out: &Path) -> Result<(Self, Earlier), PipelineError> {
+    pub(super) fn open(settings: &Settings, out: &Path) -> Result<(Self, Earlier), AppError> {
         if let Some(path) = settings.journal() {
             return Ok((Self { own: None }, Earlier::read(path)?));
         }
-        std::fs::create_dir_all(out).map_err(|source| PipelineError::File {
-            verb: "make",
-            path: out.into(),
-            source,
-        })?;
+        std::fs::create_dir_all(out).map_err(|source| AppError::File { verb: "make", path: out.into(), source })?;
         let path = out.join(store::JOURNAL);
         let earlier = Earlier::read(&path)?;
         let began = Instant::now();
@@ -47,13 +43,13 @@ impl RunJournal {
     }
 
     /// Everything is on the disk.
-    pub(super) fn finish(self) -> Result<(), PipelineError> {
+    pub(super) fn finish(self) -> Result<(), AppError> {
         Ok(self.own.map_or(Ok(()), Journal::finish)?)
     }
 }
 
 impl Earlier {
-    fn read(path: &Path) -> Result<Self, PipelineError> {
+    fn read(path: &Path) -> Result<Self, AppError> {
         if !path.exists() {
             return Ok(Self::default());
         }

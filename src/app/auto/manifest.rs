@@ -1,7 +1,7 @@
 //! What a run leaves behind so that it can be resumed: what was asked and decided (`begun.json`). How training itself is
 //! resumed from a checkpoint is the trainer's business.
 
-use super::super::{PipelineError, write_whole};
+use super::super::{AppError, write_whole};
 use super::AutoRequest;
 use crate::domain::resources::Costs;
 use crate::domain::run::{Request, Run};
@@ -28,7 +28,7 @@ fn place(out: &Path) -> PathBuf {
 }
 
 impl Manifest {
-    pub(super) fn write(request: &AutoRequest, run: &Run, costs: &Costs) -> Result<(), PipelineError> {
+    pub(super) fn write(request: &AutoRequest, run: &Run, costs: &Costs) -> Result<(), AppError> {
         let full = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let mut request = request.clone();
         request.source = request.source.as_ref().map(full);
@@ -40,7 +40,7 @@ impl Manifest {
         }
         let manifest = Self { version: VERSION, request, run: run.clone(), costs: costs.clone() };
         let path = place(&manifest.request.out);
-        let json = serde_json::to_vec_pretty(&manifest).map_err(|e| PipelineError::File {
+        let json = serde_json::to_vec_pretty(&manifest).map_err(|e| AppError::File {
             verb: "write",
             path: path.clone(),
             source: e.into(),
@@ -49,14 +49,14 @@ impl Manifest {
     }
 
     /// # Errors
-    /// [`PipelineError::NoRun`] where the folder holds no run, or one of another version.
-    pub(super) fn read(out: &Path) -> Result<Self, PipelineError> {
+    /// [`AppError::NoRun`] where the folder holds no run, or one of another version.
+    pub(super) fn read(out: &Path) -> Result<Self, AppError> {
         let path = place(out);
-        let none = |why: String| PipelineError::NoRun { path: out.into(), why };
+        let none = |why: String| AppError::NoRun { path: out.into(), why };
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none("it has no begun.json".into())),
-            Err(source) => return Err(PipelineError::File { verb: "read", path, source }),
+            Err(source) => return Err(AppError::File { verb: "read", path, source }),
         };
         let version = |v: &serde_json::Value| v.get("version").and_then(serde_json::Value::as_u64);
         match serde_json::from_slice::<serde_json::Value>(&text) {
@@ -69,19 +69,19 @@ impl Manifest {
 }
 
 /// The run as it ended, where it did.
-pub(super) fn ended(out: &Path) -> Result<Option<Run>, PipelineError> {
+pub(super) fn ended(out: &Path) -> Result<Option<Run>, AppError> {
     let path = out.join("run.json");
     let damaged =
-        |e: serde_json::Error| PipelineError::NoRun { path: out.into(), why: format!("its run.json is damaged: {e}") };
+        |e: serde_json::Error| AppError::NoRun { path: out.into(), why: format!("its run.json is damaged: {e}") };
     match std::fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text).map(Some).map_err(damaged),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(PipelineError::File { verb: "read", path, source }),
+        Err(source) => Err(AppError::File { verb: "read", path, source }),
     }
 }
 
 /// Refuses to resume a run with other inputs than the run began with.
-pub(super) fn must_be_the_same(then: &Request, now: &Request, out: &Path) -> Result<(), PipelineError> {
+pub(super) fn must_be_the_same(then: &Request, now: &Request, out: &Path) -> Result<(), AppError> {
     let changed: Vec<&str> = [
         ("the model", then.model_sha256 != now.model_sha256),
         ("the training text", then.train_bytes != now.train_bytes),
@@ -94,7 +94,7 @@ pub(super) fn must_be_the_same(then: &Request, now: &Request, out: &Path) -> Res
         return Ok(());
     }
     let why = format!("{} changed since it began", changed.join(" and "));
-    Err(PipelineError::NoRun { path: out.into(), why })
+    Err(AppError::NoRun { path: out.into(), why })
 }
 
 /// Whether a folder holds a run that has begun, so that it can be resumed.

@@ -24,4 +24,4 @@ pub use manifest::has_begun;
 pub use plan::{RunPlan, StagePlan, plan};
 pub use request::AutoRequest;
 pub use session::{auto, resume};
-pub use sweep::{Comparison, Row, run_all};
+pub use sweep::{Comparison, SweepRow, run_all};

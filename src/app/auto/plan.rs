@@ -1,7 +1,7 @@
 //! What a run would cost, strategy by strategy and stage by stage, before anything is trained; and the plan that
 //! `--dry-run` prints.
 
-use super::super::{PipelineError, Settings, price};
+use super::super::{AppError, Settings, cost_estimate};
 use super::AutoRequest;
 use super::inputs::{self, LoadedInputs};
 use super::prepared::PreparedRun;
@@ -33,7 +33,7 @@ pub(super) fn seconds_by_stage(prepared: &PreparedRun, costs: &Costs) -> BTreeMa
     let unit = prepared.pricing(1.0);
     let mut seconds = BTreeMap::new();
     for runner in strategies::RUNNERS {
-        let flops = |stage: &Stage| Some((*stage, price::stage(&unit, *stage)?.flops));
+        let flops = |stage: &Stage| Some((*stage, cost_estimate::stage(&unit, *stage)?.flops));
         let parts: Vec<(Stage, f64)> = runner.stages().iter().filter_map(flops).collect();
         let all: f64 = parts.iter().map(|p| p.1).sum();
         let whole = costs.get(&runner.strategy()).map_or(0.0, |c| c.seconds);
@@ -77,12 +77,12 @@ pub(super) fn fallback_order(decision: &Decision, forced: Option<Strategy>) -> V
 }
 
 /// Refuses a budget in which a forced strategy could do nothing.
-pub(super) fn must_fit(request: &AutoRequest, chosen: Strategy, costs: &Costs) -> Result<(), PipelineError> {
+pub(super) fn must_fit(request: &AutoRequest, chosen: Strategy, costs: &Costs) -> Result<(), AppError> {
     let (Some(budget), Some(cost)) = (request.resources.budget, costs.get(&chosen)) else { return Ok(()) };
     if budget >= LEAST_SHARE * cost.seconds {
         return Ok(());
     }
-    Err(PipelineError::TooLittleTime { strategy: chosen, budget, needed: cost.seconds })
+    Err(AppError::TooLittleTime { strategy: chosen, budget, needed: cost.seconds })
 }
 
 /// A stage of a plan.
@@ -132,7 +132,7 @@ pub struct RunPlan {
 }
 
 /// Everything up to training, and nothing written.
-pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Observer) -> Result<RunPlan, PipelineError> {
+pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Observer) -> Result<RunPlan, AppError> {
     settings.must_be_free(&request.out)?;
     let rules = settings.rules()?;
     let prepared = PreparedRun::prepare(&rules, request, None, observer)?;
@@ -155,7 +155,7 @@ pub fn plan(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
                 stage,
                 tokenizer: stage.vocab(),
                 seconds: seconds.get(&stage).copied().unwrap_or(f64::NAN),
-                load: price::load(&pricing, stage).filter(|load| *load != Load::of(&config)),
+                load: cost_estimate::load(&pricing, stage).filter(|load| *load != Load::of(&config)),
                 config,
                 kept: pricing.kept(stage)?,
             })

@@ -2,7 +2,7 @@
 //! decided on that.
 
 use super::super::decision::decide_on;
-use super::super::{PipelineError, Settings, price};
+use super::super::{AppError, Settings, cost_estimate};
 use super::inputs::{LoadedInputs, bytes_of, can_grow, digest, load};
 use super::request::AutoRequest;
 use crate::decide::DecideError;
@@ -40,7 +40,7 @@ impl PreparedRun {
         request: &AutoRequest,
         known: Option<&Run>,
         observer: &mut dyn Observer,
-    ) -> Result<Self, PipelineError> {
+    ) -> Result<Self, AppError> {
         let device = device::choose(&request.device)?;
         observer.observe(&Event::Note { text: format!("Training on {}: {}", device.name, device.why) });
         let inputs = load(rules, request, known.map(|run| &run.profile), observer)?;
@@ -68,8 +68,8 @@ impl PreparedRun {
     }
 
     /// What costs are counted from, on a device of so many operations a second.
-    pub(super) fn pricing(&self, flops_per_second: f64) -> price::CostInputs<'_> {
-        price::CostInputs {
+    pub(super) fn pricing(&self, flops_per_second: f64) -> cost_estimate::CostInputs<'_> {
+        cost_estimate::CostInputs {
             config: self.inputs.base.config(),
             stages: &self.inputs.stages,
             profile: &self.inputs.profile,
@@ -86,8 +86,8 @@ impl PreparedRun {
         rules: &RuleBook,
         request: &AutoRequest,
         observer: &mut dyn Observer,
-    ) -> Result<(Decision, Costs), PipelineError> {
-        let costs = price::costs(&self.pricing(price::speed(settings, &self.device, observer)?));
+    ) -> Result<(Decision, Costs), AppError> {
+        let costs = cost_estimate::costs(&self.pricing(cost_estimate::speed(settings, &self.device, observer)?));
         let resources = Resources { memory: self.memory, ..request.resources.clone() };
         let (profile, executable) = (&self.inputs.profile, self.executable());
         let on = |resources: &Resources| {
@@ -95,7 +95,7 @@ impl PreparedRun {
         };
         let (decision, _) = match on(&resources) {
             // Whoever insists on a strategy gets it within the budget: the trainer hurries.
-            Err(PipelineError::Decide(DecideError::Infeasible { .. }))
+            Err(AppError::Decide(DecideError::Infeasible { .. }))
                 if request.strategy.is_some() && resources.budget.is_some() =>
             {
                 on(&Resources { budget: None, ..resources })?

@@ -1,7 +1,7 @@
 //! One process's share of a run: it begins the run or resumes it, executes, and writes down how it ended. The run is in
 //! the history whatever happens after it began.
 
-use super::super::{PipelineError, Settings, log, now, write_whole};
+use super::super::{AppError, Settings, decision_log, now, write_whole};
 use super::energy::Meter;
 use super::inputs::{self, bytes_of};
 use super::journal::{Earlier, RunJournal};
@@ -21,7 +21,7 @@ use crate::domain::resources::Costs;
 use crate::domain::run::Run;
 use crate::domain::strategy::Strategy;
 use crate::model::device;
-use crate::strategies::{Budget, Grown, ReviewerRequest, RunContext, RunEnv, RunInputs, RunState};
+use crate::strategies::{Budget, GrownVocab, ReviewerRequest, RunContext, RunEnv, RunInputs, RunState};
 use crate::tokenizer::{Coder, TokenizerFiles, Tokens};
 use std::path::Path;
 use std::sync::Arc;
@@ -29,16 +29,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Carries the whole flow out. The run is in the history whatever happens after it began.
-pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Observer) -> Result<Run, PipelineError> {
+pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Observer) -> Result<Run, AppError> {
     settings.must_be_free(&request.out)?;
     let rules = settings.rules()?;
     let (energy, began) = (Meter::begin(), Instant::now());
     let prepared = PreparedRun::prepare(&rules, request, None, observer)?;
     let (decision, costs) = prepared.decide(settings, &rules, request, observer)?;
     let (chosen, propensity) = match (request.strategy, request.explore) {
-        (Some(forced), _) => (forced, log::certain()),
-        (None, Some(epsilon)) => log::explore(&decision, epsilon, &prepared.executable(), request.seed),
-        (None, None) => (decision.strategy, log::certain()),
+        (Some(forced), _) => (forced, decision_log::certain()),
+        (None, Some(epsilon)) => decision_log::explore(&decision, epsilon, &prepared.executable(), request.seed),
+        (None, None) => (decision.strategy, decision_log::certain()),
     };
     // What was drawn to explore is carried out as if it had been asked for.
     let drawn = (request.explore.is_some() && chosen != decision.strategy).then_some(chosen);
@@ -61,7 +61,7 @@ pub fn auto(settings: &Settings, request: &AutoRequest, observer: &mut dyn Obser
     Manifest::write(request, &run, &costs)?;
     let history = settings.history()?;
     settings.begin(&history, &run)?;
-    log::of_run(&history, &run, chosen, propensity)?;
+    decision_log::of_run(&history, &run, chosen, propensity)?;
     drop(history);
     let session = Session { rules: &rules, request, prepared: &prepared, run, costs, began, energy, resumed: false };
     session.finish(settings, observer)
@@ -74,7 +74,7 @@ pub fn resume(
     out: &Path,
     stop: &Arc<AtomicBool>,
     observer: &mut dyn Observer,
-) -> Result<Run, PipelineError> {
+) -> Result<Run, AppError> {
     let Manifest { mut request, run, costs, .. } = Manifest::read(out)?;
     if let Some(done) = manifest::ended(out)?
         && done.status != Some(Status::Interrupted)
@@ -118,7 +118,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Executes, chooses, exports and records.
-    fn finish(self, settings: &Settings, observer: &mut dyn Observer) -> Result<Run, PipelineError> {
+    fn finish(self, settings: &Settings, observer: &mut dyn Observer) -> Result<Run, AppError> {
         let (mut journal, earlier) = RunJournal::open(settings, &self.request.out)?;
         let result = {
             let mut observers = Observers(vec![observer]);
@@ -147,7 +147,7 @@ impl Session<'_> {
         run.outcome = Some(outcome);
         settings.history()?.update(&run)?;
         let path = self.request.out.join("run.json");
-        let json = serde_json::to_vec_pretty(&run).map_err(|e| PipelineError::File {
+        let json = serde_json::to_vec_pretty(&run).map_err(|e| AppError::File {
             verb: "write",
             path: path.clone(),
             source: e.into(),
@@ -156,7 +156,7 @@ impl Session<'_> {
         error.map_or(Ok(run), Err)
     }
 
-    fn execute(&self, earlier: &Earlier, observer: &mut dyn Observer) -> Result<Outcome, PipelineError> {
+    fn execute(&self, earlier: &Earlier, observer: &mut dyn Observer) -> Result<Outcome, AppError> {
         let Self { rules, request, prepared, run, .. } = self;
         let inputs = &prepared.inputs;
         let fallback_order = fallback_order(&run.decision, request.strategy);
@@ -192,7 +192,7 @@ impl Session<'_> {
             source: Tokens { coder: &prepared.source, vocabulary: &inputs.source.vocabulary, files: &source_files },
             candidate: on_candidate(&prepared.candidate),
             mapping: &analyze::mapping(&inputs.source, &inputs.candidate),
-            grown: grown.as_ref().zip(grown_files.as_ref()).map(|(g, files)| Grown {
+            grown: grown.as_ref().zip(grown_files.as_ref()).map(|(g, files)| GrownVocab {
                 tokens: Tokens { coder: &g.coder, vocabulary: &g.file.vocabulary, files },
                 mapping: &g.mapping,
             }),

@@ -1,6 +1,6 @@
 //! Every feasible strategy on the same inputs, one run each: this is how evidence is made.
 
-use super::super::{PipelineError, Settings, write_whole};
+use super::super::{AppError, Settings, write_whole};
 use super::prepared::PreparedRun;
 use super::{AutoRequest, auto, resume};
 use crate::domain::event::{Event, Observer};
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// A strategy's run in short.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub struct SweepRow {
     /// What was carried out.
     pub strategy: Strategy,
     /// The run's id; `None` where it could not begin.
@@ -38,7 +38,7 @@ pub struct Comparison {
     /// The least bits per byte in hindsight.
     pub best: Option<Strategy>,
     /// One row a strategy, in the order they were run.
-    pub rows: Vec<Row>,
+    pub rows: Vec<SweepRow>,
 }
 
 /// Runs every feasible strategy, each in a folder of its own below `request.out`. Runs that are there already are
@@ -47,7 +47,7 @@ pub fn run_all(
     settings: &Settings,
     request: &AutoRequest,
     observer: &mut dyn Observer,
-) -> Result<Comparison, PipelineError> {
+) -> Result<Comparison, AppError> {
     if !request.out.join("all.json").is_file() {
         settings.must_be_free(&request.out)?;
     }
@@ -65,7 +65,7 @@ pub fn run_all(
             continue;
         }
         if request.stop.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(PipelineError::Interrupted);
+            return Err(AppError::Interrupted);
         }
         observer.observe(&Event::Note { text: format!("== {strategy} ==") });
         let out = request.out.join(strategy.to_string());
@@ -76,10 +76,10 @@ pub fn run_all(
         };
         comparison.rows.push(row(strategy, run.map_err(|e| e.to_string())));
     }
-    let bits = |r: &Row| r.bits_per_byte.unwrap_or(f64::INFINITY);
+    let bits = |r: &SweepRow| r.bits_per_byte.unwrap_or(f64::INFINITY);
     let best = comparison.rows.iter().filter(|r| r.bits_per_byte.is_some()).min_by(|a, b| bits(a).total_cmp(&bits(b)));
     comparison.best = best.map(|r| r.strategy);
-    let json = serde_json::to_vec_pretty(&comparison).map_err(|e| PipelineError::File {
+    let json = serde_json::to_vec_pretty(&comparison).map_err(|e| AppError::File {
         verb: "write",
         path: request.out.join("all.json"),
         source: e.into(),
@@ -88,8 +88,8 @@ pub fn run_all(
     Ok(comparison)
 }
 
-fn row(strategy: Strategy, run: Result<Run, String>) -> Row {
-    let empty = Row {
+fn row(strategy: Strategy, run: Result<Run, String>) -> SweepRow {
+    let empty = SweepRow {
         strategy,
         run: None,
         bits_per_byte: None,
@@ -100,11 +100,11 @@ fn row(strategy: Strategy, run: Result<Run, String>) -> Row {
         why: None,
     };
     match run {
-        Err(why) => Row { why: Some(why), ..empty },
+        Err(why) => SweepRow { why: Some(why), ..empty },
         Ok(run) => {
-            let Some(outcome) = run.outcome else { return Row { run: Some(run.id), ..empty } };
+            let Some(outcome) = run.outcome else { return SweepRow { run: Some(run.id), ..empty } };
             let none = outcome.bits_per_byte.is_none();
-            Row {
+            SweepRow {
                 run: Some(run.id),
                 bits_per_byte: outcome.bits_per_byte.map(|b| b.get()),
                 equivalent_loss: outcome.equivalent_loss.map(|l| l.get()),

@@ -1,14 +1,14 @@
 //! Pages of decisions and profiles: measured from names of the catalog, or decided on what is stored.
 
 use super::runs::Fields;
-use super::{Look, choose, elements, label, number};
+use super::{PageContext, choose, elements, label, number};
 use crate::app;
 use crate::domain::event::Silent;
 use crate::domain::resources::Priority;
 use crate::report::{self, Background};
 use crate::service::api::{InputsOrder, ResourcesOrder};
 use crate::service::decisions::decide_on;
-use crate::service::error::Refusal;
+use crate::service::error::ApiError;
 use crate::service::profiles::lines;
 use crate::service::service::Service;
 use axum::Router;
@@ -28,13 +28,13 @@ pub fn routes() -> Router<Arc<Service>> {
 const PRIORITIES: [Priority; 5] =
     [Priority::Balanced, Priority::Fastest, Priority::Quality, Priority::Tight, Priority::Research];
 
-fn resources(fields: &Fields) -> Result<ResourcesOrder, Refusal> {
+fn resources(fields: &Fields) -> Result<ResourcesOrder, ApiError> {
     let priority = match fields.one("priority") {
         Some(p) => Some(
             PRIORITIES
                 .into_iter()
                 .find(|k| k.to_string() == p)
-                .ok_or_else(|| Refusal::unprocessable("there is no such priority"))?,
+                .ok_or_else(|| ApiError::unprocessable("there is no such priority"))?,
         ),
         None => None,
     };
@@ -46,7 +46,7 @@ fn resources(fields: &Fields) -> Result<ResourcesOrder, Refusal> {
     })
 }
 
-fn resource_fields(look: &Look, fields: &Fields) -> Markup {
+fn resource_fields(look: &PageContext, fields: &Fields) -> Markup {
     let priorities: Vec<String> = PRIORITIES.iter().map(ToString::to_string).collect();
     html! {
         label { (look.say("budget")) input type="number" name="budget" min="0" step="any" value=[fields.one("budget")]; }
@@ -57,7 +57,11 @@ fn resource_fields(look: &Look, fields: &Fields) -> Markup {
 }
 
 /// The form, and with a profile in the query the decision on it.
-async fn decide(look: Look, State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Result<Markup, Refusal> {
+async fn decide(
+    look: PageContext,
+    State(service): State<Arc<Service>>,
+    RawQuery(query): RawQuery,
+) -> Result<Markup, ApiError> {
     let fields = Fields::read(query.unwrap_or_default().as_bytes())?;
     let wanted = resources(&fields)?.resources()?;
     let shared = service.clone();
@@ -65,7 +69,7 @@ async fn decide(look: Look, State(service): State<Arc<Service>>, RawQuery(query)
         .deciding(move || {
             let answer = match fields.one("profile") {
                 Some(name) => {
-                    let profile = shared.profile(name).ok_or_else(|| Refusal::not_found("such profile"))?;
+                    let profile = shared.profile(name).ok_or_else(|| ApiError::not_found("such profile"))?;
                     let decided = decide_on(&shared, name, &profile, &wanted)?;
                     let advisor = shared.advisor();
                     let background = Background { seed: advisor.seed(), runs: advisor.runs() };
@@ -117,9 +121,9 @@ async fn decide(look: Look, State(service): State<Arc<Service>>, RawQuery(query)
 }
 
 /// Measures, keeps the profile and goes to the decision on it.
-async fn measure(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Result<Redirect, Refusal> {
+async fn measure(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Result<Redirect, ApiError> {
     let fields = Fields::read(&form)?;
-    let candidate = fields.one("candidate").ok_or_else(|| Refusal::unprocessable("candidate is missing"))?;
+    let candidate = fields.one("candidate").ok_or_else(|| ApiError::unprocessable("candidate is missing"))?;
     let order = InputsOrder {
         source: fields.one("source").map(str::to_string),
         candidate: candidate.into(),
@@ -146,7 +150,7 @@ async fn measure(State(service): State<Arc<Service>>, RawForm(form): RawForm) ->
     Ok(Redirect::to(&to))
 }
 
-async fn list(look: Look, State(service): State<Arc<Service>>) -> Markup {
+async fn list(look: PageContext, State(service): State<Arc<Service>>) -> Markup {
     let stored = lines(&service);
     let content = html! {
         @if stored.is_empty() { p { (look.say("profiles-none")) } } @else {
@@ -170,10 +174,14 @@ async fn list(look: Look, State(service): State<Arc<Service>>) -> Markup {
     look.page(&look.say("profiles-title"), content)
 }
 
-async fn show(look: Look, State(service): State<Arc<Service>>, Path(name): Path<String>) -> Result<Markup, Refusal> {
-    let profile = service.profile(&name).ok_or_else(|| Refusal::not_found("such profile"))?;
+async fn show(
+    look: PageContext,
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+) -> Result<Markup, ApiError> {
+    let profile = service.profile(&name).ok_or_else(|| ApiError::not_found("such profile"))?;
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let report = report::html::profile_parts(&profile, look.lang);
             Ok(look.page(
                 &report.title,

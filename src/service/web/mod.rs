@@ -50,7 +50,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// For whom a page is made.
-pub struct Look {
+pub struct PageContext {
     /// The language.
     pub lang: Lang,
     /// Where the reader is.
@@ -59,7 +59,7 @@ pub struct Look {
     pub signed_in: bool,
 }
 
-impl Look {
+impl PageContext {
     fn of(headers: &HeaderMap, path: &str) -> Self {
         let chosen = cookie(headers, LANGUAGE).and_then(|l| l.parse().ok());
         let asked = || {
@@ -139,7 +139,7 @@ impl Look {
     }
 }
 
-impl FromRequestParts<Arc<Service>> for Look {
+impl FromRequestParts<Arc<Service>> for PageContext {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Infallible> {
@@ -154,7 +154,7 @@ pub fn elements(text: String) -> Markup {
 
 /// Gives a problem a page where a page was asked for.
 async fn framed(request: Request, next: Next) -> Response {
-    let look = Look::of(request.headers(), request.uri().path());
+    let look = PageContext::of(request.headers(), request.uri().path());
     let response = next.run(request).await;
     if response.headers().get(header::CONTENT_TYPE).is_none_or(|v| v.as_bytes() != b"application/problem+json") {
         return response;

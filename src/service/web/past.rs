@@ -2,14 +2,14 @@
 
 use super::chart;
 use super::runs::{By, Fields, curve_figure, figures, named, svg};
-use super::{Look, choose, elements, label, moment};
+use super::{PageContext, choose, elements, label, moment};
 use crate::app;
 use crate::domain::run::Run;
 use crate::domain::strategy::Strategy;
 use crate::report::{self, Background};
 use crate::service::api::{FeedbackOrder, MetricOrder};
 use crate::service::curves;
-use crate::service::error::Refusal;
+use crate::service::error::ApiError;
 use crate::service::history::{Search, differences, note};
 use crate::service::service::{Service, refused};
 use axum::Router;
@@ -31,19 +31,19 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/compare", get(compare))
 }
 
-fn status(look: &Look, run: &Run) -> (String, String) {
+fn status(look: &PageContext, run: &Run) -> (String, String) {
     let name = run.status.map_or("open".to_string(), |s| s.to_string());
     (look.one_of("status", &name), name)
 }
 
 async fn list(
-    look: Look,
+    look: PageContext,
     State(service): State<Arc<Service>>,
     Query(search): Query<Search>,
-) -> Result<Markup, Refusal> {
+) -> Result<Markup, ApiError> {
     let advisor = service.advisor();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let runs = search.find(advisor.runs())?;
             let strategies: Vec<String> = Strategy::iter().map(|s| s.to_string()).collect();
             let states: Vec<String> = ["done", "stopped", "failed", "interrupted"].map(String::from).to_vec();
@@ -97,7 +97,7 @@ async fn list(
 }
 
 /// What a person may say of a run.
-pub fn feedback_form(look: &Look, id: &str) -> Markup {
+pub fn feedback_form(look: &PageContext, id: &str) -> Markup {
     html! {
         form method="post" action={ "/past/" (id) "/feedback" } #feedback {
             h2 { (look.say("feedback-title")) }
@@ -119,7 +119,7 @@ pub fn feedback_form(look: &Look, id: &str) -> Markup {
     }
 }
 
-fn found(service: &Service, id: &str) -> Result<Run, Refusal> {
+fn found(service: &Service, id: &str) -> Result<Run, ApiError> {
     refused(app::run(&service.config.settings, id))
 }
 
@@ -130,15 +130,15 @@ struct Said {
 }
 
 async fn show(
-    look: Look,
+    look: PageContext,
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Query(by): Query<By>,
     Query(said): Query<Said>,
-) -> Result<Markup, Refusal> {
+) -> Result<Markup, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let run = found(&shared, &id)?;
             let series = named(&look, curves::of_run(&run));
             let report = report::html::run_parts(&run, look.lang);
@@ -157,24 +157,28 @@ async fn show(
 }
 
 async fn curve(
-    look: Look,
+    look: PageContext,
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Query(by): Query<By>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let series = named(&look, curves::of_run(&found(&shared, &id)?));
             Ok(svg(chart::drawing(&series, by.axis(), look.lang)))
         })
         .await
 }
 
-async fn decision(look: Look, State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Markup, Refusal> {
+async fn decision(
+    look: PageContext,
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+) -> Result<Markup, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let run = found(&shared, &id)?;
             let advisor = shared.advisor();
             let background = Background { seed: advisor.seed(), runs: advisor.runs() };
@@ -194,7 +198,7 @@ async fn judge(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     RawForm(form): RawForm,
-) -> Result<Redirect, Refusal> {
+) -> Result<Redirect, ApiError> {
     let fields = Fields::read(&form)?;
     let metric = match (fields.one("metric_name"), fields.number::<f64>("metric_value")?) {
         (Some(name), Some(value)) => Some(MetricOrder { name: name.into(), value }),
@@ -204,19 +208,21 @@ async fn judge(
         FeedbackOrder { verdict: fields.number("verdict")?, metric, note: fields.one("note").map(str::to_string) };
     let shared = service.clone();
     service
-        .aside(move || note(&shared, &id, order).map(|run| Redirect::to(&format!("/past/{}?said=yes", run.id))))
+        .spawn_blocking(move || {
+            note(&shared, &id, order).map(|run| Redirect::to(&format!("/past/{}?said=yes", run.id)))
+        })
         .await
 }
 
 async fn compare(
-    look: Look,
+    look: PageContext,
     State(service): State<Arc<Service>>,
     axum::extract::RawQuery(query): axum::extract::RawQuery,
-) -> Result<Markup, Refusal> {
+) -> Result<Markup, ApiError> {
     let picked = Fields::read(query.unwrap_or_default().as_bytes())?.all("run");
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let title = look.say("compare-title");
             let [a, b] = match picked.as_slice() {
                 [a, b] => [found(&shared, a)?, found(&shared, b)?],

@@ -1,12 +1,12 @@
 //! Pages of runs: what waits, what goes on, a form for more; one run with its live curve.
 
 use super::chart::{self, Axis};
-use super::{Look, choose, elements, label, moment, number};
+use super::{PageContext, choose, elements, label, moment, number};
 use crate::domain::strategy::Strategy;
 use crate::report;
 use crate::service::api::{AutoTask, DemoTask, ResourcesOrder, RunOrder, RunTask, RunView};
 use crate::service::curves::{self, Series};
-use crate::service::error::Refusal;
+use crate::service::error::ApiError;
 use crate::service::runs::{end, go_on, submit, view};
 use crate::service::service::{Service, refused};
 use axum::Router;
@@ -33,7 +33,7 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/runs/{id}/resume", post(resume))
 }
 
-fn what(look: &Look, run: &RunView) -> String {
+fn what(look: &PageContext, run: &RunView) -> String {
     match run.order.as_ref().map(|o| &o.task) {
         Some(RunTask::Demo(_)) => look.say("task-demo"),
         Some(RunTask::Auto(auto)) => format!("{} → {}", label(&auto.model), label(&auto.candidate)),
@@ -41,10 +41,10 @@ fn what(look: &Look, run: &RunView) -> String {
     }
 }
 
-async fn list(look: Look, State(service): State<Arc<Service>>) -> Result<Markup, Refusal> {
+async fn list(look: PageContext, State(service): State<Arc<Service>>) -> Result<Markup, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let jobs = refused(shared.queue.list())?.into_iter().take(SHOWN);
             let runs: Vec<RunView> = jobs.map(|job| view(&shared, job)).collect();
             let content = html! {
@@ -85,7 +85,7 @@ async fn list(look: Look, State(service): State<Arc<Service>>) -> Result<Markup,
         .await
 }
 
-fn start_form(look: &Look, service: &Service) -> Markup {
+fn start_form(look: &PageContext, service: &Service) -> Markup {
     let names = service.catalog.names(&service.config.devices);
     let strategies: Vec<String> = Strategy::iter().map(|s| s.to_string()).collect();
     let several = |name: &str| {
@@ -126,11 +126,11 @@ impl Fields {
     ///
     /// # Errors
     /// More fields than any form here has.
-    pub fn read(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub fn read(bytes: &[u8]) -> Result<Self, ApiError> {
         let pairs = form_pairs(bytes);
         match pairs.len() {
             0..=200 => Ok(Self(pairs)),
-            _ => Err(Refusal::unprocessable("the form has too many fields")),
+            _ => Err(ApiError::unprocessable("the form has too many fields")),
         }
     }
 
@@ -145,8 +145,8 @@ impl Fields {
     }
 
     /// A number, where one is given.
-    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
-        let parse = |v: &str| v.parse().map_err(|_| Refusal::unprocessable(format!("{name} is not a number: {v:?}")));
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        let parse = |v: &str| v.parse().map_err(|_| ApiError::unprocessable(format!("{name} is not a number: {v:?}")));
         self.one(name).map(parse).transpose()
     }
 }
@@ -182,32 +182,34 @@ fn form_pairs(bytes: &[u8]) -> Vec<(String, String)> {
     bytes.split(|b| *b == b'&').filter(|p| !p.is_empty()).map(pair).collect()
 }
 
-async fn demo(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Result<Redirect, Refusal> {
+async fn demo(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Result<Redirect, ApiError> {
     let fields = Fields::read(&form)?;
     let task = DemoTask { quick: fields.one("quick").is_some(), seed: fields.number("seed")?.unwrap_or(0) };
     begin(&service, RunOrder { task: RunTask::Demo(task) }).await
 }
 
-async fn begin(service: &Arc<Service>, order: RunOrder) -> Result<Redirect, Refusal> {
+async fn begin(service: &Arc<Service>, order: RunOrder) -> Result<Redirect, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || submit(&shared, &order, None).map(|(job, _)| Redirect::to(&format!("/runs/{}", job.id))))
+        .spawn_blocking(move || {
+            submit(&shared, &order, None).map(|(job, _)| Redirect::to(&format!("/runs/{}", job.id)))
+        })
         .await
 }
 
-async fn start(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Result<Redirect, Refusal> {
+async fn start(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> Result<Redirect, ApiError> {
     let fields = Fields::read(&form)?;
     let needed = |name: &str| {
-        fields.one(name).map(str::to_string).ok_or_else(|| Refusal::unprocessable(format!("{name} is missing")))
+        fields.one(name).map(str::to_string).ok_or_else(|| ApiError::unprocessable(format!("{name} is missing")))
     };
     let strategy = match fields.one("strategy") {
-        Some(s) => Some(s.parse().map_err(|_| Refusal::unprocessable("there is no such strategy"))?),
+        Some(s) => Some(s.parse().map_err(|_| ApiError::unprocessable("there is no such strategy"))?),
         None => None,
     };
     let mut set = serde_json::Map::new();
     for line in fields.one("set").unwrap_or_default().lines().filter(|l| !l.trim().is_empty()) {
         let (name, value) =
-            line.split_once('=').ok_or_else(|| Refusal::unprocessable(format!("write {line:?} as FIELD=VALUE")))?;
+            line.split_once('=').ok_or_else(|| ApiError::unprocessable(format!("write {line:?} as FIELD=VALUE")))?;
         let value = value.trim();
         let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.into()));
         set.insert(name.trim().into(), value);
@@ -234,13 +236,13 @@ async fn start(State(service): State<Arc<Service>>, RawForm(form): RawForm) -> R
 }
 
 /// Series with the names a reader sees.
-pub fn named(look: &Look, series: Vec<Series>) -> Vec<(String, Series)> {
+pub fn named(look: &PageContext, series: Vec<Series>) -> Vec<(String, Series)> {
     let name = |s: &Series| if s.branch.is_empty() { look.say("curve-before") } else { s.branch.clone() };
     series.into_iter().map(|s| (name(&s), s)).collect()
 }
 
 /// Buttons for the axis and the curve beside them.
-pub fn curve_figure(look: &Look, address: &str, drawn: String, live: bool) -> Markup {
+pub fn curve_figure(look: &PageContext, address: &str, drawn: String, live: bool) -> Markup {
     html! {
         figure.curve #curve data-address=(address) data-live=(live) {
             figcaption {
@@ -272,14 +274,14 @@ impl By {
 }
 
 async fn show(
-    look: Look,
+    look: PageContext,
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Query(by): Query<By>,
-) -> Result<Markup, Refusal> {
+) -> Result<Markup, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let job = refused(shared.queue.get(&id))?;
             let over = job.state.is_terminal();
             let run = view(&shared, job);
@@ -332,14 +334,14 @@ async fn show(
 }
 
 async fn curve(
-    look: Look,
+    look: PageContext,
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Query(by): Query<By>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let shared = service.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             refused(shared.queue.get(&id))?;
             let series = named(&look, curves::of_journal(&shared.journal(&id)));
             Ok(svg(chart::drawing(&series, by.axis(), look.lang)))
@@ -352,18 +354,18 @@ pub fn svg(drawn: String) -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], drawn).into_response()
 }
 
-async fn cancel(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Redirect, Refusal> {
+async fn cancel(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Redirect, ApiError> {
     let shared = service.clone();
-    service.aside(move || end(&shared, &id).map(|job| Redirect::to(&format!("/runs/{}", job.id)))).await
+    service.spawn_blocking(move || end(&shared, &id).map(|job| Redirect::to(&format!("/runs/{}", job.id)))).await
 }
 
-async fn resume(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Redirect, Refusal> {
+async fn resume(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Redirect, ApiError> {
     let shared = service.clone();
-    service.aside(move || go_on(&shared, &id).map(|job| Redirect::to(&format!("/runs/{}", job.id)))).await
+    service.spawn_blocking(move || go_on(&shared, &id).map(|job| Redirect::to(&format!("/runs/{}", job.id)))).await
 }
 
 /// Bits per byte, and what was saved against keep.
-pub fn figures(look: &Look, run: &crate::domain::run::Run) -> (String, String) {
+pub fn figures(look: &PageContext, run: &crate::domain::run::Run) -> (String, String) {
     let outcome = run.outcome.as_ref();
     let bits = outcome.and_then(|o| o.bits_per_byte).map(|b| b.get());
     (number(bits, 3, look.lang), number(outcome.and_then(|o| o.saved_against_keep), 3, look.lang))

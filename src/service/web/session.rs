@@ -1,9 +1,9 @@
 //! Signing in and out, and choosing a language.
 
 use super::runs::Fields;
-use super::{LANGUAGE, Look};
+use super::{LANGUAGE, PageContext};
 use crate::report::Lang;
-use crate::service::error::Refusal;
+use crate::service::error::ApiError;
 use crate::service::guard::{SESSION, cookie};
 use crate::service::service::Service;
 use axum::Router;
@@ -21,7 +21,7 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/language", post(language))
 }
 
-fn form(look: &Look, wrong: bool) -> Markup {
+fn form(look: &PageContext, wrong: bool) -> Markup {
     look.page(
         &look.say("sign-in"),
         html! {
@@ -36,15 +36,15 @@ fn form(look: &Look, wrong: bool) -> Markup {
     )
 }
 
-async fn ask(look: Look) -> Markup {
+async fn ask(look: PageContext) -> Markup {
     form(&look, false)
 }
 
 async fn sign_in(
-    look: Look,
+    look: PageContext,
     State(service): State<Arc<Service>>,
     RawForm(form_sent): RawForm,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let fields = Fields::read(&form_sent)?;
     let token = fields.one("token").unwrap_or_default();
     let known = service.tokens.read().unwrap_or_else(PoisonError::into_inner).scope_of(token).is_some();
@@ -65,13 +65,13 @@ async fn sign_out(State(service): State<Arc<Service>>, headers: HeaderMap) -> Re
     ([(header::SET_COOKIE, gone)], Redirect::to("/runs")).into_response()
 }
 
-async fn language(RawForm(sent): RawForm) -> Result<Response, Refusal> {
+async fn language(RawForm(sent): RawForm) -> Result<Response, ApiError> {
     let fields = Fields::read(&sent)?;
     let lang: Lang = fields
         .one("lang")
         .unwrap_or_default()
         .parse()
-        .map_err(|_| Refusal::unprocessable("a language is one of en, tr"))?;
+        .map_err(|_| ApiError::unprocessable("a language is one of en, tr"))?;
     let cookie = format!("{LANGUAGE}={lang}; Path=/; SameSite=Strict; Max-Age=31536000");
     // Back to a page of this service, whatever the form says.
     let back = fields.one("back").unwrap_or("/runs");

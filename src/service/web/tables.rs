@@ -1,8 +1,8 @@
 //! Pages of what decides: the rules with their findings, the scorer with its tree.
 
-use super::Look;
+use super::PageContext;
 use crate::app;
-use crate::service::error::Refusal;
+use crate::service::error::ApiError;
 use crate::service::service::{Service, refused};
 use axum::Router;
 use axum::extract::State;
@@ -19,7 +19,7 @@ pub fn routes() -> Router<Arc<Service>> {
 /// Past decisions that are shown made again.
 const REPLAYED: usize = 50;
 
-async fn rules(look: Look, State(service): State<Arc<Service>>) -> Result<Markup, Refusal> {
+async fn rules(look: PageContext, State(service): State<Arc<Service>>) -> Result<Markup, ApiError> {
     let settings = service.config.settings.clone();
     service
         .heavy(move || {
@@ -75,7 +75,7 @@ fn said(finding: &Value) -> String {
     parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
-fn scorer_page(look: &Look, explanation: Option<&str>, came: Option<&str>) -> Markup {
+fn scorer_page(look: &PageContext, explanation: Option<&str>, came: Option<&str>) -> Markup {
     look.page(
         &look.say("scorer-title"),
         html! {
@@ -92,17 +92,17 @@ fn scorer_page(look: &Look, explanation: Option<&str>, came: Option<&str>) -> Ma
     )
 }
 
-async fn scorer(look: Look, State(service): State<Arc<Service>>) -> Result<Markup, Refusal> {
+async fn scorer(look: PageContext, State(service): State<Arc<Service>>) -> Result<Markup, ApiError> {
     let settings = service.config.settings.clone();
     service
-        .aside(move || {
+        .spawn_blocking(move || {
             let found = refused(app::explain_scorer(&settings))?;
             Ok(scorer_page(&look, found.as_ref().map(|(_, text)| text.as_str()), None))
         })
         .await
 }
 
-async fn promote(look: Look, State(service): State<Arc<Service>>) -> Result<Markup, Refusal> {
+async fn promote(look: PageContext, State(service): State<Arc<Service>>) -> Result<Markup, ApiError> {
     let shared = service.clone();
     service
         .heavy(move || {

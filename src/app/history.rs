@@ -1,6 +1,6 @@
 //! What the user does with past runs: look, judge, carry over, learn from.
 
-use super::{PipelineError, Settings};
+use super::{AppError, Settings};
 use crate::domain::run::{Feedback, Run};
 use crate::learn::{self, Growth, Promotion};
 use crate::store::{Health, ImportReport, Repairs};
@@ -9,7 +9,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 /// All runs, the newest first.
-pub fn runs(settings: &Settings) -> Result<Vec<Run>, PipelineError> {
+pub fn runs(settings: &Settings) -> Result<Vec<Run>, AppError> {
     let Some(history) = settings.existing_history()? else { return Ok(Vec::new()) };
     let mut runs = history.all()?;
     runs.sort_by(|a, b| (&b.started, &b.id).cmp(&(&a.started, &a.id)));
@@ -17,53 +17,53 @@ pub fn runs(settings: &Settings) -> Result<Vec<Run>, PipelineError> {
 }
 
 /// A run by its id, or by the beginning of it where that is unique.
-pub fn run(settings: &Settings, id: &str) -> Result<Run, PipelineError> {
+pub fn run(settings: &Settings, id: &str) -> Result<Run, AppError> {
     Ok(settings.known_history()?.get(id)?)
 }
 
 /// Some runs by their ids, in the order asked for.
-pub fn compare(settings: &Settings, ids: &[String]) -> Result<Vec<Run>, PipelineError> {
+pub fn compare(settings: &Settings, ids: &[String]) -> Result<Vec<Run>, AppError> {
     let history = settings.known_history()?;
     ids.iter().map(|id| Ok(history.get(id)?)).collect()
 }
 
 /// Adds a verdict or an outside metric to a run.
-pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Result<Run, PipelineError> {
+pub fn give_feedback(settings: &Settings, id: &str, feedback: Feedback) -> Result<Run, AppError> {
     Ok(settings.known_history()?.feedback(id, feedback)?)
 }
 
 /// Writes every record as JSON lines; how many there were.
-pub fn export(settings: &Settings, to: &Path) -> Result<u64, PipelineError> {
+pub fn export(settings: &Settings, to: &Path) -> Result<u64, AppError> {
     let (lines, count) = export_lines(settings)?;
     super::write_whole(to, &lines)?;
     Ok(count)
 }
 
 /// Every record as JSON lines, and how many there are.
-pub fn export_lines(settings: &Settings) -> Result<(Vec<u8>, u64), PipelineError> {
+pub fn export_lines(settings: &Settings) -> Result<(Vec<u8>, u64), AppError> {
     let mut lines = Vec::new();
     let count = settings.known_history()?.export(&mut lines)?;
     Ok((lines, count))
 }
 
 /// Writes what an export elsewhere has given.
-pub fn write_export(to: &Path, lines: &[u8]) -> Result<(), PipelineError> {
+pub fn write_export(to: &Path, lines: &[u8]) -> Result<(), AppError> {
     super::write_whole(to, lines)
 }
 
 /// Reads records that export wrote.
-pub fn import(settings: &Settings, from: &Path) -> Result<ImportReport, PipelineError> {
-    let file = File::open(from).map_err(|source| PipelineError::File { verb: "read", path: from.into(), source })?;
+pub fn import(settings: &Settings, from: &Path) -> Result<ImportReport, AppError> {
+    let file = File::open(from).map_err(|source| AppError::File { verb: "read", path: from.into(), source })?;
     Ok(settings.history()?.import(&mut BufReader::new(file))?)
 }
 
 /// Reads every page and every record back.
-pub fn verify(settings: &Settings) -> Result<Health, PipelineError> {
+pub fn verify(settings: &Settings) -> Result<Health, AppError> {
     Ok(settings.known_history()?.verify()?)
 }
 
 /// Puts records that cannot be read aside.
-pub fn repair(settings: &Settings) -> Result<Repairs, PipelineError> {
+pub fn repair(settings: &Settings) -> Result<Repairs, AppError> {
     Ok(settings.known_history()?.repair()?)
 }
 

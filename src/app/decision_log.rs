@@ -1,7 +1,7 @@
 //! Every decision is logged, with all it rests on; what became of it is found through the run it led to. Also what other
 //! rules or another scorer would have decided then, and what that would have earned.
 
-use super::{PipelineError, Settings, now};
+use super::{AppError, Settings, now};
 use crate::decide::{PastDecision, Replayed};
 use crate::domain::decision::{Decision, DecisionLog, LoggedDecision, Recommendation};
 use crate::domain::event::{Event, Observer};
@@ -41,7 +41,7 @@ pub(super) fn advice(
 }
 
 /// Logs the decision of a run that begins.
-pub(super) fn of_run(history: &History, run: &Run, taken: Strategy, propensity: Share) -> Result<(), PipelineError> {
+pub(super) fn of_run(history: &History, run: &Run, taken: Strategy, propensity: Share) -> Result<(), AppError> {
     history.log_decision(&LoggedDecision {
         id: run.id.clone(),
         at: run.started.clone(),
@@ -82,14 +82,14 @@ pub(super) fn explore(decision: &Decision, epsilon: f64, executable: &[Strategy]
 const LISTED: usize = 1_000;
 
 /// What was decided here, and what services recommended lately.
-pub fn decision_log(settings: &Settings) -> Result<DecisionLog, PipelineError> {
+pub fn decision_log(settings: &Settings) -> Result<DecisionLog, AppError> {
     let mut recommendations = recommended(settings)?;
     recommendations.truncate(LISTED);
     Ok(DecisionLog { decisions: decisions(settings)?, recommendations })
 }
 
 /// What a service recommended under this id, or under the only one in the whole log that begins so.
-pub fn recommendation(settings: &Settings, wanted: &str) -> Result<Option<Recommendation>, PipelineError> {
+pub fn recommendation(settings: &Settings, wanted: &str) -> Result<Option<Recommendation>, AppError> {
     let mut fitting = recommended(settings)?;
     fitting.retain(|r| !wanted.is_empty() && r.id.starts_with(wanted));
     if let Some(exact) = fitting.iter().position(|r| r.id == wanted) {
@@ -99,14 +99,14 @@ pub fn recommendation(settings: &Settings, wanted: &str) -> Result<Option<Recomm
     Ok(fitting.pop().filter(|_| alone))
 }
 
-fn recommended(settings: &Settings) -> Result<Vec<Recommendation>, PipelineError> {
+fn recommended(settings: &Settings) -> Result<Vec<Recommendation>, AppError> {
     let path = settings.recommendations();
     let mut lines = Vec::new();
     for path in std::iter::once(path.clone()).chain((1..).map(|n| rotated(&path, n))) {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
-            Err(source) => return Err(PipelineError::File { verb: "read", path, source }),
+            Err(source) => return Err(AppError::File { verb: "read", path, source }),
         };
         // The last line may be torn by a crash.
         lines.extend(text.lines().filter_map(|line| serde_json::from_str::<Recommendation>(line).ok()));
@@ -121,7 +121,7 @@ pub fn rotated(path: &Path, number: usize) -> PathBuf {
 }
 
 /// Logged decisions, the newest first, each with the run it led to.
-fn decisions(settings: &Settings) -> Result<Vec<(LoggedDecision, Option<Run>)>, PipelineError> {
+fn decisions(settings: &Settings) -> Result<Vec<(LoggedDecision, Option<Run>)>, AppError> {
     let Some(history) = settings.existing_history()? else { return Ok(Vec::new()) };
     let mut all = history.decisions()?;
     all.sort_by(|a, b| (&b.0.at, &b.0.id).cmp(&(&a.0.at, &a.0.id)));
@@ -129,7 +129,7 @@ fn decisions(settings: &Settings) -> Result<Vec<(LoggedDecision, Option<Run>)>, 
 }
 
 /// The logged decision with this id, or the only one whose id begins so.
-pub fn decision(settings: &Settings, wanted: &str) -> Result<(LoggedDecision, Option<Run>), PipelineError> {
+pub fn decision(settings: &Settings, wanted: &str) -> Result<(LoggedDecision, Option<Run>), AppError> {
     let mut found = decisions(settings)?;
     let fits = |id: &str| !wanted.is_empty() && id.starts_with(wanted);
     if found.iter().any(|(d, _)| d.id == wanted) {
@@ -138,10 +138,10 @@ pub fn decision(settings: &Settings, wanted: &str) -> Result<(LoggedDecision, Op
     let known = || found.iter().map(|(d, _)| d.id.clone()).take(5).collect::<Vec<_>>().join(", ");
     let matching = found.iter().filter(|(d, _)| fits(&d.id)).count();
     if matching != 1 {
-        return Err(PipelineError::NoDecision { wanted: wanted.into(), matching, known: known() });
+        return Err(AppError::NoDecision { wanted: wanted.into(), matching, known: known() });
     }
     let known = known();
-    let missing = || PipelineError::NoDecision { wanted: wanted.into(), matching: 0, known };
+    let missing = || AppError::NoDecision { wanted: wanted.into(), matching: 0, known };
     found.into_iter().find(|(d, _)| fits(&d.id)).ok_or_else(missing)
 }
 
@@ -157,12 +157,12 @@ pub struct Replay {
 }
 
 /// Past decisions under today's rules and scorer.
-pub fn replay(settings: &Settings) -> Result<Vec<Replayed>, PipelineError> {
+pub fn replay(settings: &Settings) -> Result<Vec<Replayed>, AppError> {
     Ok(hindsight(settings)?.decisions)
 }
 
 /// The same with what it would have earned. Decisions of runs from before there was a log count too.
-pub fn hindsight(settings: &Settings) -> Result<Replay, PipelineError> {
+pub fn hindsight(settings: &Settings) -> Result<Replay, AppError> {
     let book = settings.rules()?;
     let (runs, logged, scorer) = match settings.existing_history()? {
         Some(history) => (history.all()?, history.decisions()?, history.live_scorer()?),
@@ -237,8 +237,8 @@ mod tests {
             (logged.taken, became.as_ref().map(|r| r.id.as_str())),
             (Some(Strategy::Keep), Some(run.id.as_str()))
         );
-        assert!(matches!(decision(&settings, ""), Err(PipelineError::NoDecision { matching: 0, .. })));
-        assert!(matches!(decision(&settings, "2"), Err(PipelineError::NoDecision { matching: 2, .. })));
+        assert!(matches!(decision(&settings, ""), Err(AppError::NoDecision { matching: 0, .. })));
+        assert!(matches!(decision(&settings, "2"), Err(AppError::NoDecision { matching: 2, .. })));
 
         // By hand: one run, carried out as decided by an example that today's rules decide in their own way.
         let replayed = hindsight(&settings).unwrap();

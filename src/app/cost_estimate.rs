@@ -1,7 +1,7 @@
 //! What each strategy would cost on the machine at hand: the machine is timed once and remembered, the rest is counted.
 //! What may be spent is not known here.
 
-use super::{PipelineError, Settings, now};
+use super::{AppError, Settings, now};
 use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::Vocab;
 use crate::domain::profile::Profile;
@@ -118,7 +118,7 @@ pub(super) fn costs(inputs: &CostInputs) -> Costs {
 
 /// Operations a second of the device: as it was measured here not long ago, else measured now and kept in the history. A
 /// speed that cannot be kept is told, not an error.
-pub(super) fn speed(settings: &Settings, device: &Chosen, observer: &mut dyn Observer) -> Result<f64, PipelineError> {
+pub(super) fn speed(settings: &Settings, device: &Chosen, observer: &mut dyn Observer) -> Result<f64, AppError> {
     let machine = cost::machine(&device.name);
     let kept = settings.existing_history().ok().flatten().and_then(|h| h.calibration(&machine).ok().flatten());
     if let Some(kept) = kept.filter(|k| is_fresh(k, jiff::Timestamp::now())) {

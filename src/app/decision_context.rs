@@ -1,7 +1,7 @@
 //! Everything a decision needs but the case itself, read once and kept: for whoever decides thousands of times. What a
 //! case is measured from, and who asks, is not known here.
 
-use super::{PipelineError, Settings};
+use super::{AppError, Settings};
 use crate::decide::{self, Case, Past, RuleBook};
 use crate::domain::decision::Decision;
 use crate::domain::profile::Profile;
@@ -16,7 +16,7 @@ use strum::IntoEnumIterator;
 
 /// Rules, scorer and past runs as they were at one moment.
 #[derive(Debug)]
-pub struct Advisor {
+pub struct DecisionContext {
     rules: RuleBook,
     scorer: Option<Scorer>,
     past: Past,
@@ -29,12 +29,12 @@ pub struct Advisor {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stamp(Vec<(SystemTime, u64)>);
 
-impl Advisor {
+impl DecisionContext {
     /// Reads everything.
     ///
     /// # Errors
     /// Wrong rules; a history that cannot be read.
-    pub fn load(settings: &Settings) -> Result<Self, PipelineError> {
+    pub fn load(settings: &Settings) -> Result<Self, AppError> {
         let rules = settings.rules()?;
         let (mut runs, scorer) = match settings.existing_history()? {
             Some(history) => (history.all()?, history.live_scorer()?),
@@ -50,7 +50,7 @@ impl Advisor {
     ///
     /// # Errors
     /// Where everything is vetoed, or a table lacks an input.
-    pub fn decide(&self, profile: &Profile, resources: &Resources) -> Result<Decision, PipelineError> {
+    pub fn decide(&self, profile: &Profile, resources: &Resources) -> Result<Decision, AppError> {
         let case = Case {
             profile,
             resources,
@@ -102,7 +102,7 @@ impl Settings {
     ///
     /// # Errors
     /// A history that cannot be read.
-    pub fn profiles(&self) -> Result<Vec<(String, Profile)>, PipelineError> {
+    pub fn profiles(&self) -> Result<Vec<(String, Profile)>, AppError> {
         match self.existing_history()? {
             Some(history) => Ok(history.profiles()?),
             None => Ok(Vec::new()),
@@ -113,7 +113,7 @@ impl Settings {
     ///
     /// # Errors
     /// A history that cannot be written.
-    pub fn keep_profile(&self, name: &str, profile: &Profile) -> Result<(), PipelineError> {
+    pub fn keep_profile(&self, name: &str, profile: &Profile) -> Result<(), AppError> {
         Ok(self.history()?.keep_profile(name, profile)?)
     }
 }
