@@ -1,5 +1,5 @@
 //! What do two tokenizers have in common, and what would moving from one to the other mean for a text? Opens
-//! tokenizers ([`TokenizerFile`]), compares them by the bytes their tokens stand for, counts both on a corpus, and
+//! tokenizers ([`TokenizerFile`](crate::tokenizer::TokenizerFile)), compares them by the bytes their tokens stand for, counts both on a corpus, and
 //! says it all in a [`Profile`](crate::domain::profile::Profile). What follows from a profile is not known here.
 
 mod context;

@@ -17,10 +17,10 @@ pub fn write(path: &Path, write: impl FnOnce(&mut (dyn Write + Send)) -> Result<
     place(&mut builder, path, write)
 }
 
-/// As [`write`], for what is a secret: readable by its owner alone.
+/// As [`write()`], for what is a secret: readable by its owner alone.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_secret(path: &Path, write: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>) -> Result<()> {
     place(&mut tempfile::Builder::new(), path, write)
 }

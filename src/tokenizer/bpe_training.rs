@@ -57,7 +57,7 @@ const METASPACE_SPECIALS: [&str; 3] = ["<unk>", "<s>", "</s>"];
 /// The text of a tokenizer.json learnt from the documents. The same documents and configuration give the same text.
 ///
 /// # Errors
-/// [`TokenizerError::Tokenizer`] when the vocabulary is too small for the alphabet, or the text is empty.
+/// [`TokenizerError::Unusable`] when the vocabulary is too small for the alphabet, or the text is empty.
 pub fn train_bpe<S: AsRef<str> + Sync>(documents: &[S], config: &BpeConfig) -> Result<String, TokenizerError> {
     let refused = |e: tokenizers::Error| TokenizerError::Unusable(e.to_string());
     if documents.iter().all(|d| d.as_ref().trim().is_empty()) {

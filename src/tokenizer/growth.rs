@@ -59,7 +59,7 @@ const ATTEMPTS: usize = 4;
 /// Grows the tokenizer of a tokenizer.json on documents.
 ///
 /// # Errors
-/// [`TokenizerError::Tokenizer`] where it is no BPE, or its file cannot be understood; [`TokenizerError::Data`] where the
+/// [`TokenizerError::Unusable`] where it is no BPE, or its file cannot be understood; [`TokenizerError::Data`] where the
 /// text gives no new token.
 pub fn grow_bpe<S: AsRef<str> + Sync>(
     tokenizer_json: &str,

@@ -38,7 +38,7 @@ impl Coder {
     /// switched off, and special tokens that occur in a text are treated as the plain text they are there.
     ///
     /// # Errors
-    /// [`TokenizerError::Tokenizer`] when the `tokenizers` crate refuses the text.
+    /// [`TokenizerError::Unusable`] when the `tokenizers` crate refuses the text.
     pub fn new(tokenizer_json: &str, vocabulary: &Vocabulary) -> Result<Self, TokenizerError> {
         let tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(|e| TokenizerError::Unusable(e.to_string()))?;
         Self::of(tokenizer, vocabulary)
@@ -91,7 +91,7 @@ impl Coder {
     /// All documents, in order, on all cores.
     ///
     /// # Errors
-    /// [`TokenizerError::Tokenizer`] when the tokenizer cannot encode a document.
+    /// [`TokenizerError::Unusable`] when the tokenizer cannot encode a document.
     pub fn encode<S: AsRef<str> + Sync>(&self, documents: &[S]) -> Result<Vec<Encoded>, TokenizerError> {
         documents.par_iter().map(|d| self.encode_one(d.as_ref())).collect()
     }
@@ -99,7 +99,7 @@ impl Coder {
     /// Tokens all documents need, special tokens left out.
     ///
     /// # Errors
-    /// [`TokenizerError::Tokenizer`] when the tokenizer cannot encode a document.
+    /// [`TokenizerError::Unusable`] when the tokenizer cannot encode a document.
     pub fn count<S: AsRef<str> + Sync>(&self, documents: &[S]) -> Result<u64, TokenizerError> {
         let one = |d: &S| self.tokenizer.encode_fast(d.as_ref(), false).map(|e| e.len() as u64);
         documents
@@ -111,7 +111,7 @@ impl Coder {
     /// One document.
     ///
     /// # Errors
-    /// [`TokenizerError::Tokenizer`] when the tokenizer cannot encode it.
+    /// [`TokenizerError::Unusable`] when the tokenizer cannot encode it.
     pub fn encode_one(&self, document: &str) -> Result<Encoded, TokenizerError> {
         let encoding = self.tokenizer.encode(document, false).map_err(|e| TokenizerError::Unusable(e.to_string()))?;
         let mut ids = encoding.get_ids().to_vec();
@@ -123,7 +123,7 @@ impl Coder {
     /// The text of ids; special tokens are left out.
     ///
     /// # Errors
-    /// [`TokenizerError::Tokenizer`] when the tokenizer cannot decode them.
+    /// [`TokenizerError::Unusable`] when the tokenizer cannot decode them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         let own: Vec<u32> = ids.iter().filter_map(|id| id.checked_sub(self.offset)).collect();
         self.tokenizer.decode(&own, true).map_err(|e| TokenizerError::Unusable(e.to_string()))
