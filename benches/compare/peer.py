@@ -20,6 +20,7 @@ parser.add_argument("--warm", type=int, default=3)
 parser.add_argument("--device", default="cpu")
 parser.add_argument("--bf16", action="store_true", help="the base in 16 bits, adapters and what is trained in 32")
 parser.add_argument("--rows", type=int, help="another size of vocabulary")
+parser.add_argument("--batch", type=int, help="another number of sequences a step")
 parser.add_argument("--peak", action="store_true", help="the speed of a large matrix product instead")
 a = parser.parse_args()
 
@@ -52,14 +53,16 @@ SIZES = {
     "G": (151936, 4096, 12288, 36, 32, 8, 128, 4, 1024),
 }
 rows, hidden, intermediate, layers, heads, kv, head_dim, batch, length = SIZES[a.size]
-rows = a.rows or rows
+rows, batch = a.rows or rows, a.batch or batch
 config = Qwen3Config(
     vocab_size=rows, hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=layers,
     num_attention_heads=heads, num_key_value_heads=kv, head_dim=head_dim, max_position_embeddings=2048,
     tie_word_embeddings=not a.untied, attn_implementation="sdpa",
 )
+torch.set_default_dtype(torch.bfloat16 if a.bf16 else torch.float32)
 with torch.device(a.device):
-    model = Qwen3ForCausalLM(config).to(torch.bfloat16 if a.bf16 else torch.float32)
+    model = Qwen3ForCausalLM(config)
+torch.set_default_dtype(torch.float32)
 model.config.use_cache = False
 if not a.full:
     from peft import LoraConfig, get_peft_model

@@ -5,17 +5,16 @@
 //!     cargo bench --bench step -- --peak
 //!
 //! A step is what the trainer does: gradients, their norm, clipping, AdamW. Prints one JSON object: tokens a second
-//! (median over the steps), milliseconds, of them the optimiser's, processor time of all threads a step (which a busy
-//! machine disturbs less), floating-point operations of the matrix products a step needs, peak memory, first and last
+//! (median over the steps), milliseconds, of them the optimiser's, processor time of all threads a step, the making of the
+//! model in it (which a busy machine disturbs less), floating-point operations of the matrix products a step needs, peak memory, first and last
 //! loss. `--peak` prints the speed of a large matrix product instead.
 
 use burn::tensor::{Tensor, TensorData};
 use hibrit::domain::strategy::Checkpointing;
 use hibrit::kernels::{self, After, Before, Map};
 use hibrit::model::device;
-use hibrit::model::{Batch, Decoder, Dimensions, LoraConfig, ModelConfig, StepOptions};
-use hibrit::train::adamw::{AdamW, AdamWConfig, Trained};
-use hibrit::train::gradient::Gradient;
+use hibrit::model::{Dimensions, ModelConfig};
+use hibrit::train::timing::{Timed, time_steps};
 use std::time::Instant;
 
 #[global_allocator]
@@ -68,96 +67,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let chosen = device::choose(&value("--device", "cpu"))?;
     let device = chosen.device;
-    let decoder = Decoder::init(&config, &device, 1)?;
-    let mut decoder = if given("--full") {
-        decoder.full()
-    } else {
-        decoder.with_lora(&LoraConfig::everywhere(16, 32.0, 0.0), 2).train_embeddings(given("--embeddings"))
-    };
-    if given("--bf16") {
-        decoder = decoder.narrowed();
-    }
-    let trained = Trained::of(&decoder);
-    let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &trained);
-    let mut state = 12_345u64;
-    let mut draw = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u32 % s[0] as u32
-    };
     let share = arguments.iter().find_map(|a| a.strip_prefix("--checkpointing="));
     let checkpointing = match share {
         Some(share) => Checkpointing::Share(share.parse()?),
         None => Checkpointing::All(given("--checkpointing")),
     };
-    let options = StepOptions { scale: 1.0 / (batch * length) as f32, dropout: None, checkpointing };
-    let (mut times, mut updates, mut losses, mut processor) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
-    for step in 0..warm + steps {
-        let text: Vec<u32> = (0..batch * (length + 1)).map(|_| draw()).collect();
-        let rows = || text.chunks(length + 1);
-        let ids: Vec<u32> = rows().flat_map(|r| &r[..*length]).copied().collect();
-        let targets: Vec<u32> = rows().flat_map(|r| &r[1..]).copied().collect();
-        if step == warm {
-            processor = processor_seconds().unwrap_or_default();
-        }
-        let start = Instant::now();
-        let batch = Batch { ids: &ids, targets: &targets, weights: None, shape: [*batch, *length] };
-        let taken = decoder.step(&batch, &options)?;
-        losses.push(taken.nats / taken.tokens as f64);
-        let between = Instant::now();
-        let mut gradient = Gradient::none(&trained);
-        gradient.add(&trained, taken)?;
-        let clip = 1.0 / gradient.norm()?.max(1.0);
-        decoder = optimizer.update(decoder, &trained, &gradient, clip, |_| 1e-4)?;
-        device.sync()?;
-        if step >= warm {
-            times.push(start.elapsed().as_secs_f64());
-            updates.push(between.elapsed().as_secs_f64());
-        }
+    let timed = Timed {
+        batch: *batch,
+        length: *length,
+        steps,
+        warm,
+        rank: 16,
+        embeddings: given("--embeddings"),
+        full: given("--full"),
+        bf16: given("--bf16"),
+        checkpointing,
+        drawn_there: false,
+    };
+    let before = processor_seconds();
+    let timing = time_steps(&config, &device, &timed)?;
+    let processor = before.zip(processor_seconds()).map(|(from, to)| (to - from) / (warm + steps) as f64 * 1e3);
+    let mut report = serde_json::to_value(&timing)?;
+    for (name, value) in [
+        ("who", serde_json::json!("hibrit")),
+        ("size", size.into()),
+        ("device", chosen.name.into()),
+        ("processor_ms", processor.into()),
+        ("peak_mb", peak_megabytes().into()),
+        ("losses", serde_json::json!([timing.losses.first(), timing.losses.last()])),
+    ] {
+        report[name] = value;
     }
-    let processor = processor_seconds().map(|now| (now - processor) / steps as f64 * 1e3);
-    times.sort_by(f64::total_cmp);
-    updates.sort_by(f64::total_cmp);
-    let median = times[times.len() / 2];
-    let report = serde_json::json!({
-        "who": "hibrit",
-        "size": size,
-        "device": chosen.name,
-        "tokens_per_second": (batch * length) as f64 / median,
-        "ms": median * 1e3,
-        "ms_best": times[0] * 1e3,
-        "update_ms": updates[updates.len() / 2] * 1e3,
-        "processor_ms": processor,
-        "gigaflop": products(&s, batch * length, *length, given("--full"), given("--full") || given("--embeddings")),
-        "peak_mb": peak_megabytes(),
-        "trained": decoder.trainable(),
-        "losses": [losses.first(), losses.last()],
-    });
     println!("{report}");
     Ok(())
-}
-
-/// Floating-point operations, in units of 10⁹, of the matrix products that a step cannot do without: each matrix once
-/// forwards, once backwards to its input, and once more where it is trained itself; causal attention's half; side paths
-/// of rank 16.
-fn products(s: &[usize; 7], tokens: usize, length: usize, full: bool, head: bool) -> f64 {
-    let [rows, hidden, intermediate, layers, heads, kv_heads, head_dim] = s.map(|x| x as f64);
-    let (q, kv) = (heads * head_dim, kv_heads * head_dim);
-    let maps = [
-        (hidden, q),
-        (hidden, kv),
-        (hidden, kv),
-        (q, hidden),
-        (hidden, intermediate),
-        (hidden, intermediate),
-        (intermediate, hidden),
-    ];
-    let layer: f64 = maps.iter().map(|(a, b)| a * b).sum();
-    let side: f64 = if full { 0.0 } else { maps.iter().map(|(a, b)| 16.0 * (a + b)).sum() };
-    let passes = |trained: bool| if trained { 3.0 } else { 2.0 };
-    // Scores and values, forwards; five products of their size backwards, where the scores are made again.
-    let attention = 7.0 * heads * head_dim * length as f64 / 2.0;
-    let a_token = layers * (passes(full) * layer + 3.0 * side + attention) + passes(head) * rows * hidden;
-    2.0 * a_token * tokens as f64 / 1e9
 }
 
 /// The best speed of products of 2,048 x 2,048 matrices, in 10⁹ operations a second.

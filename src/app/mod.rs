@@ -7,6 +7,7 @@ mod decision;
 mod decision_context;
 mod decision_log;
 mod demo;
+mod device;
 mod grow;
 mod history;
 mod model;
@@ -17,15 +18,18 @@ mod transplant;
 pub use crate::corpus::CorpusOptions;
 pub use crate::decide::rules::inspect::Grid;
 pub use crate::learn::Growth;
+pub use crate::model::device_check::Checked;
 pub use crate::store::{
     Cancelled, JOURNAL, Job, JobEnd, Journal, JournalEntry, Queue, State, Submitted, Sync as JournalSync, read_journal,
     run_id,
 };
+pub use crate::train::timing::Timed;
 pub use auto::{AutoRequest, Comparison, RunPlan, StagePlan, SweepRow, auto, has_begun, plan, resume, run_all};
 pub use decision::{Advice, AdviceRequest, decide};
 pub use decision_context::{DecisionContext, Stamp};
 pub use decision_log::{Replay, decision, decision_log, hindsight, recommendation, replay, rotated};
 pub use demo::{Effort, PretrainRequest, Sample, demo, pretrain};
+pub use device::{TimeRequest, check_device, checkpointing, devices, time_device};
 pub use grow::{Changed, ExtendRequest, Extended, extend_tokenizer};
 pub use history::{
     compare, describe, export, export_lines, give_feedback, import, repair, run, runs, verify, write_export,

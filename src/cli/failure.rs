@@ -38,6 +38,16 @@ impl Failure {
         }
     }
 
+    /// A device computes something else than the CPU.
+    pub fn device_differs(device: &str) -> Self {
+        Self {
+            message: format!("{device} does not compute what the CPU computes"),
+            causes: Vec::new(),
+            hint: Some("update its driver and CUDA's toolkit; until it agrees, use --device cpu".into()),
+            kind: Kind::Failed,
+        }
+    }
+
     /// Something that was checked is not sound.
     pub fn unsound(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), hint: Some(hint.into()), kind: Kind::Input }

@@ -5,6 +5,7 @@ mod analyze;
 mod auto;
 mod decide;
 mod demo;
+mod device;
 mod failure;
 mod grow;
 mod history;
@@ -120,6 +121,9 @@ enum Command {
     /// Train or extend a tokenizer
     #[command(subcommand)]
     Tokenizer(model::Tokenizer),
+    /// List, check and time the devices that training can run on
+    #[command(subcommand)]
+    Device(device::Device),
     /// Serve decisions, runs and web pages over HTTP
     Serve(serve::Serve),
     /// Manage the access tokens of a service
@@ -234,7 +238,7 @@ impl Command {
     fn memory(&self) -> Memory {
         match self {
             Self::Demo(_) | Self::Auto(_) | Self::Run(_) | Self::Pretrain(_) | Self::Serve(_) => Memory::Churning,
-            Self::Eval(_) | Self::Generate(_) | Self::Transplant(_) => Memory::Churning,
+            Self::Eval(_) | Self::Generate(_) | Self::Transplant(_) | Self::Device(_) => Memory::Churning,
             Self::Analyze(_) | Self::Decide(_) | Self::History(_) | Self::Scorer(_) | Self::Rules(_) => Memory::Frugal,
             Self::Export(_) | Self::Merge(_) | Self::Tokenizer(_) | Self::Token(_) => Memory::Frugal,
         }
@@ -262,6 +266,7 @@ pub fn main(prepare: impl FnOnce(Memory)) -> ExitCode {
         Command::Eval(c) => c.run(&session),
         Command::Generate(c) => c.run(&session),
         Command::Merge(c) => c.run(&session),
+        Command::Device(c) => c.run(&session),
         Command::Tokenizer(c) => c.run(&session),
         Command::Serve(c) => c.run(&session),
         Command::Token(c) => c.run(&session),

@@ -7,7 +7,7 @@ use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, IntDType, Tensor, TensorData};
 
 /// Rows of logits that exist at once.
-const CHUNK: usize = 256;
+pub const CHUNK: usize = 512;
 
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f32) -> Tensor<D> {
     let inverse = x.clone().powi_scalar(2).mean_dim(D - 1).add_scalar(epsilon).sqrt().recip();
@@ -105,8 +105,11 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Te
         Some(dropout) => x.clone() * mask(dropout, [batch * length, inside], &x.device()),
         None => x.clone(),
     };
+    // One cast for all maps that ask for it.
+    let narrow = maps.iter().find(|m| m.weight.dtype() == DType::BF16).map(|m| narrowed(x.clone(), &m.weight));
     let apply = |map: Map| {
-        let mut y = narrowed(x.clone(), &map.weight).matmul(map.weight.transpose()).cast(FloatDType::F32);
+        let input = narrow.clone().filter(|_| map.weight.dtype() == DType::BF16).unwrap_or_else(|| x.clone());
+        let mut y = input.matmul(map.weight.transpose()).cast(FloatDType::F32);
         if let Some(bias) = map.bias {
             y = y + bias.unsqueeze();
         }

@@ -8,14 +8,14 @@ use super::layer::{Layer, Mlp, Norm, Pass, Wanted};
 use super::matrix::Matrix;
 use super::projection::{LoraConfig, Projection, Target, narrowed};
 use super::rope::RopeTable;
-use super::source::{Fresh, Source, frozen};
+use super::source::{DrawnThere, Fresh, Source, frozen};
 use super::structural::Second;
 use crate::domain::outcome::Side;
 use crate::kernels;
 use crate::model::ExecuteError;
 use crate::model::pages::SmallPages;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -54,6 +54,22 @@ impl Decoder {
     /// None today; a device that cannot hold it says so here.
     pub fn init(config: &ModelConfig, device: &Device, seed: u64) -> Result<Self, ExecuteError> {
         Self::build(config, &mut Fresh::new(device, 0.02, seed))
+    }
+
+    /// A decoder of random numbers that the device draws itself, matrices in 16 bits: for timing. All frozen.
+    ///
+    /// # Errors
+    /// As [`Decoder::init`].
+    pub fn for_timing(config: &ModelConfig, device: &Device) -> Result<Self, ExecuteError> {
+        Self::build(config, &mut DrawnThere { device })
+    }
+
+    /// With embeddings and head in 32 bits again, as they are when they are trained.
+    pub fn widened_embeddings(mut self) -> Self {
+        let widen = |p: Param<Tensor<2>>| p.map(|w| w.inner().cast(FloatDType::F32).autodiff().set_require_grad(false));
+        self.embeddings = widen(self.embeddings);
+        self.head = self.head.map(widen);
+        self
     }
 
     /// Its configuration.

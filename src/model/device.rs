@@ -3,6 +3,7 @@
 use crate::model::ExecuteError;
 use crate::model::memory;
 use burn::tensor::Device;
+use std::path::PathBuf;
 
 /// A device with the reason it was chosen.
 #[derive(Debug, Clone)]
@@ -50,9 +51,47 @@ pub fn another(than: &Chosen) -> Chosen {
     index.and_then(|i| gpu(i + 1).or_else(|_| gpu(i.wrapping_sub(1))).ok()).unwrap_or_else(|| than.clone())
 }
 
+/// The folder that compiled GPU kernels and their tuning are kept in: `HIBRIT_GPU_CACHE`, else in the user's cache folder.
+/// It holds one database a version of hibrit; entries are told apart by device, architecture and build.
+pub fn gpu_cache() -> PathBuf {
+    std::env::var_os("HIBRIT_GPU_CACHE").map(PathBuf::from).unwrap_or_else(|| {
+        let user = directories::ProjectDirs::from("", "", "hibrit").map(|dirs| dirs.cache_dir().to_path_buf());
+        user.unwrap_or_else(|| std::env::temp_dir().join("hibrit")).join("gpu")
+    })
+}
+
+/// Sets the GPU runtime up so that kernels compiled once and tuned once stay so. Must come before anything else asks for
+/// a GPU; what a `cubecl.toml` or CubeCL's own environment variables say goes first.
+#[cfg(feature = "cuda")]
+fn keep_compiled_kernels() {
+    use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let mut config = CubeClRuntimeConfig::from_current_dir();
+        config.compilation.cache = true;
+        config.environment.path = CacheConfig::Directory(gpu_cache());
+        config.environment.name = concat!("hibrit-", env!("CARGO_PKG_VERSION")).into();
+        // Where somebody was first, their settings hold, and kernels are compiled anew at every start.
+        let _ = CubeClRuntimeConfig::try_set(config.override_from_env());
+    });
+}
+
+/// CUDA GPUs that answer here, by their numbers.
+#[cfg(feature = "cuda")]
+pub fn gpus() -> usize {
+    keep_compiled_kernels();
+    Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len()
+}
+
+/// CUDA GPUs that answer here, by their numbers.
+#[cfg(not(feature = "cuda"))]
+pub fn gpus() -> usize {
+    0
+}
+
 #[cfg(feature = "cuda")]
 fn gpu(index: usize) -> Result<Chosen, String> {
-    let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
+    let found = gpus();
     if index >= found {
         return Err(match found {
             0 => "no CUDA GPU answers here".into(),

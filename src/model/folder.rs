@@ -8,6 +8,7 @@ use super::save::Dtype;
 use super::source::Stored;
 use super::weights::{StoredMatrix, Weights};
 use crate::domain::profile::ModelSummary;
+use crate::domain::strategy::Precision;
 use crate::model::ExecuteError;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -102,7 +103,16 @@ impl ModelFolder {
     /// # Errors
     /// [`ExecuteError::Tensor`] where a number is not finite.
     pub fn load(&self, device: &Device) -> Result<Decoder, ExecuteError> {
-        Decoder::build(&self.config, &mut Stored { weights: &self.weights, device })
+        self.load_as(device, Precision::F32)
+    }
+
+    /// The same with the layers' matrices in this precision: never wider on the device, not even while loading.
+    /// Embeddings and head come in 32 bits, since they may be trained.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::load`].
+    pub fn load_as(&self, device: &Device, precision: Precision) -> Result<Decoder, ExecuteError> {
+        Decoder::build(&self.config, &mut Stored { weights: &self.weights, device, precision })
     }
 }
 

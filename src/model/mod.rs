@@ -8,6 +8,7 @@ mod complete;
 mod config;
 mod decoder;
 pub mod device;
+pub mod device_check;
 mod error;
 pub mod evaluate;
 mod folder;

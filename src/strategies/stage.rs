@@ -131,7 +131,7 @@ pub(super) fn ready(
     let (inputs, on) = (run.inputs, stage.vocab());
     let mut model = match start.weights {
         InitialWeights::Trained(model) => *model,
-        InitialWeights::Base => inputs.base.load(run.env.device)?,
+        InitialWeights::Base => inputs.base.load_as(run.env.device, config.base)?,
     };
     if on != Vocab::Source {
         model = transplanted(model, stage, run)?;

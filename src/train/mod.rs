@@ -21,6 +21,7 @@ mod run;
 pub mod schedule;
 pub mod state;
 mod tensors;
+pub mod timing;
 
 pub use checkpoint::CHECKPOINTS;
 pub use data::Packed;
