@@ -189,7 +189,7 @@ def strategy_run(c, a, device, arguments, limit):
 
 def strategies(c, a):
     for name in ["keep", "direct", "sequential", "extend", "structural", "emergency"]:
-        arguments = ["run", name, "--train-bytes", "60k", "--set", "sequence=64", "--set", "epochs=1"]
+        arguments = ["run", name, "--train-bytes", "60kb", "--set", "sequence=64", "--set", "epochs=1"]
         found = [strategy_run(c, a, device, arguments, 100) for device in (a.device, "cpu")]
         if all(o.get("bits_per_byte") for o, _ in found):
             (there, seconds), (here, cpu_seconds) = found
@@ -201,7 +201,7 @@ def strategies(c, a):
 
 
 def auto(c, a):
-    found = [strategy_run(c, a, device, ["auto", "--train-bytes", "300k"], 150) for device in (a.device, "cpu")]
+    found = [strategy_run(c, a, device, ["auto", "--train-bytes", "300kb"], 150) for device in (a.device, "cpu")]
     for device, (outcome, seconds) in zip((a.device, "cpu"), found):
         c.say(f"  {device}: {outcome.get('strategy')}, {outcome.get('bits_per_byte')} bits per byte, {seconds:.0f} s")
 

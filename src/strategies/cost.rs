@@ -10,7 +10,7 @@ use crate::kernels;
 use crate::model::ExecuteError;
 use crate::model::ModelConfig;
 use crate::train::{CHECKPOINTS, Load, SNAPSHOTS};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 use std::time::{Duration, Instant};
 
 /// Share of the matrix peak that whole training steps reach; the rest goes to element-wise work and small products.
@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 const EFFICIENCY: f64 = 0.45;
 /// The same where operations are fused: between 0.61 and 0.76, docs/training.md.
 const FUSED_EFFICIENCY: f64 = 0.65;
-/// Rows of logits that exist at once.
-const CHUNK: u64 = 256;
+/// Rows of logits that exist at once, where operations are fused and where not, and how many tensors of their size.
+const CHUNK: [(u64, u64); 2] = [(256, 2), (512, 5)];
 /// Bytes a process holds besides: itself, two tokenizers, texts and their tokens.
 const BASELINE: u64 = 300 << 20;
 /// What lies between things that come and go, as a factor: docs/log.md.
@@ -82,8 +82,9 @@ pub fn machine(device: &str) -> String {
 /// # Errors
 /// [`ExecuteError::Backend`] when the device fails.
 pub fn measure(device: &Device) -> Result<f64, ExecuteError> {
-    let n = 512;
-    let random = || Tensor::<2>::random([n, n], Distribution::Normal(0.0, 1.0), device);
+    // Of the size and type that training uses there: a GPU hardly starts on a product that keeps a CPU busy.
+    let (n, width) = if kernels::are_fused(device) { (512, FloatDType::F32) } else { (4096, FloatDType::BF16) };
+    let random = || Tensor::<2>::random([n, n], Distribution::Normal(0.0, 1.0), device).cast(width);
     let (a, b) = (random(), random());
     let product = || {
         let _ = a.clone().matmul(b.clone());
@@ -142,7 +143,8 @@ impl Widths {
         let kept = if fused {
             stream + 2 * q + 2 * k + self.heads + 2 * f + 7 * rank as u64
         } else {
-            6 * h + 3 * q + 3 * k + self.heads * sequence + 4 * f
+            // The softmax's tape holds its input, its exponentials and its output.
+            6 * h + 5 * q + 3 * k + 3 * self.heads * sequence + 5 * f
         };
         // A layer that is undone needs as much again for gradients, and one that is computed twice is there for that long.
         let twice = load.checkpointing.of(self.layers as usize) as u64;
@@ -186,7 +188,8 @@ pub fn waiting(config: &ModelConfig, stage: &StageConfig, rows: u64) -> u64 {
 /// Bytes that a stage holds at most where so much of a batch is held at once.
 fn memory(config: &ModelConfig, stage: &StageConfig, text: &Text, load: Load, fused: bool) -> u64 {
     // A frozen head's logits do not exist where operations are fused; else a chunk of them and its gradient do.
-    let logits = if fused && !stage.train_embeddings { 0 } else { 2 * CHUNK * text.rows };
+    let (chunk, tensors) = CHUNK[usize::from(!fused)];
+    let logits = if fused && !stage.train_embeddings { 0 } else { tensors * chunk * text.rows };
     let activations = Widths::of(config).activations(load, stage.rank, text.sequence, fused);
     let come_and_go = 4 * (activations + logits);
     BASELINE + waiting(config, stage, text.rows) + (come_and_go as f64 * HOLES) as u64
