@@ -52,7 +52,7 @@ pub fn another(than: &Chosen) -> Chosen {
 }
 
 /// The folder that compiled GPU kernels and their tuning are kept in: `HIBRIT_GPU_CACHE`, else in the user's cache folder.
-/// It holds one database a version of hibrit; entries are told apart by device, architecture and build.
+/// It holds one database for each version of hibrit and model of GPU.
 pub fn gpu_cache() -> PathBuf {
     std::env::var_os("HIBRIT_GPU_CACHE").map(PathBuf::from).unwrap_or_else(|| {
         let user = directories::ProjectDirs::from("", "", "hibrit").map(|dirs| dirs.cache_dir().to_path_buf());
@@ -70,10 +70,24 @@ fn keep_compiled_kernels() {
         let mut config = CubeClRuntimeConfig::from_current_dir();
         config.compilation.cache = true;
         config.environment.path = CacheConfig::Directory(gpu_cache());
-        config.environment.name = concat!("hibrit-", env!("CARGO_PKG_VERSION")).into();
+        config.environment.name = format!("hibrit-{}-{}", env!("CARGO_PKG_VERSION"), gpu_models());
         // Where somebody was first, their settings hold, and kernels are compiled anew at every start.
         let _ = CubeClRuntimeConfig::try_set(config.override_from_env());
     });
+}
+
+/// The GPUs' models as NVIDIA's driver tells them, in a form that suits a file's name: what is tuned for one must not be
+/// used on another that shares the user's folder.
+#[cfg(feature = "cuda")]
+fn gpu_models() -> String {
+    let folders = std::fs::read_dir("/proc/driver/nvidia/gpus").into_iter().flatten().flatten();
+    let texts = folders.filter_map(|gpu| std::fs::read_to_string(gpu.path().join("information")).ok());
+    let model =
+        |text: String| Some(text.lines().find_map(|l| l.strip_prefix("Model:"))?.trim().replace([' ', '/'], "-"));
+    let mut models: Vec<String> = texts.filter_map(model).collect();
+    models.sort();
+    models.dedup();
+    if models.is_empty() { "unknown".into() } else { models.join("+") }
 }
 
 /// CUDA GPUs that answer here, by their numbers.

@@ -188,13 +188,17 @@ impl Gradient {
                 Slot::OnDevice(values) => there.push(values.clone().square().sum()),
             }
         }
-        if !there.is_empty() {
-            // All in one go: each reading waits for the device.
-            squares.extend(numbers(Tensor::cat(there, 0))?.into_iter().map(f64::from));
+        // A group at a time: each reading waits for the device, but a kernel with hundreds of inputs took NVRTC 72 s to
+        // compile (docs/gpu.md).
+        for group in there.chunks(READ_AT_ONCE) {
+            squares.extend(numbers(Tensor::cat(group.to_vec(), 0))?.into_iter().map(f64::from));
         }
         Ok(squares.iter().sum::<f64>().sqrt())
     }
 }
+
+/// Squares that are read from a device at once.
+const READ_AT_ONCE: usize = 32;
 
 #[cfg(test)]
 mod tests {
