@@ -1,6 +1,6 @@
 //! Devices: which there are, whether they compute right, how fast they train, and compiled kernels made ahead.
 
-use super::PipelineError;
+use super::AppError;
 use crate::domain::strategy::Checkpointing;
 use crate::model::device::{choose, gpu_cache, gpus};
 use crate::model::device_check::{Checked, Part, check, cuda_parts};
@@ -54,7 +54,7 @@ pub fn devices() -> Devices {
 ///
 /// # Errors
 /// Where there is no such device, or it fails.
-pub fn check_device(device: &str) -> Result<(String, Vec<Checked>), PipelineError> {
+pub fn check_device(device: &str) -> Result<(String, Vec<Checked>), AppError> {
     let chosen = choose(device)?;
     Ok((chosen.name.clone(), check(&chosen.device)?))
 }
@@ -79,7 +79,7 @@ pub struct TimeRequest {
 ///
 /// # Errors
 /// A config.json that cannot be read, a device that is not there or fails.
-pub fn time_device(request: &TimeRequest) -> Result<(String, Timing), PipelineError> {
+pub fn time_device(request: &TimeRequest) -> Result<(String, Timing), AppError> {
     let path = if request.model.is_dir() { request.model.join("config.json") } else { request.model.clone() };
     let text = std::fs::read_to_string(&path).map_err(ExecuteError::reading(&path))?;
     let config = shortened(&path, &text, request.layers)?;
@@ -92,7 +92,7 @@ pub fn time_device(request: &TimeRequest) -> Result<(String, Timing), PipelineEr
 }
 
 /// A configuration with fewer layers.
-fn shortened(path: &Path, text: &str, layers: Option<usize>) -> Result<ModelConfig, PipelineError> {
+fn shortened(path: &Path, text: &str, layers: Option<usize>) -> Result<ModelConfig, AppError> {
     let parsed = ModelConfig::parse(path, text)?;
     let Some(layers) = layers.filter(|n| *n < parsed.size.layers) else { return Ok(parsed) };
     let mut value: serde_json::Value =
