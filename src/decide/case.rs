@@ -34,7 +34,9 @@ impl Case<'_> {
         match feature {
             Feature::SimilarityBasis => Value::text(self.profile.similarity.basis),
             Feature::Devices => Value::Number(f64::from(self.resources.devices)),
-            Feature::BudgetHours => Value::number(self.resources.budget.map(|seconds| seconds / 3600.0)),
+            Feature::BudgetHours => {
+                self.resources.budget.map_or(Value::Null, |seconds| Value::Number(seconds / 3600.0))
+            }
             Feature::MemoryGib => Value::number(self.resources.memory.map(|bytes| bytes as f64 / GIB)),
             Feature::Priority => Value::text(self.resources.priority),
             other => Value::number(other.measured(self.profile, self.train_bytes)),

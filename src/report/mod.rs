@@ -9,6 +9,7 @@ pub mod json;
 pub mod markdown;
 mod numbers;
 mod page;
+mod reasons;
 pub mod text;
 mod words;
 

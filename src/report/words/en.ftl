@@ -1,4 +1,4 @@
-# What the reports say, in English; what reasons say stands in src/domain/reason. Numbers arrive written already; `n` is the number a plural is chosen by.
+# What the reports say, in English; what reasons say stands in src/domain/*_reason.rs. Numbers arrive written already; `n` is the number a plural is chosen by.
 
 ### Units
 unit-days = { $n } d { $rest } h

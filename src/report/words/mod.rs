@@ -1,8 +1,6 @@
 //! In which words? Every sentence of a report stands in `en.ftl` and `tr.ftl`; here they are found and filled in.
 //! Knows no profile and no run. Numbers and names arrive as text, written by [`super::numbers`].
 
-mod reasons;
-
 use crate::domain::language::Lang;
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 use unic_langid::LanguageIdentifier;
@@ -74,19 +72,20 @@ macro_rules! say {
 }
 pub(super) use say;
 
+/// The keys of a language's sentences.
+#[cfg(test)]
+pub(super) fn keys(lang: Lang) -> std::collections::BTreeSet<String> {
+    tests::taken(lang).into_keys().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
     use strum::IntoEnumIterator;
 
-    /// The keys of a language.
-    pub(super) fn keys(lang: Lang) -> BTreeSet<String> {
-        taken(lang).into_keys().collect()
-    }
-
     /// Keys with the names of the values they take.
-    fn taken(lang: Lang) -> BTreeMap<String, BTreeSet<String>> {
+    pub(super) fn taken(lang: Lang) -> BTreeMap<String, BTreeSet<String>> {
         let mut found = BTreeMap::new();
         let mut key = String::new();
         for line in sentences(lang).lines().filter(|l| !l.starts_with('#') && !l.is_empty()) {

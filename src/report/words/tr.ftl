@@ -379,7 +379,7 @@ came-out = sonuç
 training-text = eğitim metni
 base = eğitimden önce
 
-### Reasons. Their English sentences stand in src/domain/reason, where JSON has them from.
+### Reasons. Their English sentences stand in src/domain/*_reason.rs, where JSON has them from.
 reason-situation = durum { $strategy } istiyor: { $why }
 reason-matrix = matris { $strategy } diyor: { $why }
 reason-matrix-vetoed = matris { $matrix } diyor, ama bu burada veto edildi; kalanlar arasında en iyisi { $strategy } olmalı

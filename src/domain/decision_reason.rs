@@ -1,6 +1,6 @@
 //! Why a strategy was chosen, why the others were not, and what past runs contributed.
 
-use super::Reason;
+use super::reason::Reason;
 use crate::domain::language::Wording;
 use crate::domain::strategy::Strategy;
 use schemars::JsonSchema;

@@ -1,6 +1,6 @@
 //! What can go wrong with a tokenizer or between two, what shows it, and what to do about it.
 
-use super::Reason;
+use super::reason::Reason;
 use crate::domain::details::DigitPolicy;
 use crate::domain::outcome::Side;
 use schemars::JsonSchema;

@@ -1,6 +1,6 @@
 //! Why a step is not applied, a run goes back or elsewhere, or a branch of a race is given up.
 
-use super::{Reason, or_nan};
+use super::reason::{Reason, or_nan};
 use crate::domain::outcome::{IncidentKind, Side};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

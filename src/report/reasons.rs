@@ -1,7 +1,8 @@
 //! How is a reason said in a language of the reports? In English its own sentence is taken, which JSON has too; every
 //! other language has a sentence for it in its `.ftl` file. A record of before reasons were values has only English.
 
-use super::{Words, say};
+use super::numbers::{count, exact, fixed, percent, whole_percent};
+use super::words::{Words, say};
 use crate::domain::details::{DigitPolicy, Trap};
 use crate::domain::language::{Lang, Wording};
 use crate::domain::outcome::{Branch, Incident, IncidentKind, Side};
@@ -10,23 +11,22 @@ use crate::domain::reason::{
     SimilarityMethod, TrapExample, TrapFinding, VerdictReason, Warning, WinReason,
 };
 use crate::domain::strategy::SeedExpectation;
-use crate::report::numbers::{count, exact, fixed, percent, whole_percent};
 use std::fmt::Display;
 
 /// What has an English sentence, and one in every other language.
-pub(in crate::report) trait Worded: Display {
+pub(super) trait Worded: Display {
     /// In a language other than English.
     fn translated(&self, words: &Words) -> String;
 }
 
 impl Words {
     /// A reason in this language, as a part of a sentence.
-    pub(in crate::report) fn worded(&self, reason: &impl Worded) -> String {
+    pub(super) fn worded(&self, reason: &impl Worded) -> String {
         if self.lang == Lang::En { reason.to_string() } else { reason.translated(self) }
     }
 
     /// The same of one that may be known by its English sentence alone.
-    pub(in crate::report) fn because(&self, because: &Because<impl Worded>) -> String {
+    pub(super) fn because(&self, because: &Because<impl Worded>) -> String {
         match because {
             Because::Known(reason) => self.worded(reason),
             Because::Said(sentence) => sentence.clone(),
@@ -34,23 +34,23 @@ impl Words {
     }
 
     /// The same as a whole sentence.
-    pub(in crate::report) fn because_sentence(&self, because: &Because<impl Worded>) -> String {
+    pub(super) fn because_sentence(&self, because: &Because<impl Worded>) -> String {
         let lang = if because.known().is_some() { self.lang } else { Lang::En };
         sentence(&self.because(because), lang)
     }
 
     /// What a row's author says in this language, or in English.
-    pub(in crate::report) fn wording(&self, wording: &Wording) -> String {
+    pub(super) fn wording(&self, wording: &Wording) -> String {
         wording.in_language(self.lang).to_string()
     }
 
     /// What a strategy needs, as the seed has it.
-    pub(in crate::report) fn needs(&self, seed: &SeedExpectation) -> String {
+    pub(super) fn needs(&self, seed: &SeedExpectation) -> String {
         seed.translated.get(&self.lang).unwrap_or(&seed.resources).clone()
     }
 
     /// What kind of incident.
-    pub(in crate::report) fn incident(&self, kind: &IncidentKind) -> String {
+    pub(super) fn incident(&self, kind: &IncidentKind) -> String {
         match kind {
             IncidentKind::Other(name) => name.replace('_', " "),
             known => self.one_of("incident", &known.to_string()),
@@ -58,7 +58,7 @@ impl Words {
     }
 
     /// Why a branch failed: what it was given up for, or the error it ended with.
-    pub(in crate::report) fn failure(&self, branch: &Branch) -> Option<String> {
+    pub(super) fn failure(&self, branch: &Branch) -> Option<String> {
         let failure = branch.failure.as_ref()?;
         let given_up = branch.incidents.last().and_then(|i| i.directive.because());
         let given_up = given_up.filter(|because| because.to_string() == *failure);
@@ -66,7 +66,7 @@ impl Words {
     }
 
     /// What exactly an incident was.
-    pub(in crate::report) fn detail(&self, incident: &Incident) -> String {
+    pub(super) fn detail(&self, incident: &Incident) -> String {
         let Some(reason) = incident.directive.because().and_then(Because::known) else {
             return incident.detail.clone();
         };
@@ -82,7 +82,7 @@ impl Words {
     }
 
     /// What a trap is, with its example.
-    pub(in crate::report) fn trap(&self, trap: &Trap) -> String {
+    pub(super) fn trap(&self, trap: &Trap) -> String {
         let mut what = self.because_sentence(&trap.finding);
         let example = trap.shown.as_ref().map(|shown| self.worded(shown)).or_else(|| trap.example.clone());
         if let Some(example) = example {
@@ -92,7 +92,7 @@ impl Words {
     }
 
     /// What to do about a trap.
-    pub(in crate::report) fn advice(&self, trap: &Trap) -> String {
+    pub(super) fn advice(&self, trap: &Trap) -> String {
         match trap.finding.known() {
             Some(finding) if self.lang != Lang::En => {
                 let kind: &str = finding.into();
@@ -104,7 +104,7 @@ impl Words {
 }
 
 /// With a capital at its beginning and a full stop at its end.
-pub(super) fn sentence(text: &str, lang: Lang) -> String {
+fn sentence(text: &str, lang: Lang) -> String {
     let mut letters = text.chars();
     let first = match letters.next() {
         Some('i') if lang == Lang::Tr => "İ".to_string(),
@@ -521,9 +521,9 @@ mod tests {
 
     #[test]
     fn every_language_but_english_has_a_sentence_for_every_reason_and_none_besides() {
-        let english = super::super::tests::keys(Lang::En);
+        let english = crate::report::words::keys(Lang::En);
         for lang in Lang::iter().filter(|lang| *lang != Lang::En) {
-            let keys = super::super::tests::keys(lang);
+            let keys = crate::report::words::keys(lang);
             let own: BTreeSet<String> = own_keys().difference(&english).cloned().collect();
             let more: BTreeSet<String> = keys.difference(&english).cloned().collect();
             assert_eq!(more, own, "{lang}");

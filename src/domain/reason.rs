@@ -1,17 +1,11 @@
 //! Why: of directives, decisions, verdicts and findings, as values with their numbers. English is the language of JSON
 //! and of logs, so a reason's `Display` is its English sentence; every other language is the reports' business.
 
-mod decision;
-mod profile;
-mod review;
-mod trap;
-mod verdict;
-
-pub use decision::{Authority, DecisionReason, Rejection, ScorerReason};
-pub use profile::{SimilarityMethod, Warning, Warnings};
-pub use review::{LookReason, ReviewReason, Signal, StepSignals};
-pub use trap::{Edge, TrapExample, TrapFinding};
-pub use verdict::{VerdictReason, WinReason};
+pub use super::decision_reason::{Authority, DecisionReason, Rejection, ScorerReason};
+pub use super::profile_reason::{SimilarityMethod, Warning, Warnings};
+pub use super::review_reason::{LookReason, ReviewReason, Signal, StepSignals};
+pub use super::trap_reason::{Edge, TrapExample, TrapFinding};
+pub use super::verdict_reason::{VerdictReason, WinReason};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
@@ -141,7 +135,7 @@ impl<R: Reason> JsonSchema for Because<R> {
 }
 
 /// A number that may be none: JSON writes what is not finite as null.
-fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(super) fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 

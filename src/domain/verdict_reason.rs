@@ -1,6 +1,6 @@
 //! Why a branch's model came out of a run, or none did.
 
-use super::Reason;
+use super::reason::Reason;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What a profile warns of, and how a similarity was measured.
 
-use super::{Because, Reason};
+use super::reason::{Because, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
