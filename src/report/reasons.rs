@@ -2,7 +2,7 @@
 //! other language has a sentence for it in its `.ftl` file. A record of before reasons were values has only English.
 
 use super::numbers::{count, exact, fixed, percent, whole_percent};
-use super::words::{Words, say};
+use super::words::{Words, say, sentence};
 use crate::domain::details::{DigitPolicy, Trap};
 use crate::domain::language::{Lang, Wording};
 use crate::domain::outcome::{Branch, Incident, IncidentKind, Side};
@@ -101,18 +101,6 @@ impl Words {
             _ => sentence(&trap.advice, Lang::En),
         }
     }
-}
-
-/// With a capital at its beginning and a full stop at its end.
-fn sentence(text: &str, lang: Lang) -> String {
-    let mut letters = text.chars();
-    let first = match letters.next() {
-        Some('i') if lang == Lang::Tr => "İ".to_string(),
-        Some(letter) => letter.to_uppercase().collect(),
-        None => return String::new(),
-    };
-    let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-    format!("{first}{}{stop}", letters.as_str())
 }
 
 /// A measured number, which may not be finite.

@@ -64,6 +64,18 @@ impl Words {
     }
 }
 
+/// With a capital at its beginning and a full stop at its end.
+pub(super) fn sentence(text: &str, lang: Lang) -> String {
+    let mut letters = text.chars();
+    let first = match letters.next() {
+        Some('i') if lang == Lang::Tr => "İ".to_string(),
+        Some(letter) => letter.to_uppercase().collect(),
+        None => return String::new(),
+    };
+    let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 /// `say!(words, "key", name = value)`: the sentence of a key, filled in. Underscores in names stand for hyphens.
 macro_rules! say {
     ($words:expr, $key:literal $(, $name:ident = $value:expr)* $(,)?) => {
