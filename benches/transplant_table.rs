@@ -16,7 +16,8 @@ use hibrit::model::{Matrix, ModelFolder};
 use hibrit::tokenizer::Coder;
 use hibrit::tokenizer::TokenizerFile;
 use hibrit::transplant::{
-    Learnt, Method, Named, Norms, Request, Table, Texts, dictionary, mean_norm, transplant, transplant_apart, with_norm,
+    EmbeddingTable, Method, Norms, Texts, TransplantInputs, dictionary, mean_norm, transplant, transplant_apart,
+    with_norm,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -81,19 +82,20 @@ fn main() -> Result<(), Failure> {
             parallel: &parallel,
             source_tokens: &tokens,
             candidate_tokens: &candidate.vocabulary.iter().map(|(id, _)| id).collect::<Vec<u32>>(),
-            donor: donor.as_ref().and_then(|d| d.tables().0).map(Table::Stored),
+            donor: donor.as_ref().and_then(|d| d.tables().0).map(EmbeddingTable::Stored),
             teacher: Some(&base),
             terms,
             dimensions: None,
         };
-        for (name, method) in Named::all() {
+        for method in Method::all() {
+            let name = method.name();
             let left_out = !only.is_empty() && !only.iter().any(|o| o == name);
-            let bilingual = matches!(method, Named::Learnt(Learnt::Wechsel | Learnt::Trans));
+            let bilingual = matches!(method, Method::Wechsel | Method::Trans);
             if left_out || bilingual && pairs.is_empty() {
                 continue;
             }
             let (tokens, mapping, output) = (&tokens, &mapping, output.as_ref());
-            let request = Request { input: &input, output, tokens, mapping, norms: Norms::Kept, seed };
+            let request = TransplantInputs { input: &input, output, tokens, mapping, norms: Norms::Kept, seed };
             let bits = |input: &Matrix, output: Option<&Matrix>| -> Result<String, Failure> {
                 let model = base.clone().replace_embeddings(input.clone(), output.cloned())?;
                 Ok(format!("{:.4}", held_out.evaluate(&model)?.evaluation.bits_per_byte))
@@ -106,11 +108,11 @@ fn main() -> Result<(), Failure> {
                 Some(_) => String::new(),
                 None => {
                     // Rows of the same method; but `distill` looks at what they are for.
-                    let apart = Request { output: Some(&input), ..request };
-                    let flat = Named::Plain(Method::OverlapMean);
-                    let first = if method == Named::Distill { method } else { flat };
+                    let apart = TransplantInputs { output: Some(&input), ..request };
+                    let flat = Method::OverlapMean;
+                    let first = if method == Method::Distill { method } else { flat };
                     let (own, flat) = transplant_apart(&apart, (first, flat), Some(&texts))?;
-                    let own = if method == Named::Distill { &own } else { &made };
+                    let own = if method == Method::Distill { &own } else { &made };
                     bits(&own.matrix, flat.as_ref().map(|h| &h.matrix))?
                 }
             };

@@ -9,7 +9,7 @@ use crate::domain::resources::{Calibration, Cost, Costs};
 use crate::domain::stage::Stage;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::model::ModelConfig;
-use crate::model::device::Chosen;
+use crate::model::device::ChosenDevice;
 use crate::strategies;
 use crate::strategies::cost::{self, Hardware};
 use crate::train::Load;
@@ -118,7 +118,7 @@ pub(super) fn costs(inputs: &CostInputs) -> Costs {
 
 /// Operations a second of the device: as it was measured here not long ago, else measured now and kept in the history. A
 /// speed that cannot be kept is told, not an error.
-pub(super) fn speed(settings: &Settings, device: &Chosen, observer: &mut dyn Observer) -> Result<f64, AppError> {
+pub(super) fn speed(settings: &Settings, device: &ChosenDevice, observer: &mut dyn Observer) -> Result<f64, AppError> {
     let machine = cost::machine(&device.name);
     let kept = settings.existing_history().ok().flatten().and_then(|h| h.calibration(&machine).ok().flatten());
     if let Some(kept) = kept.filter(|k| is_fresh(k, jiff::Timestamp::now())) {

@@ -11,7 +11,7 @@ use crate::tokenizer::TokenizerFile;
 use crate::tokenizer::{self, Coder};
 use crate::train;
 use crate::train::pretrain::{PretrainConfig, Surroundings, save_base};
-use crate::train::{Checkpoints, Ending, Trusting};
+use crate::train::{Checkpoints, NoopReviewer, TrainingEnd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -102,9 +102,10 @@ pub fn pretrain(request: &PretrainRequest, observer: &mut dyn Observer) -> Resul
         }),
         ..PretrainConfig::default()
     };
-    let mut around = Surroundings { device: &device.device, reviewer: &mut Trusting, observer, stop: &request.stop };
+    let mut around =
+        Surroundings { device: &device.device, reviewer: &mut NoopReviewer, observer, stop: &request.stop };
     let fitted = train::pretrain::pretrain(&recipe, &coder, &documents, None, &mut around)?;
-    if fitted.ending == Ending::Interrupted {
+    if fitted.ending == TrainingEnd::Interrupted {
         return Err(match checkpoints {
             Some(checkpoints) => AppError::Saved { checkpoints },
             None => AppError::Interrupted,

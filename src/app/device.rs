@@ -2,9 +2,10 @@
 
 use super::AppError;
 use crate::domain::strategy::Checkpointing;
+use crate::files::FileError;
 use crate::model::device::{choose, gpu_cache, gpus};
-use crate::model::device_check::{Checked, Part, check, cuda_parts};
-use crate::model::{ExecuteError, ModelConfig};
+use crate::model::device_check::{Checked, CudaPart, check, cuda_parts};
+use crate::model::{ModelConfig, ModelError};
 use crate::train::timing::{Timed, Timing, time_steps};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ pub struct Devices {
     /// The devices.
     pub devices: Vec<Listed>,
     /// CUDA's parts on this machine.
-    pub cuda: Vec<Part>,
+    pub cuda: Vec<CudaPart>,
     /// Whether this binary can use them.
     pub built_with_cuda: bool,
     /// Where compiled kernels are kept.
@@ -56,7 +57,7 @@ pub fn devices() -> Devices {
 /// Where there is no such device, or it fails.
 pub fn check_device(device: &str) -> Result<(String, Vec<Checked>), AppError> {
     let chosen = choose(device)?;
-    Ok((chosen.name.clone(), check(&chosen.device)?))
+    Ok((chosen.name.clone(), check(&chosen.device).map_err(ModelError::from)?))
 }
 
 /// What `time_device` trains for a moment.
@@ -81,7 +82,7 @@ pub struct TimeRequest {
 /// A config.json that cannot be read, a device that is not there or fails.
 pub fn time_device(request: &TimeRequest) -> Result<(String, Timing), AppError> {
     let path = if request.model.is_dir() { request.model.join("config.json") } else { request.model.clone() };
-    let text = std::fs::read_to_string(&path).map_err(ExecuteError::reading(&path))?;
+    let text = std::fs::read_to_string(&path).map_err(FileError::reading(&path)).map_err(ModelError::from)?;
     let config = shortened(&path, &text, request.layers)?;
     let config = match request.rows {
         Some(rows) => config.with_rows(rows),
@@ -96,7 +97,7 @@ fn shortened(path: &Path, text: &str, layers: Option<usize>) -> Result<ModelConf
     let parsed = ModelConfig::parse(path, text)?;
     let Some(layers) = layers.filter(|n| *n < parsed.size.layers) else { return Ok(parsed) };
     let mut value: serde_json::Value =
-        serde_json::from_str(text).map_err(|source| ExecuteError::Json { path: path.into(), source })?;
+        serde_json::from_str(text).map_err(|source| ModelError::from(FileError::Json { path: path.into(), source }))?;
     value["num_hidden_layers"] = layers.into();
     if let Some(types) = value.get_mut("layer_types").and_then(serde_json::Value::as_array_mut) {
         types.truncate(layers);

@@ -3,7 +3,7 @@
 use super::{AppError, CorpusOptions, must_be_free, write_whole};
 use crate::corpus::Corpus;
 use crate::tokenizer::TokenizerFile;
-use crate::tokenizer::{Coder, Growth, grow_bpe};
+use crate::tokenizer::{Coder, GrowthConfig, TokenizerFiles, grow_bpe};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ pub fn extend_tokenizer(request: &ExtendRequest) -> Result<Extended, AppError> {
     let documents = Corpus::open(&request.corpus, &request.reading)?.collect(None)?;
     let old = source.vocabulary.rows();
     let most = request.vocabulary.map(|v| v.saturating_sub(old));
-    let growth = Growth { most, least_seen: request.least_seen, row_cost: 0.0 };
+    let growth = GrowthConfig { most, least_seen: request.least_seen, row_cost: 0.0 };
     let json = String::from_utf8_lossy(&read(&source.path)?).into_owned();
     let grown = grow_bpe(&json, &source.vocabulary, &documents, &growth)?;
     let path = request.out.join("tokenizer.json");
@@ -87,12 +87,7 @@ pub fn extend_tokenizer(request: &ExtendRequest) -> Result<Extended, AppError> {
             tokens_after: two.count(&documents)?,
         });
     }
-    for name in ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "added_tokens.json"] {
-        let beside = source.path.with_file_name(name);
-        if beside.is_file() {
-            write_whole(&request.out.join(name), &read(&beside)?)?;
-        }
-    }
+    TokenizerFiles::beside(&source.path).write_companions_to(&request.out)?;
     write_whole(&path, grown.json.as_bytes())?;
     Ok(Extended {
         old: source.vocabulary.len(),

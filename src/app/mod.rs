@@ -54,9 +54,12 @@ use crate::decide::DecideError;
 use crate::decide::rules::RuleBook;
 use crate::domain::fault::{Fault, Kind};
 use crate::learn::LearnError;
-use crate::model::ExecuteError;
+use crate::model::ModelError;
 use crate::store::{History, StoreError};
+use crate::strategies::StrategyError;
 use crate::tokenizer::TokenizerError;
+use crate::train::TrainError;
+use crate::transplant::TransplantError;
 use std::path::{Path, PathBuf};
 
 /// Where rules and history are.
@@ -161,9 +164,18 @@ pub enum AppError {
     /// Rules and deciding.
     #[error(transparent)]
     Decide(#[from] DecideError),
-    /// Models and training.
+    /// Models.
     #[error(transparent)]
-    Execute(#[from] ExecuteError),
+    Model(#[from] ModelError),
+    /// Rows for another vocabulary.
+    #[error(transparent)]
+    Transplant(#[from] TransplantError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Strategies.
+    #[error(transparent)]
+    Strategy(#[from] StrategyError),
     /// The history.
     #[error(transparent)]
     Record(#[from] StoreError),
@@ -258,7 +270,10 @@ impl Fault for AppError {
             Self::Tokenizer(e) => e.kind(),
             Self::Analyze(e) => e.kind(),
             Self::Decide(e) => e.kind(),
-            Self::Execute(e) => e.kind(),
+            Self::Model(e) => e.kind(),
+            Self::Transplant(e) => e.kind(),
+            Self::Train(e) => e.kind(),
+            Self::Strategy(e) => e.kind(),
             Self::Record(e) => e.kind(),
             Self::Learn(e) => e.kind(),
             Self::NoDecision { .. }
@@ -289,7 +304,10 @@ impl Fault for AppError {
             Self::Tokenizer(e) => e.hint(),
             Self::Analyze(e) => e.hint(),
             Self::Decide(e) => e.hint(),
-            Self::Execute(e) => e.hint(),
+            Self::Model(e) => e.hint(),
+            Self::Transplant(e) => e.hint(),
+            Self::Train(e) => e.hint(),
+            Self::Strategy(e) => e.hint(),
             Self::Record(e) => e.hint(),
             Self::Learn(e) => e.hint(),
             Self::Occupied { run: true, .. } => {

@@ -206,7 +206,7 @@ pub fn generate(request: &GenerateRequest, listen: &mut dyn FnMut(&str)) -> Resu
     };
     let wanted = |vocabulary: &Vocabulary| {
         let stop = [Role::Eos, Role::TurnEnd].iter().filter_map(|r| vocabulary.role(r)).collect();
-        generate::Request { choice, limit: request.tokens, stop, rows: Some(vocabulary.rows()) }
+        generate::GenerateOptions { choice, limit: request.tokens, stop, rows: Some(vocabulary.rows()) }
     };
     if model.second.is_none() {
         let own = wanted(&model.tokenizer.vocabulary);

@@ -7,7 +7,6 @@ use crate::analyze;
 use crate::corpus::{Corpus, CorpusOptions};
 use crate::domain::event::{Event, Observer};
 use crate::domain::vocabulary::{Mapping, Origin};
-use crate::model::ExecuteError;
 use crate::model::device;
 use crate::model::structural_folder;
 use crate::model::{Bridges, Decoder, Matrix, ModelFolder, NewTable, write_with_tables};
@@ -16,7 +15,8 @@ use crate::tokenizer::Coder;
 use crate::tokenizer::TokenizerFile;
 use crate::tokenizer::{TokenizerFiles, Tokens};
 use crate::transplant::{
-    self, Ground, Method, Moved, Named, Norms, Request, Side, Table, Texts, chain_of, dictionary, mean_norm,
+    self, EmbeddingTable, InitContext, MatrixRole, Method, Norms, Texts, TransplantError, TransplantInputs,
+    TransplantedMatrix, chain_of, dictionary, mean_norm,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ pub struct TransplantRequest {
 
 /// Names of all methods of moving embeddings.
 pub fn methods() -> Vec<&'static str> {
-    Named::all().map(|(name, _)| name).collect()
+    Method::all().map(Method::name).collect()
 }
 
 /// Name of the method that is taken where none is asked for.
@@ -128,8 +128,8 @@ pub struct Transplanted {
 /// Moves a model's embeddings to another tokenizer and writes a complete folder.
 pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> Result<Transplanted, AppError> {
     must_be_free(&request.out)?;
-    let method: Named = request.method.parse()?;
-    let output_method: Named = request.output_method.as_deref().map_or(Ok(method), str::parse)?;
+    let method: Method = request.method.parse()?;
+    let output_method: Method = request.output_method.as_deref().map_or(Ok(method), str::parse)?;
     let folder = ModelFolder::open(&request.model)?;
     let tokenizer = own_tokenizer(&folder)?;
     let candidate = TokenizerFile::open(&request.candidate)?;
@@ -143,7 +143,7 @@ pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> R
     let source_tokens: Vec<u32> = tokenizer.vocabulary.iter().map(|(id, _)| id).collect();
     let candidate_tokens: Vec<u32> = candidate.vocabulary.iter().map(|(id, _)| id).collect();
     let device = device::choose("cpu")?;
-    let teacher = match [method, output_method].contains(&Named::Distill) {
+    let teacher = match [method, output_method].contains(&Method::Distill) {
         true => Some(folder.load(&device.device)?),
         false => None,
     };
@@ -158,7 +158,7 @@ pub fn transplant(request: &TransplantRequest, observer: &mut dyn Observer) -> R
         parallel: &parallel,
         source_tokens: &source_tokens,
         candidate_tokens: &candidate_tokens,
-        donor: donor.as_ref().and_then(|d| d.tables().0).map(Table::Stored),
+        donor: donor.as_ref().and_then(|d| d.tables().0).map(EmbeddingTable::Stored),
         teacher: teacher.as_ref(),
         terms: request.terms,
         dimensions: request.dimensions,
@@ -194,10 +194,10 @@ struct Job<'a> {
 
 /// A matrix that is made block by block, and what is known of its rows so far.
 struct Making<'a> {
-    ground: Ground<'a>,
+    ground: InitContext<'a>,
     chain: Vec<Box<dyn transplant::Initialiser + 'a>>,
     /// Rows that are there already.
-    held: Option<Moved>,
+    held: Option<TransplantedMatrix>,
     norm: Option<f32>,
     by_row: Vec<&'static str>,
     lengths: BTreeMap<&'static str, f64>,
@@ -229,7 +229,7 @@ impl Making<'_> {
         self.by_row.extend(by);
     }
 
-    fn told(&self, method: Named) -> MovedTable {
+    fn told(&self, method: Method) -> MovedTable {
         let rows = transplant::count(&self.by_row);
         let mean = |(by, sum): (&&'static str, &f64)| (*by, sum / rows.get(by).copied().unwrap_or(1).max(1) as f64);
         MovedTable { method: method.to_string(), mean_norms: self.lengths.iter().map(mean).collect(), rows }
@@ -237,30 +237,30 @@ impl Making<'_> {
 }
 
 impl<'a> Job<'a> {
-    fn tables(&self) -> Result<(Table<'a>, Option<Table<'a>>), AppError> {
+    fn tables(&self) -> Result<(EmbeddingTable<'a>, Option<EmbeddingTable<'a>>), AppError> {
         let (input, output) = self.folder.tables();
-        let lacks = || ExecuteError::Mismatch("the model has no embeddings".into());
-        let input = Table::Stored(input.ok_or_else(lacks)?);
-        let output = output.map(Table::Stored);
+        let lacks = || TransplantError::Mismatch("the model has no embeddings".into());
+        let input = EmbeddingTable::Stored(input.ok_or_else(lacks)?);
+        let output = output.map(EmbeddingTable::Stored);
         Ok((input, if self.request.untie { output.or(Some(input)) } else { output }))
     }
 
-    fn matched(&self, side: Side) -> bool {
+    fn matched(&self, side: MatrixRole) -> bool {
         match self.request.match_norms {
             Which::None => false,
             Which::Both => true,
-            Which::Input => matches!(side, Side::Input | Side::Tied),
-            Which::Output => side == Side::Output,
+            Which::Input => matches!(side, MatrixRole::Input | MatrixRole::Tied),
+            Which::Output => side == MatrixRole::Output,
         }
     }
 
     /// Both matrices, made in memory.
-    fn held(&self, methods: (Named, Named)) -> Result<(Moved, Option<Moved>), AppError> {
+    fn held(&self, methods: (Method, Method)) -> Result<(TransplantedMatrix, Option<TransplantedMatrix>), AppError> {
         let (input, mut output) = self.folder.embeddings()?;
         if self.request.untie && output.is_none() {
             output = Some(input.clone());
         }
-        let request = Request {
+        let request = TransplantInputs {
             input: &input,
             output: output.as_ref(),
             tokens: self.tokens,
@@ -271,23 +271,23 @@ impl<'a> Job<'a> {
         Ok(transplant::transplant_apart(&request, methods, Some(self.texts))?)
     }
 
-    fn making(&self, table: Table<'a>, side: Side, method: Named) -> Result<Making<'a>, AppError> {
-        let ground = Ground::new(table, self.tokens, self.mapping, side, self.request.seed)?;
+    fn making(&self, table: EmbeddingTable<'a>, side: MatrixRole, method: Method) -> Result<Making<'a>, AppError> {
+        let ground = InitContext::new(table, self.tokens, self.mapping, side, self.request.seed)?;
         let chain = chain_of(method, self.mapping, &table, (Some(self.texts), self.request.seed))?;
         let norm = self.matched(side).then(|| mean_norm(&table, self.tokens));
         Ok(Making { ground, chain, held: None, norm, by_row: Vec::new(), lengths: BTreeMap::new() })
     }
 
     /// The folder, written while its rows are made.
-    fn write(&self, method: Named, output_method: Named) -> Result<Transplanted, AppError> {
+    fn write(&self, method: Method, output_method: Method) -> Result<Transplanted, AppError> {
         let (table, head) = self.tables()?;
         if head.is_none() && output_method != method {
             let what = "a tied model has one matrix: --output-method needs --untie";
-            return Err(ExecuteError::Data(what.into()).into());
+            return Err(TransplantError::Data(what.into()).into());
         }
-        let side = if head.is_none() { Side::Tied } else { Side::Input };
+        let side = if head.is_none() { MatrixRole::Tied } else { MatrixRole::Input };
         let mut input = self.making(table, side, method)?;
-        let mut output = head.map(|head| self.making(head, Side::Output, output_method)).transpose()?;
+        let mut output = head.map(|head| self.making(head, MatrixRole::Output, output_method)).transpose()?;
         if self.texts.teacher.is_some() {
             // Rows that are trained are trained together.
             let (first, second) = self.held((method, output_method))?;
@@ -321,7 +321,7 @@ impl<'a> Job<'a> {
             done = Some(report);
             Ok(())
         })?;
-        done.ok_or_else(|| ExecuteError::Mismatch("nothing was written".into()).into())
+        done.ok_or_else(|| TransplantError::Mismatch("nothing was written".into()).into())
     }
 
     /// transplant.json, and a line a row: token, links, and the old ids it was made from.
@@ -357,12 +357,12 @@ impl<'a> Job<'a> {
     fn write_beside(
         &self,
         rank: usize,
-        method: Named,
+        method: Method,
         (original, coder): (&TokenizerFile, &Coder),
         decoder: &Decoder,
     ) -> Result<Transplanted, AppError> {
         let (input, output) = self.held((method, method))?;
-        let rows = |m: &Moved| MovedTable {
+        let rows = |m: &TransplantedMatrix| MovedTable {
             method: method.to_string(),
             rows: m.provenance.clone(),
             mean_norms: lengths(&m.matrix, &m.by_row),
@@ -425,7 +425,7 @@ fn parallel(request: &TransplantRequest) -> Result<Vec<(String, String)>, AppErr
     let (known, new) = (lines(known)?, lines(new)?);
     if known.len() != new.len() {
         let what = format!("parallel text of {} and {} lines does not go line by line", known.len(), new.len());
-        return Err(ExecuteError::Data(what).into());
+        return Err(TransplantError::Data(what).into());
     }
     Ok(known.into_iter().zip(new).collect())
 }

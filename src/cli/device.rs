@@ -14,9 +14,9 @@ pub enum Device {
     /// Compute a product, a reduction and an attention on a device and compare them with the CPU
     Check(Check),
     /// Compile and tune the kernels that training a model needs, so that its next run starts at once
-    Warm(Shape),
+    Warm(StepArgs),
     /// Time training steps of a model's shape, with random weights
-    Time(Shape),
+    Time(StepArgs),
 }
 
 /// Arguments of `device check`.
@@ -29,7 +29,7 @@ pub struct Check {
 
 /// Arguments of `device warm` and `device time`.
 #[derive(Debug, Args)]
-pub struct Shape {
+pub struct StepArgs {
     /// The model: a folder with a config.json, or the file; weights are not needed
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
@@ -71,7 +71,7 @@ pub struct Shape {
     seeded: bool,
 }
 
-impl Shape {
+impl StepArgs {
     fn request(self, warm_only: bool) -> TimeRequest {
         TimeRequest {
             model: self.model,

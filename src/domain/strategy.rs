@@ -76,8 +76,9 @@ pub struct SeedExpectation {
     strum::EnumString,
 )]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Course")]
 #[strum(serialize_all = "snake_case")]
-pub enum Course {
+pub enum LrSchedule {
     /// Half a cosine down to 0: short runs end best at a rate of zero.
     #[default]
     Cosine,
@@ -180,7 +181,7 @@ pub struct StageConfig {
     pub train_embeddings: bool,
     /// What the learning rate does after its warm-up.
     #[serde(default)]
-    pub schedule: Course,
+    pub schedule: LrSchedule,
     /// Whether layers, or which share of them, are computed twice and not kept: less memory for up to a quarter more time.
     #[serde(default)]
     pub checkpointing: Checkpointing,
@@ -268,7 +269,7 @@ mod tests {
             weight_decay: 0.01,
             sequence: 1024,
             train_embeddings: false,
-            schedule: Course::default(),
+            schedule: LrSchedule::default(),
             checkpointing: Checkpointing::OFF,
             base: Precision::default(),
         }

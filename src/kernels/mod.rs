@@ -1,20 +1,21 @@
 //! The decoder's operations behind one small interface. On Flex (the CPU) each is one fused operation with a backward
 //! pass of its own; on any other backend its plain twin, made of the tensor library's operations, serves. What the
 //! operations are for is not known here.
-
-use crate::model::ExecuteError;
 use burn::tensor::{Device, Tensor};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+mod error;
 mod fused;
 mod plain;
+
+pub use error::KernelError;
 
 #[cfg(test)]
 mod twin_tests;
 
 /// The low-rank side path of a linear map.
-pub struct Side {
+pub struct LoraAdapter {
     /// `[rank, in]`
     pub a: Tensor<2>,
     /// `[out, rank]`
@@ -53,7 +54,7 @@ pub struct Map {
     /// `[out]`
     pub bias: Option<Tensor<1>>,
     /// The low-rank side path.
-    pub side: Option<Side>,
+    pub side: Option<LoraAdapter>,
 }
 
 /// What an input goes through before its maps; made again by the backward pass, not kept.
@@ -68,8 +69,20 @@ pub enum Before {
         /// Added to the mean of squares.
         epsilon: f32,
     },
-    /// The gate of an MLP: silu(gate) · up, the two side by side, of half the input's width.
-    Gate,
+    /// The gate of an MLP: f(gate) · up, the two side by side, of half the input's width.
+    Gate(Activation),
+}
+
+/// What bends the gate of an MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::Display, strum::EnumIter)]
+pub enum Activation {
+    /// x · sigmoid(x), also called swish (Ramachandran 2017).
+    #[default]
+    #[strum(serialize = "silu")]
+    Silu,
+    /// 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³))) (Hendrycks & Gimpel 2016).
+    #[strum(serialize = "gelu_pytorch_tanh")]
+    GeluTanh,
 }
 
 /// What the maps' outputs are added to.
@@ -93,7 +106,7 @@ impl Map {
 }
 
 /// How attention's heads are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heads {
     /// Heads of queries.
     pub query: usize,
@@ -101,6 +114,8 @@ pub struct Heads {
     pub key_value: usize,
     /// How many positions a position sees, itself the last; all before it where absent.
     pub window: Option<usize>,
+    /// What q kᵀ is multiplied by; 1 / sqrt(head_dim) where absent.
+    pub scale: Option<f32>,
 }
 
 /// Norms of queries and keys by head.
@@ -148,7 +163,7 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f32) -
 /// Causal attention from raw projections. `qkv`: `[batch, length, (heads + 2 kv_heads) * head_dim]`, queries, keys and
 /// values side by side; queries and keys are normed by head where norms are given, then turned by position (`cos` and
 /// `sin`: `[length, head_dim / 2]`, element i turning with element i + head_dim / 2); then
-/// softmax(q kᵀ / sqrt(head_dim)) v with key heads shared by groups of query heads ->
+/// softmax(scale · q kᵀ) v with key heads shared by groups of query heads ->
 /// `[batch, length, heads * head_dim]`.
 pub fn attention(
     qkv: Tensor<3>,
@@ -166,12 +181,12 @@ pub fn attention(
 
 /// Keys and values of the positions so far, for attention that goes on from them.
 #[derive(Debug, Clone, Default)]
-pub struct Past {
+pub struct KvCache {
     /// Turned keys and values, each `[batch, kv_heads, positions, head_dim]`.
     held: Option<(Tensor<4>, Tensor<4>)>,
 }
 
-impl Past {
+impl KvCache {
     /// Positions held.
     pub fn positions(&self) -> usize {
         self.held.as_ref().map_or(0, |(k, _)| k.dims()[2])
@@ -186,7 +201,7 @@ pub fn attention_onwards(
     cos: &Tensor<2>,
     sin: &Tensor<2>,
     heads: Heads,
-    past: &mut Past,
+    past: &mut KvCache,
 ) -> Tensor<3> {
     plain::attention_onwards(qkv, norms, cos, sin, heads, past)
 }
@@ -208,14 +223,14 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Te
 /// those of sum(factor · nats); without factors none are made.
 ///
 /// # Errors
-/// [`ExecuteError::Backend`] where results cannot be read back.
+/// [`KernelError::Backend`] where results cannot be read back.
 pub fn linear_cross_entropy(
     hidden: Tensor<2>,
     weight: Tensor<2>,
     targets: &[u32],
     factors: Option<&[f32]>,
     want_weight: bool,
-) -> Result<Loss, ExecuteError> {
+) -> Result<Loss, KernelError> {
     if fused::fits(&hidden) && fused::reads(&weight) {
         return Ok(fused::linear_cross_entropy(hidden, weight, targets, factors, want_weight));
     }
@@ -235,10 +250,10 @@ pub fn scatter_rows(table: Tensor<2>, rows: Tensor<2>, ids: &[u32]) -> Tensor<2>
 /// All numbers of a tensor, row-major.
 ///
 /// # Errors
-/// [`ExecuteError::Backend`] where they cannot be read back.
-pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ExecuteError> {
+/// [`KernelError::Backend`] where they cannot be read back.
+pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, KernelError> {
     let device = format!("{:?}", tensor.device());
-    let fault = |what: String| ExecuteError::Backend { device: device.clone(), what };
+    let fault = |what: String| KernelError::Backend { device: device.clone(), what };
     let data = tensor.try_into_data().map_err(|e| fault(format!("{e:?}")))?;
     data.convert::<f32>().try_into_vec().map_err(|e| fault(format!("{e:?}")))
 }
@@ -246,9 +261,9 @@ pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ExecuteErr
 /// Waits until a device has done what it was asked for.
 ///
 /// # Errors
-/// [`ExecuteError::Backend`] where it could not do it.
-pub fn wait_for(device: &Device) -> Result<(), ExecuteError> {
-    device.sync().map_err(|e| ExecuteError::Backend { device: format!("{device:?}"), what: format!("{e:?}") })
+/// [`KernelError::Backend`] where it could not do it.
+pub fn wait_for(device: &Device) -> Result<(), KernelError> {
+    device.sync().map_err(|e| KernelError::Backend { device: format!("{device:?}"), what: format!("{e:?}") })
 }
 
 impl Dropout {

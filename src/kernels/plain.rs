@@ -1,9 +1,9 @@
 //! The operations of this room written with the tensor library alone: right on every backend, and what the fused ones
 //! are tested against.
 
-use super::{After, Before, Dropout, HeadNorms, Heads, Loss, Map, Past};
-use crate::model::ExecuteError;
-use burn::tensor::activation::{silu, softmax};
+use super::error::KernelError;
+use super::{Activation, After, Before, Dropout, HeadNorms, Heads, KvCache, Loss, Map};
+use burn::tensor::activation::{sigmoid, silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, IntDType, Tensor, TensorData};
 
 /// Rows of logits that exist at once.
@@ -21,7 +21,7 @@ pub fn attention(
     sin: &Tensor<2>,
     heads: Heads,
 ) -> Tensor<3> {
-    attention_onwards(qkv, norms, cos, sin, heads, &mut Past::default())
+    attention_onwards(qkv, norms, cos, sin, heads, &mut KvCache::default())
 }
 
 pub fn attention_onwards(
@@ -30,10 +30,10 @@ pub fn attention_onwards(
     cos: &Tensor<2>,
     sin: &Tensor<2>,
     heads: Heads,
-    past: &mut Past,
+    past: &mut KvCache,
 ) -> Tensor<3> {
     let [batch, length, width] = qkv.dims();
-    let Heads { query, key_value, window } = heads;
+    let Heads { query, key_value, window, scale } = heads;
     let hd = width / (query + 2 * key_value);
     let split =
         |first: usize, count: usize| qkv.clone().narrow(2, first * hd, count * hd).reshape([batch, length, count, hd]);
@@ -53,7 +53,11 @@ pub fn attention_onwards(
             .reshape([batch, query, positions, hd])
     };
     let device = qkv.device();
-    let scores = q.matmul(shared(k).swap_dims(2, 3)).div_scalar((hd as f32).sqrt());
+    let scores = q.matmul(shared(k).swap_dims(2, 3));
+    let scores = match scale {
+        Some(scale) => scores.mul_scalar(scale),
+        None => scores.div_scalar((hd as f32).sqrt()),
+    };
     let scores = scores + barrier(length, positions, window, &device).unsqueeze();
     let seen = softmax(scores, 3).matmul(shared(v));
     seen.swap_dims(1, 2).reshape([batch, length, query * hd])
@@ -87,16 +91,25 @@ fn barrier(length: usize, positions: usize, window: Option<usize>, device: &Devi
     hidden.float().mul_scalar(-1e30)
 }
 
-fn swiglu(gate_up: Tensor<3>) -> Tensor<3> {
+fn gated(gate_up: Tensor<3>, activation: Activation) -> Tensor<3> {
     let width = gate_up.dims()[2] / 2;
-    silu(gate_up.clone().narrow(2, 0, width)) * gate_up.narrow(2, width, width)
+    let gate = gate_up.clone().narrow(2, 0, width);
+    let bent = match activation {
+        Activation::Silu => silu(gate),
+        // x (1 + tanh u) / 2 is x sigmoid(2 u).
+        Activation::GeluTanh => {
+            let twice = (gate.clone() + gate.clone().powi_scalar(3) * 0.044_715) * (8.0 / std::f64::consts::PI).sqrt();
+            gate * sigmoid(twice)
+        }
+    };
+    bent * gate_up.narrow(2, width, width)
 }
 
 pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Tensor<3> {
     let x = match before {
         Before::Nothing => x,
         Before::Norm { weight, epsilon } => rms_norm(x, weight, epsilon),
-        Before::Gate => swiglu(x),
+        Before::Gate(activation) => gated(x, activation),
     };
     let [batch, length, inside] = x.dims();
     let x = x.reshape([batch * length, inside]);
@@ -160,7 +173,7 @@ pub fn linear_cross_entropy(
     targets: &[u32],
     factors: Option<&[f32]>,
     want_weight: bool,
-) -> Result<Loss, ExecuteError> {
+) -> Result<Loss, KernelError> {
     let ([n, _], [rows, _]) = (hidden.dims(), weight.dims());
     let device = hidden.device();
     let counts: Vec<bool> = targets.iter().map(|t| (*t as usize) < rows).collect();

@@ -134,17 +134,24 @@ fn the_norm_agrees_with_its_twin() {
 fn what_stands_before_linear_maps_agrees_with_its_twin() {
     let dropout = Some(Dropout { rate: 0.3, seed: 7, first: 0 });
     for (batch, length, inside) in [(2, 5, 32), (1, 1, 3), (2, 19, 35)] {
-        for (gate, sides, dropout) in
-            [(false, false, None), (false, true, dropout), (true, true, None), (true, true, dropout)]
-        {
+        let (silu, gelu) = (Some(Activation::Silu), Some(Activation::GeluTanh));
+        for (gate, sides, dropout) in [
+            (None, false, None),
+            (None, true, dropout),
+            (silu, true, None),
+            (silu, true, dropout),
+            (gelu, false, None),
+            (gelu, true, dropout),
+        ] {
             let shapes = [[11, inside], [6, inside], [3, inside], [11, 3], [2, inside], [6, 2]];
-            let width = if gate { 2 * inside } else { inside };
+            let width = if gate.is_some() { 2 * inside } else { inside };
             let inputs = inputs([batch, length, width], [batch, length, 17], &shapes, &[11, inside]);
-            let before = move |i: &Inputs| {
-                if gate { Before::Gate } else { Before::Norm { weight: i.vectors[1].clone(), epsilon: 1e-6 } }
+            let before = move |i: &Inputs| match gate {
+                Some(activation) => Before::Gate(activation),
+                None => Before::Norm { weight: i.vectors[1].clone(), epsilon: 1e-6 },
             };
             check(
-                &format!("gate {gate}, {batch} x {length} x {inside}, sides {sides}, {dropout:?}"),
+                &format!("gate {gate:?}, {batch} x {length} x {inside}, sides {sides}, {dropout:?}"),
                 &inputs,
                 &move |i| {
                     fused::linears(i.x.clone(), before(i), maps(i, sides, dropout), After::Residual(i.residual.clone()))
@@ -183,26 +190,30 @@ fn angles(length: usize, half: usize) -> (Tensor<2>, Tensor<2>) {
 
 #[test]
 fn attention_agrees_with_its_twin() {
-    // batch, length, heads, key heads, head_dim, window, norms
+    // batch, length, heads, key heads, head_dim, window, norms, scale
     let cases = [
-        (2, 7, 4, 2, 8, None, true),
-        (1, 1, 2, 2, 4, None, true),
-        (1, 70, 3, 3, 6, None, false),
-        (2, 130, 4, 1, 16, None, true),
-        (1, 90, 2, 1, 10, Some(5), true),
-        (1, 150, 2, 2, 8, Some(100), false),
+        (2, 7, 4, 2, 8, None, true, None),
+        (1, 1, 2, 2, 4, None, true, None),
+        (1, 70, 3, 3, 6, None, false, None),
+        (2, 130, 4, 1, 16, None, true, None),
+        (1, 90, 2, 1, 10, Some(5), true, None),
+        (1, 150, 2, 2, 8, Some(100), false, None),
+        (1, 70, 2, 1, 8, None, true, Some(0.2)),
+        (2, 9, 2, 2, 6, Some(4), false, Some(1.0 / 12.0)),
     ];
-    for (batch, length, query, key_value, hd, window, norms) in cases {
+    for (batch, length, query, key_value, hd, window, norms, scale) in cases {
         let width = (query + 2 * key_value) * hd;
         let inputs = inputs([batch, length, width], [1, 1, 1], &[], &[hd, hd]);
         let (cos, sin) = angles(length, hd / 2);
-        let heads = Heads { query, key_value, window };
+        let heads = Heads { query, key_value, window, scale };
         let given = move |i: &Inputs| {
             norms.then(|| HeadNorms { query: i.vectors[0].clone(), key: i.vectors[1].clone(), epsilon: 1e-6 })
         };
         let (c, s) = (cos.clone(), sin.clone());
         check(
-            &format!("attention {batch} x {length}, {query}/{key_value} heads of {hd}, window {window:?}"),
+            &format!(
+                "attention {batch} x {length}, {query}/{key_value} heads of {hd}, window {window:?}, scale {scale:?}"
+            ),
             &inputs,
             &move |i| fused::attention(i.x.clone(), given(i), &cos, &sin, heads),
             &move |i| plain::attention(i.x.clone(), given(i), &c, &s, heads),
@@ -212,7 +223,8 @@ fn attention_agrees_with_its_twin() {
 
 /// Maps of 11 and 6 outputs (the second without a bias), side paths of ranks 3 and 2.
 fn maps(i: &Inputs, sides: bool, dropout: Option<Dropout>) -> Vec<Map> {
-    let side = |a: usize, b: usize| Side { a: i.matrices[a].clone(), b: i.matrices[b].clone(), scale: 0.5, dropout };
+    let side =
+        |a: usize, b: usize| LoraAdapter { a: i.matrices[a].clone(), b: i.matrices[b].clone(), scale: 0.5, dropout };
     vec![
         Map { weight: i.matrices[0].clone(), bias: Some(i.vectors[0].clone()), side: sides.then(|| side(2, 3)) },
         Map { weight: i.matrices[1].clone(), bias: None, side: sides.then(|| side(4, 5)) },
@@ -315,7 +327,8 @@ fn a_gate_gives_its_input_the_same_gradient_where_nothing_behind_it_is_trained()
     for m in &mut frozen.matrices {
         *m = m.clone().inner();
     }
-    let linears = |i: &Inputs| fused::linears(i.x.clone(), Before::Gate, maps(i, false, None), After::Nothing);
+    let linears =
+        |i: &Inputs| fused::linears(i.x.clone(), Before::Gate(Activation::Silu), maps(i, false, None), After::Nothing);
     let (with, without) = (run(&inputs, &linears), run(&frozen, &linears));
     assert_eq!(with[..2], without[..2]);
     assert!(!with[3].is_empty() && without[3].is_empty());
@@ -403,5 +416,25 @@ fn the_mask_that_a_device_makes_is_the_one_that_a_cpu_makes_again_element_by_ele
         let mask = values(plain::mask(dropout, [37, 53], &device()));
         let one_by_one: Vec<f32> = (0..37 * 53).map(|i| dropout.factor(i)).collect();
         assert_eq!(mask, one_by_one, "{dropout:?}");
+    }
+}
+
+/// Values of PyTorch's `gelu(x, approximate="tanh")`, by its documented formula in f64.
+#[test]
+fn gelu_is_pytorchs_in_its_tanh_form_in_both_twins() {
+    let gates = [-6.0f64, -3.0, -1.0, -0.1, 0.0, 0.1, 0.5, 1.0, 3.0, 6.0, 30.0, -30.0];
+    let want = |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
+    let n = gates.len();
+    let both: Vec<f32> = gates.iter().map(|g| *g as f32).chain(std::iter::repeat_n(1.0, n)).collect();
+    let x = Tensor::<3>::from_data(TensorData::new(both, [1, 1, 2 * n]), &Device::flex());
+    let same = || vec![Map { weight: Tensor::eye(n, &Device::flex()), bias: None, side: None }];
+    let gate = || Before::Gate(Activation::GeluTanh);
+    let fused = fused::linears(x.clone(), gate(), same(), After::Nothing);
+    let plain = plain::linears(x, gate(), same(), After::Nothing);
+    for (name, y) in [("fused", fused), ("plain", plain)] {
+        for (x, y) in gates.iter().zip(values(y)) {
+            // Single precision, relative to the input's size.
+            assert!((f64::from(y) - want(*x)).abs() < 1e-6 * x.abs().max(1.0), "{name}: gelu({x}) = {y}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::layer::{Norm, Pass};
 use super::projection::Projection;
-use crate::kernels::{self, After, Before, HeadNorms, Heads, Past};
+use crate::kernels::{self, After, Before, HeadNorms, Heads, KvCache};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -19,25 +19,33 @@ pub(crate) struct Attention {
     pub(crate) kv_heads: usize,
     /// How many positions back are seen, the own one included.
     pub(crate) window: Option<usize>,
+    /// What queries times keys are multiplied by; 1 / sqrt(head_dim) where absent.
+    #[module(skip)]
+    pub(crate) scale: Option<f32>,
 }
 
 impl Attention {
-    /// The residual stream `[batch, length, hidden]` -> the same with what its normed rows attend to; with a past the
-    /// positions go on from it.
-    pub(crate) fn forward(&self, x: Tensor<3>, norm: &Norm, pass: &Pass<'_>, past: Option<&mut Past>) -> Tensor<3> {
+    /// The residual stream `[batch, length, hidden]` -> what its rows, after `before`, attend to
+    /// `[batch, length, heads * head_dim]`; with a past the positions go on from it. The output's map is not applied yet.
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        before: Before,
+        pass: &Pass<'_>,
+        past: Option<&mut KvCache>,
+    ) -> Tensor<3> {
         let maps = vec![self.q.during(pass), self.k.during(pass), self.v.during(pass)];
-        let qkv = kernels::linears(x.clone(), norm.before(pass), maps, After::Nothing);
+        let qkv = kernels::linears(x, before, maps, After::Nothing);
         let norms = self.q_norm.as_ref().zip(self.k_norm.as_ref()).map(|(q, k)| HeadNorms {
-            query: pass.value(&q.weight),
-            key: pass.value(&k.weight),
+            query: q.factors(pass),
+            key: k.factors(pass),
             epsilon: q.epsilon as f32,
         });
-        let heads = Heads { query: self.heads, key_value: self.kv_heads, window: self.window };
+        let heads = Heads { query: self.heads, key_value: self.kv_heads, window: self.window, scale: self.scale };
         let (cos, sin) = (&pass.rope.cos, &pass.rope.sin);
-        let seen = match past {
+        match past {
             Some(past) => kernels::attention_onwards(qkv, norms, cos, sin, heads, past),
             None => kernels::attention(qkv, norms, cos, sin, heads),
-        };
-        kernels::linears(seen, Before::Nothing, vec![self.o.during(pass)], pass.stream(x))
+        }
     }
 }

@@ -2,11 +2,11 @@
 //! itself. Which token comes next is not decided here.
 
 use super::decoder::Decoder;
-use super::layer::{Pass, Wanted};
+use super::error::ModelError;
+use super::layer::{Pass, RequiredGrads};
 use super::rope::RopeTable;
 use crate::domain::outcome::Side;
-use crate::kernels::{self, Past};
-use crate::model::ExecuteError;
+use crate::kernels::{self, KvCache};
 
 /// Positions that go through the layers at once while a prompt is read.
 const CHUNK: usize = 256;
@@ -14,7 +14,7 @@ const CHUNK: usize = 256;
 /// Keys and values of every layer for one sequence.
 #[derive(Debug, Clone)]
 pub struct Cache {
-    layers: Vec<Past>,
+    layers: Vec<KvCache>,
     positions: usize,
 }
 
@@ -28,15 +28,15 @@ impl Cache {
 impl Decoder {
     /// An empty cache.
     pub fn cache(&self) -> Cache {
-        Cache { layers: vec![Past::default(); self.layers.len()], positions: 0 }
+        Cache { layers: vec![KvCache::default(); self.layers.len()], positions: 0 }
     }
 
     /// Takes in the next tokens of a sequence and gives the logits after the last of them, one for each row.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] for no ids or ids outside the table, [`ExecuteError::Backend`] where the device
+    /// [`ModelError::Mismatch`] for no ids or ids outside the table, [`ModelError::Kernel`] where the device
     /// fails.
-    pub fn advance(&self, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>, ExecuteError> {
+    pub fn advance(&self, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>, ModelError> {
         self.advance_towards(Side::Source, cache, ids)
     }
 
@@ -44,13 +44,13 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Decoder::advance`].
-    pub fn advance_towards(&self, side: Side, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>, ExecuteError> {
+    pub fn advance_towards(&self, side: Side, cache: &mut Cache, ids: &[u32]) -> Result<Vec<f32>, ModelError> {
         self.check_ids(ids, [1, ids.len()])?;
         let mut logits = Vec::new();
         let mut left = ids.len();
         for ids in ids.chunks(CHUNK) {
             let rope = RopeTable::new(&self.config, cache.positions, ids.len(), &self.device());
-            let pass = Pass { rope: &rope, wanted: Wanted::Output, dropout: None };
+            let pass = Pass { rope: &rope, wanted: RequiredGrads::Output, dropout: None };
             let mut x = self.embed(ids, [1, ids.len()]);
             for (layer, past) in self.layers.iter().zip(&mut cache.layers) {
                 x = layer.onwards(x, &pass, Some(past));

@@ -1,7 +1,9 @@
 //! A complete Hugging Face folder: what stands beside config.json and the weights, so that other tools open it.
 
-use super::{Decoder, Dtype, ExecuteError, ModelConfig, ModelFolder, Specials, save_model, write_atomically};
+use super::error::ModelError;
+use super::{Decoder, Dtype, ModelConfig, ModelFolder, Specials, save_model, write_atomically};
 use crate::domain::vocabulary::{Role, Vocabulary};
+use crate::files::FileError;
 use crate::tokenizer::{self, Tokens};
 use std::fs;
 use std::path::Path;
@@ -18,7 +20,7 @@ pub fn write_complete(
     tokens: &Tokens<'_>,
     moved: bool,
     dtype: Dtype,
-) -> Result<(), ExecuteError> {
+) -> Result<(), ModelError> {
     let config = match moved {
         false => base.config().clone(),
         true => with_specials(base.config().clone(), tokens.vocabulary),
@@ -37,7 +39,7 @@ pub fn write_companions(
     tokens: &Tokens<'_>,
     moved: bool,
     config: &ModelConfig,
-) -> Result<(), ExecuteError> {
+) -> Result<(), ModelError> {
     tokens.files.write_to(folder)?;
     if !tokens.files.has("tokenizer_config.json") {
         let text = tokenizer_config(tokens.vocabulary, config.size.positions);
@@ -65,10 +67,10 @@ pub fn with_specials(config: ModelConfig, vocabulary: &Vocabulary) -> ModelConfi
 }
 
 /// The base's generation settings; with another tokenizer the special tokens are that tokenizer's.
-fn write_generation_config(from: &Path, folder: &Path, moved: bool, config: &ModelConfig) -> Result<(), ExecuteError> {
+fn write_generation_config(from: &Path, folder: &Path, moved: bool, config: &ModelConfig) -> Result<(), ModelError> {
     let mut settings: serde_json::Map<String, serde_json::Value> = match fs::read(from) {
         Ok(text) => {
-            serde_json::from_slice(&text).map_err(|source| ExecuteError::Json { path: from.to_path_buf(), source })?
+            serde_json::from_slice(&text).map_err(|source| FileError::Json { path: from.to_path_buf(), source })?
         }
         Err(_) => serde_json::Map::new(),
     };

@@ -1,7 +1,8 @@
 //! What a config.json says about a decoder, checked, and the same file rewritten without losing what hibrit does not
 //! know. Where the weights lie is not known here.
-
-use crate::model::ExecuteError;
+use super::error::ModelError;
+use crate::files::FileError;
+use crate::kernels::Activation;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use strum::{EnumIter, IntoEnumIterator};
@@ -40,6 +41,40 @@ pub enum RopeScaling {
     /// than `fast` times kept, a ramp between; cosines and sines are multiplied by `attention`. `whole` rounds the ends
     /// of the ramp outwards to whole pairs.
     Yarn { factor: f64, attention: f64, fast: f64, slow: f64, original: f64, whole: bool },
+}
+
+/// What the norms do with their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NormKind {
+    /// x / rms(x) · weight (Zhang & Sennrich 2019).
+    #[default]
+    Rms,
+    /// x / rms(x) · (1 + weight): weights are stored around zero, as Gemma's are.
+    RmsZeroCentered,
+}
+
+/// Where the norms of a layer stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NormOrder {
+    /// Before attention and before the MLP.
+    #[default]
+    Pre,
+    /// After attention and after the MLP, before the residual is added (OLMo 2).
+    Post,
+    /// Before and after each (Gemma 2).
+    Sandwich,
+}
+
+impl NormOrder {
+    /// The modules of a layer's norms: before attention, after it, before the MLP, after it; absent where there is none.
+    pub(super) fn modules(self) -> [Option<&'static str>; 4] {
+        let after = ["post_attention_layernorm", "post_feedforward_layernorm"].map(Some);
+        match self {
+            Self::Pre => [Some("input_layernorm"), None, Some("post_attention_layernorm"), None],
+            Self::Post => [None, after[0], None, after[1]],
+            Self::Sandwich => [Some("input_layernorm"), after[0], Some("pre_feedforward_layernorm"), after[1]],
+        }
+    }
 }
 
 /// Ids of the control tokens as config.json names them.
@@ -93,8 +128,20 @@ pub struct ModelConfig {
     pub family: Family,
     /// The sizes.
     pub size: Dimensions,
+    /// What bends the MLP's gate.
+    pub activation: Activation,
+    /// What the norms do with their weights.
+    pub norm: NormKind,
+    /// Where the norms of a layer stand.
+    pub norm_order: NormOrder,
     /// Epsilon of the RMS norms.
     pub norm_eps: f64,
+    /// What queries times keys are multiplied by; 1 / sqrt(head_dim) where absent.
+    pub attention_scale: Option<f32>,
+    /// What rows of the embeddings are multiplied by on their way in.
+    pub embedding_multiplier: f32,
+    /// What attention and MLP are multiplied by before they are added to the residual stream.
+    pub residual_multiplier: f32,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
     /// Their scaling.
@@ -118,11 +165,10 @@ impl ModelConfig {
     /// # Errors
     /// Not JSON; an architecture that is not built; sizes that are missing, zero or contradictory; a feature that is
     /// not built (another activation, a RoPE type). Each message names the key.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ExecuteError> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|source| ExecuteError::Json { path: path.into(), source })?;
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ModelError> {
+        let value: Value = serde_json::from_str(text).map_err(FileError::parsing(path))?;
         let Value::Object(raw) = value else {
-            return Err(ExecuteError::Config { path: path.into(), what: "it is not a JSON object".into() });
+            return Err(ModelError::Config { path: path.into(), what: "it is not a JSON object".into() });
         };
         let reader = Reader { path, raw: &raw };
         let family = reader.family()?;
@@ -149,13 +195,20 @@ impl ModelConfig {
             return Err(reader.fault(format!("head_dim ({}) must be even for rotary embeddings", size.head_dim)));
         }
         let activation = raw.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
-        if activation != "silu" {
-            return Err(reader.fault(format!("hidden_act {activation:?} is not built; silu is")));
-        }
+        let Ok(activation) = activation.parse() else {
+            let built: Vec<String> = Activation::iter().map(|a| a.to_string()).collect();
+            return Err(reader.fault(format!("hidden_act {activation:?} is not built; {} are", built.join(", "))));
+        };
         let (rope_theta, rope_scaling) = reader.rope(size.positions)?;
         let attention_bias = reader.flag("attention_bias")?.unwrap_or(false);
         Ok(Self {
             family,
+            activation,
+            norm: NormKind::Rms,
+            norm_order: NormOrder::Pre,
+            attention_scale: None,
+            embedding_multiplier: 1.0,
+            residual_multiplier: 1.0,
             norm_eps: reader.number("rms_norm_eps")?.unwrap_or(1e-6),
             rope_theta,
             rope_scaling,
@@ -172,8 +225,8 @@ impl ModelConfig {
     /// A new Qwen3-architecture configuration of the given sizes.
     ///
     /// # Errors
-    /// [`ExecuteError::Config`] for sizes that contradict each other.
-    pub fn qwen3(size: Dimensions) -> Result<Self, ExecuteError> {
+    /// [`ModelError::Config`] for sizes that contradict each other.
+    pub fn qwen3(size: Dimensions) -> Result<Self, ModelError> {
         let raw = json!({
             "architectures": ["Qwen3ForCausalLM"],
             "attention_bias": false,
@@ -266,13 +319,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn fault(&self, what: String) -> ExecuteError {
-        ExecuteError::Config { path: self.path.into(), what }
+    fn fault(&self, what: String) -> ModelError {
+        ModelError::Config { path: self.path.into(), what }
     }
 
-    fn family(&self) -> Result<Family, ExecuteError> {
+    fn family(&self) -> Result<Family, ModelError> {
         let found = self.raw.get("model_type").and_then(Value::as_str).unwrap_or_default();
-        let unknown = || ExecuteError::Architecture { path: self.path.into(), found: found.into() };
+        let unknown = || ModelError::Architecture { path: self.path.into(), found: found.into() };
         found.parse().map_err(|_| unknown())
     }
 
@@ -281,29 +334,29 @@ impl Reader<'_> {
         self.raw.get(key).filter(|v| !v.is_null())
     }
 
-    fn count(&self, key: &str) -> Result<usize, ExecuteError> {
+    fn count(&self, key: &str) -> Result<usize, ModelError> {
         let value = self.get(key).ok_or_else(|| self.fault(format!("{key} is missing")))?;
         let count = value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0 && *n < 1 << 32);
         count.ok_or_else(|| self.fault(format!("{key} must be a positive whole number, not {value}")))
     }
 
-    fn count_or(&self, key: &str, default: usize) -> Result<usize, ExecuteError> {
+    fn count_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
         if self.get(key).is_some() { self.count(key) } else { Ok(default) }
     }
 
-    fn number(&self, key: &str) -> Result<Option<f64>, ExecuteError> {
+    fn number(&self, key: &str) -> Result<Option<f64>, ModelError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let number = value.as_f64().filter(|x| x.is_finite() && *x > 0.0);
         number.map(Some).ok_or_else(|| self.fault(format!("{key} must be a positive number, not {value}")))
     }
 
-    fn flag(&self, key: &str) -> Result<Option<bool>, ExecuteError> {
+    fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         value.as_bool().map(Some).ok_or_else(|| self.fault(format!("{key} must be true or false, not {value}")))
     }
 
     /// The rotary base and scaling: at top level with `rope_scaling`, or all inside `rope_parameters`.
-    fn rope(&self, positions: usize) -> Result<(f64, RopeScaling), ExecuteError> {
+    fn rope(&self, positions: usize) -> Result<(f64, RopeScaling), ModelError> {
         let table = |key: &str| self.get(key).and_then(Value::as_object);
         let empty = Map::new();
         let inner = table("rope_parameters").or_else(|| table("rope_scaling")).unwrap_or(&empty);
@@ -359,7 +412,7 @@ impl Reader<'_> {
     }
 
     /// The sliding window of each layer.
-    fn windows(&self, family: Family, layers: usize) -> Result<Vec<Option<usize>>, ExecuteError> {
+    fn windows(&self, family: Family, layers: usize) -> Result<Vec<Option<usize>>, ModelError> {
         let used = match family {
             Family::Mistral => true,
             Family::Qwen2 | Family::Qwen3 => self.flag("use_sliding_window")?.unwrap_or(false),

@@ -3,16 +3,16 @@
 
 use super::attention::Attention;
 use super::config::ModelConfig;
+use super::error::ModelError;
 use super::folder::{EMBEDDINGS, HEAD};
-use super::layer::{Layer, Mlp, Norm, Pass, Wanted};
+use super::layer::{Layer, Mlp, Norm, Pass, RequiredGrads};
 use super::matrix::Matrix;
 use super::projection::{LoraConfig, Projection, Target, narrowed};
 use super::rope::RopeTable;
 use super::source::{DrawnThere, Fresh, Source, frozen};
-use super::structural::Second;
+use super::structural::SecondaryVocab;
 use crate::domain::outcome::Side;
 use crate::kernels;
-use crate::model::ExecuteError;
 use crate::model::pages::SmallPages;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, FloatDType, Tensor};
@@ -29,7 +29,7 @@ pub struct Decoder {
     /// `[rows, hidden]`; absent where tied.
     pub(super) head: Option<Param<Tensor<2>>>,
     /// Another vocabulary beside it, in a structural model.
-    pub(super) second: Option<Second>,
+    pub(super) second: Option<SecondaryVocab>,
     #[module(skip)]
     pub(super) config: ModelConfig,
     #[module(skip)]
@@ -37,13 +37,14 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn build(config: &ModelConfig, source: &mut dyn Source) -> Result<Self, ExecuteError> {
+    pub(super) fn build(config: &ModelConfig, source: &mut dyn Source) -> Result<Self, ModelError> {
         // Of what is there to stay nothing is held that is not used; activations come and go, and are better off in large pages.
         let _small = SmallPages::now();
         let s = config.size;
         let embeddings = source.matrix(EMBEDDINGS, [s.rows, s.hidden])?;
         let layers = (0..s.layers).map(|index| build_layer(config, index, source)).collect::<Result<_, _>>()?;
-        let norm = Norm { weight: source.vector("model.norm.weight", s.hidden)?, epsilon: config.norm_eps };
+        let norm =
+            Norm { weight: source.vector("model.norm.weight", s.hidden)?, epsilon: config.norm_eps, kind: config.norm };
         let head = if s.tied { None } else { Some(source.matrix(HEAD, [s.rows, s.hidden])?) };
         Ok(Self { embeddings, layers, norm, head, second: None, config: config.clone(), lora: None })
     }
@@ -52,7 +53,7 @@ impl Decoder {
     ///
     /// # Errors
     /// None today; a device that cannot hold it says so here.
-    pub fn init(config: &ModelConfig, device: &Device, seed: u64) -> Result<Self, ExecuteError> {
+    pub fn init(config: &ModelConfig, device: &Device, seed: u64) -> Result<Self, ModelError> {
         Self::build(config, &mut Fresh::new(device, 0.02, seed))
     }
 
@@ -60,7 +61,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Decoder::init`].
-    pub fn for_timing(config: &ModelConfig, device: &Device) -> Result<Self, ExecuteError> {
+    pub fn for_timing(config: &ModelConfig, device: &Device) -> Result<Self, ModelError> {
         Self::build(config, &mut DrawnThere { device })
     }
 
@@ -152,12 +153,12 @@ impl Decoder {
     /// With other embeddings; the number of rows may change. Without an `output` the head is tied to the input.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] where a matrix has another width than the model, or the two differ in rows.
-    pub fn replace_embeddings(mut self, input: Matrix, output: Option<Matrix>) -> Result<Self, ExecuteError> {
+    /// [`ModelError::Mismatch`] where a matrix has another width than the model, or the two differ in rows.
+    pub fn replace_embeddings(mut self, input: Matrix, output: Option<Matrix>) -> Result<Self, ModelError> {
         let (rows, hidden) = (input.rows(), self.config.size.hidden);
         for matrix in [Some(&input), output.as_ref()].into_iter().flatten() {
             if (matrix.rows(), matrix.cols()) != (rows, hidden) {
-                return Err(ExecuteError::Mismatch(format!(
+                return Err(ModelError::Mismatch(format!(
                     "embeddings of {} x {} do not fit a model that needs {rows} x {hidden}",
                     matrix.rows(),
                     matrix.cols()
@@ -176,12 +177,12 @@ impl Decoder {
     /// The embeddings as they are now: input and, where it is a matrix of its own, output.
     ///
     /// # Errors
-    /// [`ExecuteError::Backend`] where they cannot be read back.
-    pub fn embeddings(&self) -> Result<(Matrix, Option<Matrix>), ExecuteError> {
+    /// [`ModelError::Kernel`] where they cannot be read back.
+    pub fn embeddings(&self) -> Result<(Matrix, Option<Matrix>), ModelError> {
         let read = |p: &Param<Tensor<2>>| {
             let [rows, cols] = p.val().dims();
             let data = kernels::numbers(p.val().inner())?;
-            Matrix::new(rows, cols, data).ok_or_else(|| ExecuteError::Mismatch("embeddings of a wrong size".into()))
+            Matrix::new(rows, cols, data).ok_or_else(|| ModelError::Mismatch("embeddings of a wrong size".into()))
         };
         Ok((read(&self.embeddings)?, self.head.as_ref().map(read).transpose()?))
     }
@@ -196,11 +197,11 @@ impl Decoder {
     /// The normed residual stream: `[batch, length, hidden]` for `ids` of `batch * length`, row by row. No gradients.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] for ids outside the table or a length that does not fit.
-    pub fn hidden(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
+    /// [`ModelError::Mismatch`] for ids outside the table or a length that does not fit.
+    pub fn hidden(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ModelError> {
         self.check_ids(ids, shape)?;
         let rope = RopeTable::new(&self.config, 0, shape[1], &self.device());
-        let pass = Pass { rope: &rope, wanted: Wanted::Output, dropout: None };
+        let pass = Pass { rope: &rope, wanted: RequiredGrads::Output, dropout: None };
         let x = self.embed(ids, shape);
         let x = self.layers.iter().fold(x, |x, layer| layer.forward(x, &pass));
         Ok(self.norm.forward(x, &pass))
@@ -211,7 +212,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Decoder::hidden`].
-    pub fn logits(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
+    pub fn logits(&self, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ModelError> {
         self.logits_towards(Side::Source, ids, shape)
     }
 
@@ -219,7 +220,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Decoder::hidden`].
-    pub fn logits_towards(&self, side: Side, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ExecuteError> {
+    pub fn logits_towards(&self, side: Side, ids: &[u32], shape: [usize; 2]) -> Result<Tensor<3>, ModelError> {
         Ok(self.logits_of(side, self.hidden(ids, shape)?))
     }
 
@@ -228,21 +229,28 @@ impl Decoder {
         self.head.as_ref().unwrap_or(&self.embeddings).val().inner()
     }
 
-    /// Rows of the embeddings, off the tape: `[batch, length, hidden]`.
+    /// Rows of the embeddings as they go into the layers, off the tape: `[batch, length, hidden]`.
     pub(super) fn embed(&self, ids: &[u32], [batch, length]: [usize; 2]) -> Tensor<3> {
-        if let Some(second) = &self.second {
-            return self.embed_both(second, ids).reshape([batch, length, self.config.size.hidden]);
-        }
-        kernels::gather_rows(self.embeddings.val().inner(), ids).reshape([batch, length, self.config.size.hidden])
+        let rows = match &self.second {
+            Some(second) => self.embed_both(second, ids),
+            None => kernels::gather_rows(self.embeddings.val().inner(), ids),
+        };
+        self.multiplied(rows).reshape([batch, length, self.config.size.hidden])
     }
 
-    pub(super) fn check_ids(&self, ids: &[u32], [batch, length]: [usize; 2]) -> Result<(), ExecuteError> {
+    /// Rows times the embedding multiplier; also what turns a gradient of what went into the layers into that of the rows.
+    pub(super) fn multiplied(&self, rows: Tensor<2>) -> Tensor<2> {
+        let by = self.config.embedding_multiplier;
+        if by == 1.0 { rows } else { rows.mul_scalar(by) }
+    }
+
+    pub(super) fn check_ids(&self, ids: &[u32], [batch, length]: [usize; 2]) -> Result<(), ModelError> {
         if ids.is_empty() || ids.len() != batch * length {
-            return Err(ExecuteError::Mismatch(format!("{} ids do not make {batch} sequences of {length}", ids.len())));
+            return Err(ModelError::Mismatch(format!("{} ids do not make {batch} sequences of {length}", ids.len())));
         }
         let rows = self.ids();
         match ids.iter().find(|id| **id as usize >= rows) {
-            Some(id) => Err(ExecuteError::Mismatch(format!(
+            Some(id) => Err(ModelError::Mismatch(format!(
                 "token {id} has no row: the model has {rows} embedding rows; is this the model's tokenizer?"
             ))),
             None => Ok(()),
@@ -264,6 +272,7 @@ impl Decoder {
                 gate: change(Target::Gate, m.gate),
                 up: change(Target::Up, m.up),
                 down: change(Target::Down, m.down),
+                ..m
             };
             Layer { attention, mlp, ..layer }
         });
@@ -272,11 +281,11 @@ impl Decoder {
     }
 }
 
-fn build_layer(config: &ModelConfig, index: usize, source: &mut dyn Source) -> Result<Layer, ExecuteError> {
+fn build_layer(config: &ModelConfig, index: usize, source: &mut dyn Source) -> Result<Layer, ModelError> {
     let s = config.size;
     let (queries, keys) = (s.heads * s.head_dim, s.kv_heads * s.head_dim);
     let name = |rest: &str| format!("model.layers.{index}.{rest}");
-    let mut map = |target: Target, out: usize, inside: usize, bias: bool| -> Result<Projection, ExecuteError> {
+    let mut map = |target: Target, out: usize, inside: usize, bias: bool| -> Result<Projection, ModelError> {
         let module = name(&target.path());
         let weight = source.matrix(&format!("{module}.weight"), [out, inside])?;
         let bias = if bias { Some(source.vector(&format!("{module}.bias"), out)?) } else { None };
@@ -290,18 +299,26 @@ fn build_layer(config: &ModelConfig, index: usize, source: &mut dyn Source) -> R
         gate: map(Target::Gate, s.intermediate, s.hidden, config.mlp_bias)?,
         up: map(Target::Up, s.intermediate, s.hidden, config.mlp_bias)?,
         down: map(Target::Down, s.hidden, s.intermediate, config.mlp_bias)?,
+        activation: config.activation,
     };
-    let mut norm = |rest: &str, length: usize| -> Result<Norm, ExecuteError> {
-        Ok(Norm { weight: source.vector(&name(&format!("{rest}.weight")), length)?, epsilon: config.norm_eps })
+    let mut norm = |rest: &str, length: usize| -> Result<Norm, ModelError> {
+        let weight = source.vector(&name(&format!("{rest}.weight")), length)?;
+        Ok(Norm { weight, epsilon: config.norm_eps, kind: config.norm })
     };
     let (q_norm, k_norm) = if config.qk_norm {
         (Some(norm("self_attn.q_norm", s.head_dim)?), Some(norm("self_attn.k_norm", s.head_dim)?))
     } else {
         (None, None)
     };
-    let (before_attention, before_mlp) =
-        (norm("input_layernorm", s.hidden)?, norm("post_attention_layernorm", s.hidden)?);
-    let window = config.windows.get(index).copied().flatten();
-    let attention = Attention { q, k, v, o, q_norm, k_norm, heads: s.heads, kv_heads: s.kv_heads, window };
-    Ok(Layer { attention, mlp, before_attention, before_mlp })
+    let mut norms = Vec::new();
+    for module in config.norm_order.modules() {
+        norms.push(module.map(|module| norm(module, s.hidden)).transpose()?);
+    }
+    let mut norms = norms.into_iter();
+    let mut next = || norms.next().flatten();
+    let (before_attention, after_attention, before_mlp, after_mlp) = (next(), next(), next(), next());
+    let (window, scale) = (config.windows.get(index).copied().flatten(), config.attention_scale);
+    let attention = Attention { q, k, v, o, q_norm, k_norm, heads: s.heads, kv_heads: s.kv_heads, window, scale };
+    let residual = f64::from(config.residual_multiplier);
+    Ok(Layer { attention, mlp, before_attention, after_attention, before_mlp, after_mlp, residual })
 }

@@ -1,13 +1,13 @@
 //! Which device the work runs on, and why. It detects and names; what runs there is not its business.
 
-use crate::model::ExecuteError;
+use super::error::ModelError;
 use crate::model::memory;
 use burn::tensor::Device;
 use std::path::PathBuf;
 
 /// A device with the reason it was chosen.
 #[derive(Debug, Clone)]
-pub struct Chosen {
+pub struct ChosenDevice {
     /// The device, without autodiff.
     pub device: Device,
     /// `cpu` or `cuda:N`.
@@ -19,16 +19,16 @@ pub struct Chosen {
 }
 
 /// The CPU.
-pub fn cpu(why: &str) -> Chosen {
-    Chosen { device: Device::flex(), name: "cpu".into(), why: why.into(), memory: memory::total() }
+pub fn cpu(why: &str) -> ChosenDevice {
+    ChosenDevice { device: Device::flex(), name: "cpu".into(), why: why.into(), memory: memory::total() }
 }
 
 /// The device a user asked for: `cpu`, `cuda:N` (or `cuda`), or `auto` (a GPU where one answers, else the CPU).
 ///
 /// # Errors
-/// [`ExecuteError::Device`] for an unknown name or a GPU that is not there.
-pub fn choose(asked: &str) -> Result<Chosen, ExecuteError> {
-    let fault = |why: String| ExecuteError::Device { asked: asked.into(), why };
+/// [`ModelError::Device`] for an unknown name or a GPU that is not there.
+pub fn choose(asked: &str) -> Result<ChosenDevice, ModelError> {
+    let fault = |why: String| ModelError::Device { asked: asked.into(), why };
     match asked {
         "cpu" => Ok(cpu("the CPU was asked for")),
         "auto" => Ok(gpu(0).unwrap_or_else(|why| cpu(&format!("the CPU is used because {why}")))),
@@ -46,7 +46,7 @@ pub fn choose(asked: &str) -> Result<Chosen, ExecuteError> {
 }
 
 /// Another device of the same kind, for work at the same time; the same one where there is no other.
-pub fn another(than: &Chosen) -> Chosen {
+pub fn another(than: &ChosenDevice) -> ChosenDevice {
     let index = than.name.strip_prefix("cuda:").and_then(|i| i.parse::<usize>().ok());
     index.and_then(|i| gpu(i + 1).or_else(|_| gpu(i.wrapping_sub(1))).ok()).unwrap_or_else(|| than.clone())
 }
@@ -104,7 +104,7 @@ pub fn gpus() -> usize {
 }
 
 #[cfg(feature = "cuda")]
-fn gpu(index: usize) -> Result<Chosen, String> {
+fn gpu(index: usize) -> Result<ChosenDevice, String> {
     let found = gpus();
     if index >= found {
         return Err(match found {
@@ -118,11 +118,11 @@ fn gpu(index: usize) -> Result<Chosen, String> {
     // Burn does not pass on what its runtime knows of the GPU.
     let known = cubecl::Device::cuda(index).ok();
     let memory = known.and_then(|gpu| gpu.client().properties().memory.max_memory());
-    Ok(Chosen { device, name: format!("cuda:{index}"), why: format!("GPU {index} of {found} answers"), memory })
+    Ok(ChosenDevice { device, name: format!("cuda:{index}"), why: format!("GPU {index} of {found} answers"), memory })
 }
 
 #[cfg(not(feature = "cuda"))]
-fn gpu(_: usize) -> Result<Chosen, String> {
+fn gpu(_: usize) -> Result<ChosenDevice, String> {
     Err("this binary was built without the feature `cuda`".into())
 }
 

@@ -2,8 +2,7 @@
 //! operation, with the time of the first call (compilation and tuning) and of a later one. What is found of CUDA's parts,
 //! and where.
 
-use super::ExecuteError;
-use crate::kernels::{self, Heads};
+use crate::kernels::{self, Heads, KernelError};
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -33,7 +32,7 @@ impl Checked {
 
 /// A part of CUDA, and where it was found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Part {
+pub struct CudaPart {
     /// What it is.
     pub name: &'static str,
     /// Where; `None` where it was not found.
@@ -55,8 +54,8 @@ fn tensor<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Te
 /// theirs.
 ///
 /// # Errors
-/// [`ExecuteError::Backend`] where the device fails.
-pub fn check(device: &Device) -> Result<Vec<Checked>, ExecuteError> {
+/// [`KernelError::Backend`] where the device fails.
+pub fn check(device: &Device) -> Result<Vec<Checked>, KernelError> {
     let product = |d: &Device| tensor::<2>([257, 513], 1, d).matmul(tensor::<2>([513, 129], 2, d));
     let narrow = |d: &Device| {
         let (a, b) = (tensor::<2>([256, 512], 1, d), tensor::<2>([512, 128], 2, d));
@@ -64,7 +63,7 @@ pub fn check(device: &Device) -> Result<Vec<Checked>, ExecuteError> {
     };
     let reduction = |d: &Device| tensor::<2>([1000, 1024], 3, d).exp().sum_dim(1);
     let attention = |d: &Device| {
-        let heads = Heads { query: 8, key_value: 4, window: None };
+        let heads = Heads { query: 8, key_value: 4, window: None, scale: 1.0 / 32f32.sqrt() };
         let (cos, sin) = (tensor::<2>([64, 16], 4, d).cos(), tensor::<2>([64, 16], 4, d).sin());
         let seen = kernels::attention(tensor::<3>([2, 64, 16 * 32], 5, d), None, &cos, &sin, heads);
         seen.reshape([2 * 64, 8 * 32])
@@ -97,7 +96,7 @@ pub fn check(device: &Device) -> Result<Vec<Checked>, ExecuteError> {
 }
 
 /// CUDA's parts that are needed at run time: the driver's library, NVRTC, and headers.
-pub fn cuda_parts() -> Vec<Part> {
+pub fn cuda_parts() -> Vec<CudaPart> {
     let home = std::env::var_os("CUDA_PATH")
         .map(PathBuf::from)
         .or_else(|| ["/usr/local/cuda", "/opt/cuda"].map(PathBuf::from).into_iter().find(|path| path.is_dir()));
@@ -119,17 +118,17 @@ pub fn cuda_parts() -> Vec<Part> {
     };
     let header = home.map(|home| home.join("include/cuda_runtime.h")).filter(|path| path.is_file());
     vec![
-        Part {
+        CudaPart {
             name: "driver (libcuda)",
             path: library(&["libcuda.so.1", "libcuda.so"]),
             hint: "install NVIDIA's driver; in a container, start it with GPU access (--gpus all)",
         },
-        Part {
+        CudaPart {
             name: "NVRTC (libnvrtc)",
             path: library(&["libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12"]),
             hint: "install the CUDA toolkit 12 or 13 and put its lib64 into LD_LIBRARY_PATH",
         },
-        Part {
+        CudaPart {
             name: "CUDA headers (cuda_runtime.h)",
             path: header,
             hint: "install the CUDA toolkit's headers and set CUDA_PATH to the folder that holds include/",

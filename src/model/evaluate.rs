@@ -11,9 +11,9 @@
 //! - Bytes that cannot be told from the tokens (swallowed by unknown tokens, changed by a normaliser) are charged at
 //!   8 bits each, on top of what their tokens cost.
 
+use super::error::ModelError;
 use crate::domain::metric::{BitsPerByte, EquivalentLoss, Share};
 use crate::domain::outcome::Evaluation;
-use crate::model::ExecuteError;
 use crate::model::{Batch, Decoder, IGNORE};
 use crate::tokenizer::{Coder, Encoded};
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ impl HeldOut {
         documents: &[S],
         source_tokens: u64,
         window: usize,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, ModelError> {
         let encoded = coder.encode(documents)?;
         let bytes = documents.iter().map(|d| d.as_ref().len() as u64).collect();
         Self::of(&encoded, coder.opener(), bytes, source_tokens, window)
@@ -80,15 +80,13 @@ impl HeldOut {
         bytes: Vec<u64>,
         source_tokens: u64,
         window: usize,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, ModelError> {
         let lost = encoded.iter().map(|e| e.lost).collect();
         if bytes.iter().sum::<u64>() == 0 || source_tokens == 0 {
-            return Err(ExecuteError::Data("the held-out text is empty: there is nothing to evaluate on".into()));
+            return Err(ModelError::Data("the held-out text is empty: there is nothing to evaluate on".into()));
         }
         if window < 16 {
-            return Err(ExecuteError::Data(format!(
-                "an evaluation window of {window} bytes is too small; 16 is least"
-            )));
+            return Err(ModelError::Data(format!("an evaluation window of {window} bytes is too small; 16 is least")));
         }
         let mut windows: Vec<Window> =
             encoded.iter().enumerate().flat_map(|(d, e)| cut(d, e, opener, window)).collect();
@@ -117,8 +115,8 @@ impl HeldOut {
     /// Evaluates a model.
     ///
     /// # Errors
-    /// As [`Decoder::nats`]; [`ExecuteError::Mismatch`] where the nats are not finite.
-    pub fn evaluate(&self, model: &Decoder) -> Result<Scores, ExecuteError> {
+    /// As [`Decoder::nats`]; [`ModelError::Mismatch`] where the nats are not finite.
+    pub fn evaluate(&self, model: &Decoder) -> Result<Scores, ModelError> {
         let rows = model.ids();
         self.score(rows, |ids, targets, shape| model.nats(&Batch { ids, targets, weights: None, shape }))
     }
@@ -127,7 +125,7 @@ impl HeldOut {
     ///
     /// # Errors
     /// As [`HeldOut::evaluate`].
-    pub fn evaluate_noting(&self, model: &Decoder, note: &mut dyn FnMut(u32, f32)) -> Result<Scores, ExecuteError> {
+    pub fn evaluate_noting(&self, model: &Decoder, note: &mut dyn FnMut(u32, f32)) -> Result<Scores, ModelError> {
         self.score(model.ids(), |ids, targets, shape| {
             let nats = model.nats(&Batch { ids, targets, weights: None, shape })?;
             let scored = targets.iter().zip(&nats).filter(|(t, _)| **t != IGNORE);
@@ -140,8 +138,8 @@ impl HeldOut {
     fn score(
         &self,
         rows: usize,
-        mut nats: impl FnMut(&[u32], &[u32], [usize; 2]) -> Result<Vec<f32>, ExecuteError>,
-    ) -> Result<Scores, ExecuteError> {
+        mut nats: impl FnMut(&[u32], &[u32], [usize; 2]) -> Result<Vec<f32>, ModelError>,
+    ) -> Result<Scores, ModelError> {
         let mut by_document = vec![0f64; self.bytes.len()];
         let mut tokens = 0u64;
         for group in groups(&self.windows) {
@@ -163,7 +161,7 @@ impl HeldOut {
         }
         let (total, bytes) = (by_document.iter().sum::<f64>(), self.bytes());
         let strange = |e: crate::domain::metric::OutOfRange| {
-            ExecuteError::Mismatch(format!("the model's losses on the held-out text make no sense: {e}"))
+            ModelError::Mismatch(format!("the model's losses on the held-out text make no sense: {e}"))
         };
         let evaluation = Evaluation {
             bits_per_byte: BitsPerByte::from_nats(total, bytes).map_err(strange)?,
@@ -253,7 +251,7 @@ mod tests {
     ];
 
     /// A model that finds every token as likely as any other.
-    fn uniform(rows: usize) -> impl FnMut(&[u32], &[u32], [usize; 2]) -> Result<Vec<f32>, ExecuteError> {
+    fn uniform(rows: usize) -> impl FnMut(&[u32], &[u32], [usize; 2]) -> Result<Vec<f32>, ModelError> {
         move |ids, targets, [b, s]| {
             assert_eq!((ids.len(), targets.len()), (b * s, b * s));
             Ok(targets.iter().map(|t| if *t == IGNORE { 0.0 } else { (rows as f32).ln() }).collect())

@@ -3,13 +3,14 @@
 
 use super::config::ModelConfig;
 use super::decoder::Decoder;
+use super::error::ModelError;
 use super::matrix::Matrix;
 use super::save::Dtype;
 use super::source::Stored;
 use super::weights::{StoredMatrix, Weights};
 use crate::domain::profile::ModelSummary;
 use crate::domain::strategy::Precision;
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 
@@ -32,9 +33,9 @@ impl ModelFolder {
     /// # Errors
     /// A missing or damaged file; a tensor that is missing, extra or of another shape; `tie_word_embeddings` that
     /// contradicts the weights. Each names the file and the tensor.
-    pub fn open(path: &Path) -> Result<Self, ExecuteError> {
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
         let config_path = path.join("config.json");
-        let text = std::fs::read_to_string(&config_path).map_err(ExecuteError::reading(&config_path))?;
+        let text = std::fs::read_to_string(&config_path).map_err(FileError::reading(&config_path))?;
         let config = ModelConfig::parse(&config_path, &text)?;
         let weights = Weights::open(path, "model")?;
         check(&config, &weights)?;
@@ -81,13 +82,13 @@ impl ModelFolder {
     /// The input embeddings and, where it is a matrix of its own, the output matrix; both `[rows, hidden]`.
     ///
     /// # Errors
-    /// [`ExecuteError::Tensor`] where a number is not finite.
-    pub fn embeddings(&self) -> Result<(Matrix, Option<Matrix>), ExecuteError> {
+    /// [`ModelError::Tensor`] where a number is not finite.
+    pub fn embeddings(&self) -> Result<(Matrix, Option<Matrix>), ModelError> {
         let size = &self.config.size;
         let read = |name: &str| {
             let data = self.weights.read(name)?;
             Matrix::new(size.rows, size.hidden, data)
-                .ok_or_else(|| ExecuteError::Mismatch(format!("{name} is not {} x {}", size.rows, size.hidden)))
+                .ok_or_else(|| ModelError::Mismatch(format!("{name} is not {} x {}", size.rows, size.hidden)))
         };
         Ok((read(EMBEDDINGS)?, if size.tied { None } else { Some(read(HEAD)?) }))
     }
@@ -101,8 +102,8 @@ impl ModelFolder {
     /// The decoder, on `device`, as f32, all of it frozen. Every weight is read from the map once.
     ///
     /// # Errors
-    /// [`ExecuteError::Tensor`] where a number is not finite.
-    pub fn load(&self, device: &Device) -> Result<Decoder, ExecuteError> {
+    /// [`ModelError::Tensor`] where a number is not finite.
+    pub fn load(&self, device: &Device) -> Result<Decoder, ModelError> {
         self.load_as(device, Precision::F32)
     }
 
@@ -111,7 +112,7 @@ impl ModelFolder {
     ///
     /// # Errors
     /// As [`ModelFolder::load`].
-    pub fn load_as(&self, device: &Device, precision: Precision) -> Result<Decoder, ExecuteError> {
+    pub fn load_as(&self, device: &Device, precision: Precision) -> Result<Decoder, ModelError> {
         Decoder::build(&self.config, &mut Stored { weights: &self.weights, device, precision })
     }
 }
@@ -123,7 +124,8 @@ pub(super) fn expected(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let mut all = vec![(EMBEDDINGS.to_string(), vec![s.rows, s.hidden])];
     for layer in 0..s.layers {
         let mut add = |name: &str, shape: &[usize]| all.push((format!("model.layers.{layer}.{name}"), shape.to_vec()));
-        add("input_layernorm.weight", &[s.hidden]);
+        let [before, rest @ ..] = config.norm_order.modules();
+        before.into_iter().for_each(|module| add(&format!("{module}.weight"), &[s.hidden]));
         for (name, out, inside, bias) in [
             ("self_attn.q_proj", queries, s.hidden, config.qkv_bias),
             ("self_attn.k_proj", keys, s.hidden, config.qkv_bias),
@@ -142,7 +144,7 @@ pub(super) fn expected(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
             add("self_attn.q_norm.weight", &[s.head_dim]);
             add("self_attn.k_norm.weight", &[s.head_dim]);
         }
-        add("post_attention_layernorm.weight", &[s.hidden]);
+        rest.into_iter().flatten().for_each(|module| add(&format!("{module}.weight"), &[s.hidden]));
     }
     all.push(("model.norm.weight".into(), vec![s.hidden]));
     if !s.tied {
@@ -151,8 +153,8 @@ pub(super) fn expected(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     all
 }
 
-fn check(config: &ModelConfig, weights: &Weights) -> Result<(), ExecuteError> {
-    let fault = |tensor: &str, what: String| ExecuteError::Tensor {
+fn check(config: &ModelConfig, weights: &Weights) -> Result<(), ModelError> {
+    let fault = |tensor: &str, what: String| ModelError::Tensor {
         path: weights.path_of(tensor).into(),
         tensor: tensor.into(),
         what,

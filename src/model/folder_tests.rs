@@ -1,9 +1,9 @@
 //! Folders that are damaged, one way each; and folders that come back as they were saved.
 
+use super::error::ModelError;
 use super::*;
 use crate::domain::fault::{Fault, Kind};
 use crate::kernels::numbers;
-use crate::model::ExecuteError;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -49,7 +49,7 @@ fn edit_weights(folder: &Path, edit: impl FnOnce(&mut serde_json::Value, &mut Ve
 #[track_caller]
 fn complaint(folder: &Path) -> String {
     let opened = ModelFolder::open(folder).and_then(|f| f.load(&Device::flex()).map(|_| ()));
-    let error: ExecuteError = opened.expect_err("the folder is damaged");
+    let error: ModelError = opened.expect_err("the folder is damaged");
     assert_eq!(error.kind(), Kind::Input);
     error.to_string()
 }

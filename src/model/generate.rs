@@ -1,9 +1,9 @@
 //! Text that goes on from a prompt: which token comes next, when to stop, and how its bytes become text while more
 //! are on their way. What the text is for is not known here.
 
+use super::error::ModelError;
 use crate::domain::outcome::Side;
 use crate::model::Decoder;
-use crate::model::ExecuteError;
 use crate::tokenizer::TokenizerError;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -30,7 +30,7 @@ pub enum Choice {
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Request {
+pub struct GenerateOptions {
     /// How tokens are chosen.
     pub choice: Choice,
     /// Tokens at most.
@@ -55,14 +55,14 @@ pub enum End {
 /// Goes on from `prompt`; every token is told to `listen` as soon as it is chosen.
 ///
 /// # Errors
-/// [`ExecuteError::Mismatch`] for an empty prompt, ids without rows or a temperature that is not positive;
-/// [`ExecuteError::Backend`] where the device fails.
+/// [`ModelError::Mismatch`] for an empty prompt, ids without rows or a temperature that is not positive;
+/// [`ModelError::Kernel`] where the device fails.
 pub fn tokens(
     decoder: &Decoder,
     prompt: &[u32],
-    request: &Request,
+    request: &GenerateOptions,
     listen: &mut dyn FnMut(u32) -> ControlFlow<()>,
-) -> Result<(Vec<u32>, End), ExecuteError> {
+) -> Result<(Vec<u32>, End), ModelError> {
     tokens_towards(decoder, Side::Source, prompt, request, listen)
 }
 
@@ -75,9 +75,9 @@ pub fn tokens_towards(
     decoder: &Decoder,
     side: Side,
     prompt: &[u32],
-    request: &Request,
+    request: &GenerateOptions,
     listen: &mut dyn FnMut(u32) -> ControlFlow<()>,
-) -> Result<(Vec<u32>, End), ExecuteError> {
+) -> Result<(Vec<u32>, End), ModelError> {
     let offset = decoder.first_id(side);
     let mut chooser = Chooser::new(request.choice)?;
     let mut cache = decoder.cache();
@@ -104,22 +104,22 @@ pub fn tokens_towards(
 /// Goes on from a text; pieces of text are told to `listen` as soon as they are whole characters. Gives all of it.
 ///
 /// # Errors
-/// As [`tokens`]; [`ExecuteError::Tokenizer`] where the tokenizer fails.
+/// As [`tokens`]; [`ModelError::Tokenizer`] where the tokenizer fails.
 pub fn text(
     decoder: &Decoder,
     tokenizer: &Tokenizer,
     prompt: &str,
-    request: &Request,
+    request: &GenerateOptions,
     listen: &mut dyn FnMut(&str),
-) -> Result<(String, End), ExecuteError> {
+) -> Result<(String, End), ModelError> {
     text_towards(decoder, (Side::Source, tokenizer), &prompt_ids(tokenizer, prompt)?, request, listen)
 }
 
 /// A prompt as ids, with the special tokens that the tokenizer itself adds.
 ///
 /// # Errors
-/// [`ExecuteError::Tokenizer`] where the tokenizer fails.
-pub fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ExecuteError> {
+/// [`ModelError::Tokenizer`] where the tokenizer fails.
+pub fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelError> {
     let encoding = tokenizer.encode(prompt, true).map_err(|e| TokenizerError::Unusable(e.to_string()))?;
     Ok(encoding.get_ids().to_vec())
 }
@@ -132,9 +132,9 @@ pub fn text_towards(
     decoder: &Decoder,
     (side, tokenizer): (Side, &Tokenizer),
     prompt: &[u32],
-    request: &Request,
+    request: &GenerateOptions,
     listen: &mut dyn FnMut(&str),
-) -> Result<(String, End), ExecuteError> {
+) -> Result<(String, End), ModelError> {
     let fault = |e: tokenizers::Error| TokenizerError::Unusable(e.to_string());
     let mut stream = tokenizer.decode_stream(true);
     let (mut whole, mut trouble) = (String::new(), None);
@@ -161,12 +161,12 @@ struct Chooser {
 }
 
 impl Chooser {
-    fn new(choice: Choice) -> Result<Self, ExecuteError> {
+    fn new(choice: Choice) -> Result<Self, ModelError> {
         let seed = match choice {
             Choice::Greedy => 0,
             Choice::Sampled { temperature, top_p, seed, .. } => {
                 if !(temperature > 0.0 && temperature.is_finite() && (0.0..=1.0).contains(&top_p)) {
-                    return Err(ExecuteError::Mismatch(format!(
+                    return Err(ModelError::Mismatch(format!(
                         "a temperature of {temperature} or a top-p of {top_p} cannot be sampled with"
                     )));
                 }
@@ -176,9 +176,9 @@ impl Chooser {
         Ok(Self { choice, rng: ChaCha8Rng::seed_from_u64(seed) })
     }
 
-    fn choose(&mut self, logits: &[f32]) -> Result<u32, ExecuteError> {
+    fn choose(&mut self, logits: &[f32]) -> Result<u32, ModelError> {
         if logits.is_empty() || logits.iter().any(|x| x.is_nan()) {
-            return Err(ExecuteError::Mismatch("the model gives no usable logits".into()));
+            return Err(ModelError::Mismatch("the model gives no usable logits".into()));
         }
         let likelier = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
         let Choice::Sampled { temperature, top_p, top_k, .. } = self.choice else {
@@ -222,8 +222,8 @@ mod tests {
         ModelFolder::open(&path).and_then(|f| f.load(&Device::flex())).expect(name)
     }
 
-    fn greedy(limit: usize) -> Request {
-        Request { choice: Choice::Greedy, limit, stop: vec![], rows: None }
+    fn greedy(limit: usize) -> GenerateOptions {
+        GenerateOptions { choice: Choice::Greedy, limit, stop: vec![], rows: None }
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
             assert!(row.iter().all(|x| *x <= row[*id as usize] + 1e-6));
             ids.push(*id);
         }
-        let stop = Request { stop: vec![written[2]], ..greedy(6) };
+        let stop = GenerateOptions { stop: vec![written[2]], ..greedy(6) };
         let (stopped, end) = tokens(&decoder, &[1, 2, 3], &stop, &mut |_| ControlFlow::Continue(())).expect("fits");
         let first = written.iter().position(|id| *id == written[2]).expect("it is there");
         assert_eq!((stopped.as_slice(), end), (&written[..first], End::Stopped));

@@ -3,7 +3,7 @@
 use crate::domain::strategy::Checkpointing;
 use crate::kernels::numbers;
 use crate::model::adapter;
-use crate::model::generate::{Choice, Request, tokens};
+use crate::model::generate::{Choice, GenerateOptions, tokens};
 use crate::model::{
     Batch, Decoder, Dtype, LoraConfig, ModelFolder, Outgoing, StepOptions, Weights, save_model, write_tensors,
 };
@@ -51,7 +51,7 @@ fn compare(case: &Path) {
         out.push((name, logits(&own)));
         let merged = own.merged();
         save_model(&case.join(format!("{name}_merged")), &merged, base.config(), Dtype::F32).expect("room to write");
-        let request = Request { choice: Choice::Greedy, limit: 16, stop: vec![], rows: None };
+        let request = GenerateOptions { choice: Choice::Greedy, limit: 16, stop: vec![], rows: None };
         let (written, _) = tokens(&merged, &ids[..4], &request, &mut |_| ControlFlow::Continue(())).expect("ids fit");
         out.push((
             if embeddings { "own_embeddings_greedy" } else { "own_greedy" },

@@ -30,9 +30,9 @@ mod weights;
 
 pub use cache::Cache;
 pub use complete::{with_specials, write_companions, write_complete};
-pub use config::{Dimensions, Family, ModelConfig, RopeScaling, Specials};
+pub use config::{Dimensions, Family, ModelConfig, NormKind, NormOrder, RopeScaling, Specials};
 pub use decoder::Decoder;
-pub use error::ExecuteError;
+pub use error::ModelError;
 pub use folder::ModelFolder;
 pub use matrix::Matrix;
 pub use parameters::{Group, Parameter};
@@ -56,3 +56,5 @@ mod reference_tests;
 mod step_tests;
 #[cfg(test)]
 mod structural_tests;
+#[cfg(test)]
+mod values_tests;

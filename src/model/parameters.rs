@@ -1,11 +1,11 @@
 //! A decoder's parameters by their Hugging Face names: what each is, whether it is trained, what it holds.
 
 use super::decoder::Decoder;
+use super::error::ModelError;
 use super::folder::{EMBEDDINGS, HEAD};
 use super::layer::Layer;
 use super::projection::{Projection, Target};
 use crate::kernels;
-use crate::model::ExecuteError;
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 
@@ -81,11 +81,11 @@ impl Held<'_> {
     }
 
     /// Row-major numbers.
-    pub(crate) fn numbers(self) -> Result<Vec<f32>, ExecuteError> {
-        match self {
-            Self::Matrix(p) => kernels::numbers(p.val().inner()),
-            Self::Vector(p) => kernels::numbers(p.val().inner()),
-        }
+    pub(crate) fn numbers(self) -> Result<Vec<f32>, ModelError> {
+        Ok(match self {
+            Self::Matrix(p) => kernels::numbers(p.val().inner())?,
+            Self::Vector(p) => kernels::numbers(p.val().inner())?,
+        })
     }
 }
 
@@ -110,14 +110,14 @@ impl Decoder {
         see(EMBEDDINGS.into(), Group::Embedding, Held::Matrix(&self.embeddings));
         for (index, layer) in self.layers.iter().enumerate() {
             let name = |rest: &str| format!("model.layers.{index}.{rest}");
-            let norms = [
-                ("input_layernorm", Some(&layer.before_attention)),
-                ("self_attn.q_norm", layer.attention.q_norm.as_ref()),
-                ("self_attn.k_norm", layer.attention.k_norm.as_ref()),
-                ("post_attention_layernorm", Some(&layer.before_mlp)),
+            let mut of_layer = self.config.norm_order.modules().into_iter().zip(layer.norms());
+            let of_heads = [
+                (Some("self_attn.q_norm"), layer.attention.q_norm.as_ref()),
+                (Some("self_attn.k_norm"), layer.attention.k_norm.as_ref()),
             ];
-            for (module, norm) in norms {
-                if let Some(norm) = norm {
+            let first = of_layer.next();
+            for (module, norm) in first.into_iter().chain(of_heads).chain(of_layer) {
+                if let (Some(module), Some(norm)) = (module, norm) {
                     see(name(&format!("{module}.weight")), Group::Vector, Held::Vector(&norm.weight));
                 }
             }

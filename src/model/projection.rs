@@ -3,7 +3,7 @@
 
 use super::layer::Pass;
 use super::source::{frozen, uniforms};
-use crate::kernels::{Dropout, Map, Side};
+use crate::kernels::{Dropout, LoraAdapter, Map};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, FloatDType, Tensor};
 use rand_chacha::ChaCha8Rng;
@@ -94,7 +94,7 @@ pub(crate) struct Projection {
 impl Projection {
     /// What the kernels need of it in a pass.
     pub(crate) fn during(&self, pass: &Pass<'_>) -> Map {
-        let side = self.side.as_ref().map(|side| Side {
+        let side = self.side.as_ref().map(|side| LoraAdapter {
             a: pass.value(&side.a),
             b: pass.value(&side.b),
             scale: side.scale as f32,

@@ -3,10 +3,11 @@
 
 use super::config::ModelConfig;
 use super::decoder::Decoder;
+use super::error::ModelError;
 use super::parameters::{Group, Held};
 use super::structural::SECOND;
 use super::weights::Storage;
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -68,14 +69,14 @@ impl Dtype {
 /// of it.
 ///
 /// # Errors
-/// [`ExecuteError::Write`] where the disk refuses, [`ExecuteError::Mismatch`] where the decoder still has side paths,
-/// [`ExecuteError::Backend`] where a tensor cannot be read back.
-pub fn save_model(folder: &Path, decoder: &Decoder, config: &ModelConfig, dtype: Dtype) -> Result<(), ExecuteError> {
+/// [`FileError::Write`] where the disk refuses, [`ModelError::Mismatch`] where the decoder still has side paths,
+/// [`ModelError::Kernel`] where a tensor cannot be read back.
+pub fn save_model(folder: &Path, decoder: &Decoder, config: &ModelConfig, dtype: Dtype) -> Result<(), ModelError> {
     if decoder.lora().is_some() {
-        return Err(ExecuteError::Mismatch("a model with adapters is merged before it is saved".into()));
+        return Err(ModelError::Mismatch("a model with adapters is merged before it is saved".into()));
     }
     let config = config.clone().with_rows(decoder.config().size.rows).with_tied(decoder.config().size.tied);
-    std::fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
+    std::fs::create_dir_all(folder).map_err(FileError::writing(folder))?;
     let mut tensors = Vec::new();
     decoder.each_parameter(&mut |name, group, held| {
         if group != Group::Adapter && !name.starts_with(SECOND) {
@@ -90,7 +91,7 @@ pub fn save_model(folder: &Path, decoder: &Decoder, config: &ModelConfig, dtype:
 /// A tensor about to be written; its numbers are fetched one tensor at a time.
 pub(crate) struct Outgoing<'a> {
     pub(crate) shape: Vec<usize>,
-    pub(crate) numbers: Box<dyn Fn() -> Result<Vec<f32>, ExecuteError> + 'a>,
+    pub(crate) numbers: Box<dyn Fn() -> Result<Vec<f32>, ModelError> + 'a>,
 }
 
 /// A parameter's tensor; the parameter's storage is shared, not copied.
@@ -111,7 +112,7 @@ pub(crate) fn held_tensor(held: Held<'_>) -> Outgoing<'static> {
 ///
 /// # Errors
 /// As [`save_model`].
-pub(crate) fn write_tensors(path: &Path, tensors: &[(String, Outgoing<'_>)], dtype: Dtype) -> Result<(), ExecuteError> {
+pub(crate) fn write_tensors(path: &Path, tensors: &[(String, Outgoing<'_>)], dtype: Dtype) -> Result<(), ModelError> {
     let mut header = Map::new();
     // transformers refuses a file that does not say which framework's layout it has.
     header.insert("__metadata__".into(), json!({ "format": "pt" }));
@@ -147,7 +148,7 @@ pub(crate) fn write_tensors(path: &Path, tensors: &[(String, Outgoing<'_>)], dty
                     Dtype::F16 => {
                         let half: Vec<f16> = block.iter().map(|x| f16::from_f32(*x)).collect();
                         if half.iter().any(|x| !x.is_finite()) {
-                            fault = Some(ExecuteError::Tensor {
+                            fault = Some(ModelError::Tensor {
                                 path: path.into(),
                                 tensor: name.clone(),
                                 what: "holds a number that is too large for 16 bits of IEEE half precision".into(),
@@ -171,10 +172,10 @@ pub(crate) fn write_tensors(path: &Path, tensors: &[(String, Outgoing<'_>)], dty
 /// when writing fails.
 ///
 /// # Errors
-/// [`ExecuteError::Write`] with the path.
+/// [`FileError::Write`] with the path.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<(), ExecuteError> {
-    crate::files::atomic::write(path, |file| write(file)).map_err(ExecuteError::writing(path))
+) -> Result<(), ModelError> {
+    Ok(crate::files::atomic::write(path, |file| write(file)).map_err(FileError::writing(path))?)
 }

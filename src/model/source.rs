@@ -1,9 +1,9 @@
 //! Where a new decoder's numbers come from: a file, or a random generator.
 
+use super::error::ModelError;
 use super::folder::{EMBEDDINGS, HEAD};
 use super::weights::Weights;
 use crate::domain::strategy::Precision;
-use crate::model::ExecuteError;
 use burn::module::Param;
 use burn::tensor::{DType, Device, Distribution, FloatDType, Tensor, TensorData};
 use half::bf16;
@@ -14,9 +14,9 @@ use rayon::prelude::*;
 /// Gives tensors by name. Parameters come frozen.
 pub(super) trait Source {
     /// A matrix `[rows, cols]`.
-    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ExecuteError>;
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ModelError>;
     /// A bias or norm weight.
-    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ExecuteError>;
+    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ModelError>;
 }
 
 /// A frozen parameter on the autodiff side of a device.
@@ -41,7 +41,7 @@ pub(super) struct Stored<'a> {
 }
 
 impl Source for Stored<'_> {
-    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ExecuteError> {
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ModelError> {
         let data = self.weights.read(name)?;
         Ok(match self.precision {
             Precision::Bf16 if name != EMBEDDINGS && name != HEAD => frozen_bf16(&data, shape, self.device),
@@ -49,7 +49,7 @@ impl Source for Stored<'_> {
         })
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ExecuteError> {
+    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ModelError> {
         Ok(frozen(self.weights.read(name)?, [length], self.device))
     }
 }
@@ -68,12 +68,12 @@ impl<'a> Fresh<'a> {
 }
 
 impl Source for Fresh<'_> {
-    fn matrix(&mut self, _: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ExecuteError> {
+    fn matrix(&mut self, _: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ModelError> {
         let data = normals(&mut self.rng, shape[0] * shape[1], self.deviation);
         Ok(frozen(data, shape, self.device))
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ExecuteError> {
+    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ModelError> {
         let value = if name.ends_with("bias") { 0.0 } else { 1.0 };
         Ok(frozen(vec![value; length], [length], self.device))
     }
@@ -85,12 +85,12 @@ pub(super) struct DrawnThere<'a> {
 }
 
 impl Source for DrawnThere<'_> {
-    fn matrix(&mut self, _: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ExecuteError> {
+    fn matrix(&mut self, _: &str, shape: [usize; 2]) -> Result<Param<Tensor<2>>, ModelError> {
         let tensor = Tensor::<2>::random(shape, Distribution::Normal(0.0, 0.02), self.device);
         Ok(Param::from_tensor(tensor.cast(FloatDType::BF16).autodiff()).set_require_grad(false))
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ExecuteError> {
+    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>, ModelError> {
         let value = if name.ends_with("bias") { 0.0 } else { 1.0 };
         Ok(frozen(vec![value; length], [length], self.device))
     }

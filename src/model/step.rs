@@ -2,12 +2,12 @@
 //! backward pass of their own. What is done with the gradients is the trainer's business.
 
 use super::decoder::Decoder;
-use super::layer::{Layer, Pass, Wanted};
+use super::error::ModelError;
+use super::layer::{Layer, Pass, RequiredGrads};
 use super::rope::RopeTable;
-use super::structural::Second;
+use super::structural::SecondaryVocab;
 use crate::domain::strategy::Checkpointing;
 use crate::kernels;
-use crate::model::ExecuteError;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -87,20 +87,20 @@ impl Decoder {
     /// Loss and gradients of a batch, for every parameter that is trained.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] where ids, targets and shape do not fit together; [`ExecuteError::Backend`] where
+    /// [`ModelError::Mismatch`] where ids, targets and shape do not fit together; [`ModelError::Kernel`] where
     /// the device fails (out of memory on a GPU).
-    pub fn step(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ExecuteError> {
+    pub fn step(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ModelError> {
         self.check_batch(batch)?;
         kernels::among_threads(&self.device(), || self.taken(batch, options))
     }
 
-    fn taken(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ExecuteError> {
+    fn taken(&self, batch: &Batch<'_>, options: &StepOptions) -> Result<Step, ModelError> {
         let factors = factors(batch, options.scale);
         let rope = RopeTable::new(&self.config, 0, batch.shape[1], &self.device());
-        let pass = Pass { rope: &rope, wanted: Wanted::Both, dropout: options.dropout };
+        let pass = Pass { rope: &rope, wanted: RequiredGrads::Both, dropout: options.dropout };
         let train_input = self.embeddings.is_require_grad();
         let train_output = self.head.as_ref().unwrap_or(&self.embeddings).is_require_grad();
-        let train_second = self.second.as_ref().is_some_and(Second::is_trained);
+        let train_second = self.second.as_ref().is_some_and(SecondaryVocab::is_trained);
 
         let mut input = self.embed(batch.ids, batch.shape);
         if train_input || train_second {
@@ -111,7 +111,7 @@ impl Decoder {
         let mut halves = Vec::new();
         let mut first = input.clone();
         if !twice.is_empty() {
-            let silent = Pass { wanted: Wanted::Output, ..pass };
+            let silent = Pass { wanted: RequiredGrads::Output, ..pass };
             let mut x = first.inner();
             for layer in twice {
                 let middle = layer.first_half(x.clone(), &silent, None);
@@ -145,7 +145,7 @@ impl Decoder {
             below = first.grad_remove(&mut tape);
             collect(&mut grads, GradientsParams::from_grads(tape, self), self);
         }
-        let again = Pass { wanted: Wanted::Gradients, ..pass };
+        let again = Pass { wanted: RequiredGrads::Gradients, ..pass };
         while let Some((layer, x, middle)) = halves.pop() {
             let Some(dy) = below else { break };
             let dy = replayed(layer, middle, dy, &mut grads, |x| layer.second_half(x, &again));
@@ -153,7 +153,7 @@ impl Decoder {
         }
         let mut d_output = loss.d_weight;
         let mut ids = std::borrow::Cow::Borrowed(batch.ids);
-        let mut below = below.map(|dx| dx.reshape([b * s, d]));
+        let mut below = below.map(|dx| self.multiplied(dx.reshape([b * s, d])));
         if let Some(second) = &self.second
             && let Some(dx) = below.take()
         {
@@ -178,8 +178,8 @@ impl Decoder {
         Ok(Step { nats, tokens: batch.targets.iter().filter(|t| **t != IGNORE).count(), grads, rows })
     }
 
-    /// The normed residual stream `[batch * length, hidden]`, and how a gradient of it becomes that of the embedded input,
-    /// of the same shape; nothing else gets a gradient.
+    /// The normed residual stream `[batch * length, hidden]`, and how a gradient of it becomes that of the embeddings'
+    /// rows, of the same shape; nothing else gets a gradient.
     ///
     /// # Errors
     /// As [`Decoder::hidden`].
@@ -187,10 +187,10 @@ impl Decoder {
         &self,
         ids: &[u32],
         shape: [usize; 2],
-    ) -> Result<(Tensor<2>, impl FnOnce(Tensor<2>) -> Tensor<2>), ExecuteError> {
+    ) -> Result<(Tensor<2>, impl FnOnce(Tensor<2>) -> Tensor<2> + '_), ModelError> {
         self.check_ids(ids, shape)?;
         let rope = RopeTable::new(&self.config, 0, shape[1], &self.device());
-        let pass = Pass { rope: &rope, wanted: Wanted::Both, dropout: None };
+        let pass = Pass { rope: &rope, wanted: RequiredGrads::Both, dropout: None };
         let input = self.embed(ids, shape).autodiff().require_grad();
         let x = self.layers.iter().fold(input.clone(), |x, layer| layer.forward(x, &pass));
         let hidden = self.norm.forward(x, &pass);
@@ -199,7 +199,7 @@ impl Decoder {
         let backward = move |gradient: Tensor<2>| {
             let mut tape = (hidden * gradient.reshape([b, s, d]).autodiff()).sum().backward();
             let dx = input.grad_remove(&mut tape);
-            dx.unwrap_or_else(|| input.inner().zeros_like()).reshape([b * s, d])
+            self.multiplied(dx.unwrap_or_else(|| input.inner().zeros_like()).reshape([b * s, d]))
         };
         Ok((states, backward))
     }
@@ -208,12 +208,12 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Decoder::step`].
-    pub fn nats(&self, batch: &Batch<'_>) -> Result<Vec<f32>, ExecuteError> {
+    pub fn nats(&self, batch: &Batch<'_>) -> Result<Vec<f32>, ModelError> {
         self.check_batch(batch)?;
         kernels::among_threads(&self.device(), || self.lost(batch))
     }
 
-    fn lost(&self, batch: &Batch<'_>) -> Result<Vec<f32>, ExecuteError> {
+    fn lost(&self, batch: &Batch<'_>) -> Result<Vec<f32>, ModelError> {
         let hidden = self.hidden(batch.ids, batch.shape)?;
         let [b, s, d] = hidden.dims();
         let hidden = hidden.reshape([b * s, d]);
@@ -225,21 +225,19 @@ impl Decoder {
         Ok(loss.nats)
     }
 
-    fn check_batch(&self, batch: &Batch<'_>) -> Result<(), ExecuteError> {
+    fn check_batch(&self, batch: &Batch<'_>) -> Result<(), ModelError> {
         self.check_ids(batch.ids, batch.shape)?;
         let count = batch.ids.len();
         let weights = batch.weights.map_or(count, <[f32]>::len);
         if batch.targets.len() != count || weights != count {
-            return Err(ExecuteError::Mismatch(format!(
+            return Err(ModelError::Mismatch(format!(
                 "{count} ids, {} targets and {weights} weights do not belong together",
                 batch.targets.len()
             )));
         }
         let rows = self.ids();
         match batch.targets.iter().find(|t| **t != IGNORE && **t as usize >= rows) {
-            Some(t) => {
-                Err(ExecuteError::Mismatch(format!("target {t} has no row: the model has {rows} embedding rows")))
-            }
+            Some(t) => Err(ModelError::Mismatch(format!("target {t} has no row: the model has {rows} embedding rows"))),
             None => Ok(()),
         }
     }

@@ -2,10 +2,11 @@
 //! number is stored as it was. Where the new rows come from is not known here.
 
 use super::config::ModelConfig;
+use super::error::ModelError;
 use super::folder::{EMBEDDINGS, HEAD, ModelFolder, expected};
 use super::save::{Dtype, write_atomically};
 use super::weights::{Storage, Weights};
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use half::{bf16, f16};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
@@ -13,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// Fills rows from the given one on, as many as the block has room for.
-pub type Filler<'a> = Box<dyn FnMut(usize, &mut [f32]) -> Result<(), ExecuteError> + 'a>;
+pub type Filler<'a> = Box<dyn FnMut(usize, &mut [f32]) -> Result<(), ModelError> + 'a>;
 
 /// A matrix that is made while it is written.
 pub struct NewTable<'a> {
@@ -32,7 +33,7 @@ const PIECE: usize = 1 << 22;
 /// embeddings and `output` as its head; tied without one. Control tokens are those of `config`.
 ///
 /// # Errors
-/// [`ExecuteError::Tensor`] where a number, old or new, is not finite; [`ExecuteError::Write`] where the disk refuses;
+/// [`ModelError::Tensor`] where a number, old or new, is not finite; [`FileError::Write`] where the disk refuses;
 /// whatever the fillers say. Nothing is left under the final names then.
 pub fn write_with_tables(
     folder: &ModelFolder,
@@ -40,8 +41,8 @@ pub fn write_with_tables(
     out: &Path,
     mut input: NewTable<'_>,
     mut output: Option<NewTable<'_>>,
-) -> Result<(), ExecuteError> {
-    std::fs::create_dir_all(out).map_err(ExecuteError::writing(out))?;
+) -> Result<(), ModelError> {
+    std::fs::create_dir_all(out).map_err(FileError::writing(out))?;
     let weights = folder.weights();
     let config = config.clone().with_rows(input.rows).with_tied(output.is_none());
     let storage = |name: &str| weights.storage(name).or(weights.storage(EMBEDDINGS)).unwrap_or(Storage::F32);
@@ -90,11 +91,11 @@ pub fn write_with_tables(
 
 enum Trouble {
     Disk(std::io::Error),
-    Other(ExecuteError),
+    Other(ModelError),
 }
 
 fn not_finite(weights: &Weights, name: &str) -> Trouble {
-    Trouble::Other(ExecuteError::Tensor {
+    Trouble::Other(ModelError::Tensor {
         path: weights.path_of(name).into(),
         tensor: name.into(),
         what: "holds a number that is not finite (NaN or infinite)".into(),
@@ -140,7 +141,7 @@ fn put<const N: usize>(bytes: &mut [u8], numbers: &[f32], store: impl Fn(f32) ->
 /// Copies a tensor as it is stored.
 fn copy(file: &mut dyn Write, weights: &Weights, name: &str) -> Result<(), Trouble> {
     let (Some(bytes), Some(storage)) = (weights.bytes(name), weights.storage(name)) else {
-        return Err(Trouble::Other(ExecuteError::Mismatch(format!("the tensor {name} is missing"))));
+        return Err(Trouble::Other(ModelError::Mismatch(format!("the tensor {name} is missing"))));
     };
     for piece in bytes.chunks(PIECE) {
         let finite = match storage {

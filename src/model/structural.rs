@@ -8,7 +8,8 @@
 //! into plain matrices, so that either side can be exported as a plain model of the same logits.
 
 use super::decoder::Decoder;
-use super::layer::{Pass, Wanted};
+use super::error::ModelError;
+use super::layer::{Pass, RequiredGrads};
 use super::matrix::Matrix;
 use super::parameters::{Group, Held};
 use super::rope::RopeTable;
@@ -16,7 +17,6 @@ use super::source::{frozen, uniforms};
 use super::step::{IGNORE, collect};
 use crate::domain::outcome::Side;
 use crate::kernels::{self, After, Before, Loss, Map};
-use crate::model::ExecuteError;
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::silu;
@@ -69,7 +69,7 @@ impl Bridge {
 
 /// The second vocabulary.
 #[derive(Module, Debug)]
-pub(crate) struct Second {
+pub(crate) struct SecondaryVocab {
     /// `[rows, hidden]`
     pub(super) table: Param<Tensor<2>>,
     /// `[rows, hidden]`; absent where tied.
@@ -80,7 +80,7 @@ pub(crate) struct Second {
     offset: usize,
 }
 
-impl Second {
+impl SecondaryVocab {
     fn rows(&self) -> usize {
         self.table.val().dims()[0]
     }
@@ -120,7 +120,7 @@ impl Second {
     }
 
     /// Adds what its targets cost, without gradients.
-    pub(super) fn add_nats(&self, loss: &mut Loss, hidden: Tensor<2>, targets: &[u32]) -> Result<(), ExecuteError> {
+    pub(super) fn add_nats(&self, loss: &mut Loss, hidden: Tensor<2>, targets: &[u32]) -> Result<(), ModelError> {
         let own = self.own(targets, IGNORE);
         if own.iter().all(|t| *t == IGNORE) {
             return Ok(());
@@ -140,7 +140,7 @@ impl Second {
         (targets, factors): (&[u32], &[f32]),
         pass: &Pass<'_>,
         grads: &mut GradientsParams,
-    ) -> Result<Option<Tensor<2>>, ExecuteError> {
+    ) -> Result<Option<Tensor<2>>, ModelError> {
         let own = self.own(targets, IGNORE);
         if own.iter().all(|t| *t == IGNORE) {
             return Ok(None);
@@ -205,7 +205,7 @@ impl Second {
 fn with_pass<T>(device: &Device, run: impl FnOnce(&Pass<'_>) -> T) -> T {
     let nothing = || Tensor::zeros([1, 1], device);
     let rope = RopeTable { cos: nothing(), sin: nothing() };
-    run(&Pass { rope: &rope, wanted: Wanted::Output, dropout: None })
+    run(&Pass { rope: &rope, wanted: RequiredGrads::Output, dropout: None })
 }
 
 impl Decoder {
@@ -213,18 +213,13 @@ impl Decoder {
     /// head is its table.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] where a matrix has another width than the model, the two differ in rows, or the rank
+    /// [`ModelError::Mismatch`] where a matrix has another width than the model, the two differ in rows, or the rank
     /// is 0.
-    pub fn with_second(
-        mut self,
-        input: Matrix,
-        output: Option<Matrix>,
-        bridges: Bridges,
-    ) -> Result<Self, ExecuteError> {
+    pub fn with_second(mut self, input: Matrix, output: Option<Matrix>, bridges: Bridges) -> Result<Self, ModelError> {
         let (rows, hidden) = (input.rows(), self.config.size.hidden);
         let fits = |m: &Matrix| (m.rows(), m.cols()) == (rows, hidden);
         if bridges.rank == 0 || rows == 0 || !fits(&input) || output.as_ref().is_some_and(|m| !fits(m)) {
-            return Err(ExecuteError::Mismatch(format!(
+            return Err(ModelError::Mismatch(format!(
                 "a second vocabulary of {rows} rows of {} with bridges of rank {} does not fit a model {hidden} wide",
                 input.cols(),
                 bridges.rank
@@ -233,7 +228,7 @@ impl Decoder {
         let device = self.device();
         let mut rng = ChaCha8Rng::seed_from_u64(bridges.seed);
         let param = |m: Matrix| frozen(m.into_data(), [rows, hidden], &device).set_require_grad(true);
-        self.second = Some(Second {
+        self.second = Some(SecondaryVocab {
             table: param(input),
             head: output.map(param),
             inward: Bridge::new(true, bridges.rank, hidden, &mut rng, &device),
@@ -264,7 +259,7 @@ impl Decoder {
 
     /// Rows of the second vocabulary, where there is one.
     pub fn second_rows(&self) -> Option<usize> {
-        self.second.as_ref().map(Second::rows)
+        self.second.as_ref().map(SecondaryVocab::rows)
     }
 
     /// Trains, or freezes, the second vocabulary's table, head and bridges.
@@ -290,9 +285,9 @@ impl Decoder {
     /// vocabulary with the bridges folded into its matrices, untied.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] where there is no second vocabulary, [`ExecuteError::Backend`] where the device fails.
-    pub fn plain(mut self, side: Side) -> Result<Self, ExecuteError> {
-        let lacks = || ExecuteError::Mismatch("the model has no second vocabulary: it is plain already".into());
+    /// [`ModelError::Mismatch`] where there is no second vocabulary, [`ModelError::Kernel`] where the device fails.
+    pub fn plain(mut self, side: Side) -> Result<Self, ModelError> {
+        let lacks = || ModelError::Mismatch("the model has no second vocabulary: it is plain already".into());
         let second = self.second.take().ok_or_else(lacks)?;
         if side == Side::Source {
             return Ok(self);
@@ -302,15 +297,15 @@ impl Decoder {
         let head = second.output().val().inner();
         let (down, up) = (second.outward.down.val().inner(), second.outward.up.val().inner());
         let output = head.clone() + head.matmul(up).matmul(down);
-        let matrix = |t: Tensor<2>| -> Result<Matrix, ExecuteError> {
+        let matrix = |t: Tensor<2>| -> Result<Matrix, ModelError> {
             let made = Matrix::new(rows, hidden, kernels::numbers(t)?);
-            made.ok_or_else(|| ExecuteError::Mismatch("embeddings of a wrong size".into()))
+            made.ok_or_else(|| ModelError::Mismatch("embeddings of a wrong size".into()))
         };
         self.replace_embeddings(matrix(input)?, Some(matrix(output)?))
     }
 
     /// Rows of both tables by id, the second's through their bridge: `[ids, hidden]`, off the tape.
-    pub(super) fn embed_both(&self, second: &Second, ids: &[u32]) -> Tensor<2> {
+    pub(super) fn embed_both(&self, second: &SecondaryVocab, ids: &[u32]) -> Tensor<2> {
         let theirs = ids.iter().filter(|id| (**id as usize) < second.offset).count();
         let own = || {
             let rows = kernels::gather_rows(second.table.val().inner(), &second.own(ids, 0));

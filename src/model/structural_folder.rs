@@ -4,9 +4,10 @@
 //! (second table, head, bridges) and the second tokenizer's files in `candidate/` beside. Tools that do not know
 //! hibrit open it and see the original side.
 
+use super::error::ModelError;
 use super::write_complete;
 use crate::domain::outcome::Side;
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use crate::model::evaluate::HeldOut;
 use crate::model::{
     Bridges, Decoder, Dtype, Matrix, ModelFolder, SECOND, Weights, held_tensor, write_atomically, write_tensors,
@@ -49,16 +50,16 @@ pub fn is_structural(folder: &Path) -> bool {
 /// Writes a structural model, adapters merged, into a folder, complete.
 ///
 /// # Errors
-/// [`ExecuteError::Mismatch`] where the decoder has no second vocabulary or still has adapters; as [`write_complete`].
+/// [`ModelError::Mismatch`] where the decoder has no second vocabulary or still has adapters; as [`write_complete`].
 pub fn save(
     folder: &Path,
     model: &Decoder,
     base: &ModelFolder,
     original: &Tokens<'_>,
     candidate: &Tokens<'_>,
-) -> Result<(), ExecuteError> {
+) -> Result<(), ModelError> {
     let Some(rows) = model.second_rows() else {
-        return Err(ExecuteError::Mismatch("the model has no second vocabulary to save".into()));
+        return Err(ModelError::Mismatch("the model has no second vocabulary to save".into()));
     };
     write_complete(folder, model, base, original, false, Dtype::F32)?;
     let mut tensors = Vec::new();
@@ -78,9 +79,9 @@ pub fn save(
     };
     write_tensors(&folder.join(format!("{WEIGHTS}.safetensors")), &tensors, Dtype::F32)?;
     let place = folder.join(CANDIDATE);
-    std::fs::create_dir_all(&place).map_err(ExecuteError::writing(&place))?;
+    std::fs::create_dir_all(&place).map_err(FileError::writing(&place))?;
     candidate.files.write_to(&place)?;
-    let text = serde_json::to_string_pretty(&description).map_err(|e| ExecuteError::Mismatch(e.to_string()))?;
+    let text = serde_json::to_string_pretty(&description).map_err(|e| ModelError::Mismatch(e.to_string()))?;
     write_atomically(&folder.join(DESCRIPTION), |file| writeln!(file, "{text}"))
 }
 
@@ -88,14 +89,14 @@ pub fn save(
 ///
 /// # Errors
 /// A file that is missing or damaged; a tensor that is missing, extra or of another shape than structural.json says.
-pub fn attach(folder: &Path, decoder: Decoder) -> Result<Decoder, ExecuteError> {
+pub fn attach(folder: &Path, decoder: Decoder) -> Result<Decoder, ModelError> {
     let path = folder.join(DESCRIPTION);
-    let text = std::fs::read_to_string(&path).map_err(ExecuteError::reading(&path))?;
+    let text = std::fs::read_to_string(&path).map_err(FileError::reading(&path))?;
     let described: Description =
-        serde_json::from_str(&text).map_err(|source| ExecuteError::Json { path: path.clone(), source })?;
+        serde_json::from_str(&text).map_err(|source| FileError::Json { path: path.clone(), source })?;
     if described.version != 1 {
         let what = format!("it is of version {}, and this build reads version 1", described.version);
-        return Err(ExecuteError::Config { path, what });
+        return Err(ModelError::Config { path, what });
     }
     let hidden = decoder.config().size.hidden;
     if described.first_id != decoder.config().size.rows || described.rank == 0 || described.rows == 0 {
@@ -106,22 +107,21 @@ pub fn attach(folder: &Path, decoder: Decoder) -> Result<Decoder, ExecuteError> 
             described.rank,
             decoder.config().size.rows
         );
-        return Err(ExecuteError::Config { path, what });
+        return Err(ModelError::Config { path, what });
     }
     let weights = Weights::open(folder, WEIGHTS)?;
-    let read = |name: &str, rows: usize, cols: usize| -> Result<Vec<f32>, ExecuteError> {
-        let fault =
-            |what: String| ExecuteError::Tensor { path: weights.path_of(name).into(), tensor: name.into(), what };
+    let read = |name: &str, rows: usize, cols: usize| -> Result<Vec<f32>, ModelError> {
+        let fault = |what: String| ModelError::Tensor { path: weights.path_of(name).into(), tensor: name.into(), what };
         match weights.shape(name) {
             Some(found) if found == [rows, cols] => weights.read(name),
             Some(found) => Err(fault(format!("has shape {found:?}, but structural.json asks for {:?}", [rows, cols]))),
             None => Err(fault("is missing".into())),
         }
     };
-    let matrix = |name: &str| -> Result<Option<Matrix>, ExecuteError> {
+    let matrix = |name: &str| -> Result<Option<Matrix>, ModelError> {
         Ok(Matrix::new(described.rows, hidden, read(name, described.rows, hidden)?))
     };
-    let wrong = || ExecuteError::Mismatch("a second vocabulary of a wrong size".into());
+    let wrong = || ModelError::Mismatch("a second vocabulary of a wrong size".into());
     let table = matrix("embed_tokens.weight")?.ok_or_else(wrong)?;
     let head = if described.tied { None } else { matrix("lm_head.weight")? };
     let known = 5 + usize::from(!described.tied);
@@ -132,7 +132,7 @@ pub fn attach(folder: &Path, decoder: Decoder) -> Result<Decoder, ExecuteError> 
     }
     if let Some(extra) = weights.names().filter(|name| !KNOWN.contains(name)).chain(weights.names().skip(known)).next()
     {
-        return Err(ExecuteError::Tensor {
+        return Err(ModelError::Tensor {
             path: weights.path_of(extra).into(),
             tensor: extra.into(),
             what: "is not part of what structural.json describes".into(),
@@ -200,8 +200,8 @@ impl<'a> Views<'a> {
     ///
     /// # Errors
     /// Where a tokenizer fails.
-    pub fn encode(&self, view: View, document: &str) -> Result<Viewed, ExecuteError> {
-        let whole = |side: Side| -> Result<Viewed, ExecuteError> {
+    pub fn encode(&self, view: View, document: &str) -> Result<Viewed, ModelError> {
+        let whole = |side: Side| -> Result<Viewed, ModelError> {
             Ok(Viewed { encoded: self.coder(side).encode_one(document)?, choices: 0, last: side })
         };
         match view {
@@ -211,11 +211,11 @@ impl<'a> Views<'a> {
         }
     }
 
-    fn by_spans(&self, document: &str) -> Result<Viewed, ExecuteError> {
+    fn by_spans(&self, document: &str) -> Result<Viewed, ModelError> {
         let mut chosen: Vec<(Side, String)> = Vec::new();
         let mut choices = 0;
         for span in spans(document) {
-            let cost = |side: Side| -> Result<(u64, usize), ExecuteError> {
+            let cost = |side: Side| -> Result<(u64, usize), ModelError> {
                 let encoded = self.coder(side).encode_one(span)?;
                 Ok((encoded.lost, encoded.ids.len()))
             };
@@ -247,7 +247,7 @@ impl<'a> Views<'a> {
         documents: &[S],
         source_tokens: u64,
         window: usize,
-    ) -> Result<HeldOut, ExecuteError> {
+    ) -> Result<HeldOut, ModelError> {
         let viewed: Vec<Viewed> =
             documents.par_iter().map(|d| self.encode(view, d.as_ref())).collect::<Result<_, _>>()?;
         let opener = self.coder(if view == View::Candidate { Side::Candidate } else { Side::Source }).opener();
@@ -313,9 +313,10 @@ mod tests {
     #[test]
     fn documents_of_both_tokenizers_train_one_model_through_the_trainer() {
         use crate::domain::event::Silent;
-        use crate::domain::strategy::{Checkpointing, Course, Precision, StageConfig};
+        use crate::domain::strategy::{Checkpointing, LrSchedule, Precision, StageConfig};
         use crate::model::{Dimensions, LoraConfig, ModelConfig};
-        use crate::train::{self, Company, Plan, Trusting, data::Document};
+        use crate::tokenizer::Document;
+        use crate::train::{self, NoopReviewer, Plan, TrainCallbacks};
         let repeated = |lines: [&str; 2]| lines.iter().cycle().take(30).map(ToString::to_string).collect::<Vec<_>>();
         let (english, turkish) = (repeated(ENGLISH), repeated(TURKISH));
         let old = coder_for_tests(BpeKind::ByteLevel, &ENGLISH, 300);
@@ -349,7 +350,7 @@ mod tests {
             |view: View, text: &String| Document { encoded: views.encode(view, text).unwrap().encoded, learnt: None };
         let documents = english.iter().map(|t| document(View::Original, t));
         let documents = documents.chain(turkish.iter().map(|t| document(View::Candidate, t))).collect();
-        let data = train::Packed::documents(&old, documents, 24, 3).unwrap();
+        let data = train::PackedDataset::documents(&old, documents, 24, 3).unwrap();
         let stage = StageConfig {
             rank: 4,
             alpha: 8.0,
@@ -364,14 +365,18 @@ mod tests {
             sequence: 24,
             train_embeddings: false,
             head_learning_rate: None,
-            schedule: Course::Cosine,
+            schedule: LrSchedule::Cosine,
             checkpointing: Checkpointing::OFF,
             base: Precision::F32,
         };
         let stop = std::sync::atomic::AtomicBool::new(false);
-        let mut company =
-            Company { reviewer: &mut Trusting, observer: &mut Silent, stop: &stop, clock: &std::time::Instant::now() };
-        let fitted = train::fit(model, &data, None, &Plan::new(stage, 1), &mut company).unwrap();
+        let mut callbacks = TrainCallbacks {
+            reviewer: &mut NoopReviewer,
+            observer: &mut Silent,
+            stop: &stop,
+            clock: &std::time::Instant::now(),
+        };
+        let fitted = train::fit(model, &data, None, &Plan::new(stage, 1), &mut callbacks).unwrap();
         let after = bits(&fitted.model);
         // The second vocabulary is trained with its bridges, the first keeps its frozen random table and learns through
         // the adapters alone.

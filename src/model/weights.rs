@@ -1,7 +1,7 @@
 //! The tensors of a safetensors file or a sharded set of them, mapped into memory and checked before anything is
 //! read. What the tensors mean is not known here.
-
-use crate::model::ExecuteError;
+use super::error::ModelError;
+use crate::files::FileError;
 use data_encoding::HEXLOWER;
 use half::{bf16, f16};
 use memmap2::Mmap;
@@ -72,7 +72,7 @@ impl Weights {
     /// # Errors
     /// A file that is missing or cannot be read; a header that is damaged, lies about sizes or overlaps; a tensor in
     /// two shards, or in none although the index lists it.
-    pub fn open(folder: &Path, name: &str) -> Result<Self, ExecuteError> {
+    pub fn open(folder: &Path, name: &str) -> Result<Self, ModelError> {
         let single = folder.join(format!("{name}.safetensors"));
         let index = folder.join(format!("{name}.safetensors.index.json"));
         if !index.exists() || single.exists() {
@@ -82,35 +82,33 @@ impl Weights {
         struct Index {
             weight_map: BTreeMap<String, String>,
         }
-        let text = std::fs::read_to_string(&index).map_err(ExecuteError::reading(&index))?;
+        let text = std::fs::read_to_string(&index).map_err(FileError::reading(&index))?;
         let listed: Index =
-            serde_json::from_str(&text).map_err(|source| ExecuteError::Json { path: index.clone(), source })?;
+            serde_json::from_str(&text).map_err(|source| FileError::Json { path: index.clone(), source })?;
         let files: BTreeSet<&String> = listed.weight_map.values().collect();
         if let Some(outside) = files.iter().find(|f| Path::new(f).file_name().is_none_or(|n| n != f.as_str())) {
-            return Err(ExecuteError::Weights { path: index, what: format!("shard {outside:?} is not a file name") });
+            return Err(ModelError::Weights { path: index, what: format!("shard {outside:?} is not a file name") });
         }
         let weights = Self::of_files(&files.iter().map(|f| folder.join(f)).collect::<Vec<_>>())?;
         match listed.weight_map.keys().find(|tensor| !weights.entries.contains_key(*tensor)) {
-            Some(lost) => Err(ExecuteError::Tensor {
-                path: index,
-                tensor: lost.clone(),
-                what: "is listed but in no shard".into(),
-            }),
+            Some(lost) => {
+                Err(ModelError::Tensor { path: index, tensor: lost.clone(), what: "is listed but in no shard".into() })
+            }
             None => Ok(weights),
         }
     }
 
-    fn of_files(files: &[PathBuf]) -> Result<Self, ExecuteError> {
+    fn of_files(files: &[PathBuf]) -> Result<Self, ModelError> {
         let mut weights = Self { shards: Vec::new(), entries: BTreeMap::new() };
         for path in files {
-            let file = File::open(path).map_err(ExecuteError::reading(path))?;
+            let file = File::open(path).map_err(FileError::reading(path))?;
             // SAFETY: the file is only read; another process that shortened it while it is mapped could make reads
             // fail with a bus error, which no reader of mapped files can rule out.
-            let map = unsafe { Mmap::map(&file) }.map_err(ExecuteError::reading(path))?;
+            let map = unsafe { Mmap::map(&file) }.map_err(FileError::reading(path))?;
             let shard = weights.shards.len();
             for (name, entry) in header(path, &map, shard)? {
                 if weights.entries.insert(name.clone(), entry).is_some() {
-                    return Err(ExecuteError::Tensor {
+                    return Err(ModelError::Tensor {
                         path: path.clone(),
                         tensor: name,
                         what: "is in two shards".into(),
@@ -152,8 +150,8 @@ impl Weights {
     /// All numbers of a tensor as f32, row-major.
     ///
     /// # Errors
-    /// [`ExecuteError::Tensor`] where it is missing or holds a number that is not finite.
-    pub fn read(&self, name: &str) -> Result<Vec<f32>, ExecuteError> {
+    /// [`ModelError::Tensor`] where it is missing or holds a number that is not finite.
+    pub fn read(&self, name: &str) -> Result<Vec<f32>, ModelError> {
         let count = self.shape(name).map_or(0, |s| s.iter().product());
         self.read_range(name, 0..count)
     }
@@ -162,12 +160,9 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Weights::read`]; also where the range lies outside the tensor.
-    pub fn read_range(&self, name: &str, range: Range<usize>) -> Result<Vec<f32>, ExecuteError> {
-        let fault = |what: &str| ExecuteError::Tensor {
-            path: self.path_of(name).into(),
-            tensor: name.into(),
-            what: what.into(),
-        };
+    pub fn read_range(&self, name: &str, range: Range<usize>) -> Result<Vec<f32>, ModelError> {
+        let fault =
+            |what: &str| ModelError::Tensor { path: self.path_of(name).into(), tensor: name.into(), what: what.into() };
         let (Some(storage), Some(bytes)) = (self.storage(name), self.bytes(name)) else {
             return Err(fault("is missing"));
         };
@@ -280,8 +275,8 @@ fn convert<const N: usize>(out: &mut [f32], stored: &[u8], number: impl Fn([u8; 
 }
 
 /// The checked header of one file: 8 bytes of length, JSON, then the data, every byte of it described once.
-fn header(path: &Path, map: &[u8], shard: usize) -> Result<Vec<(String, Entry)>, ExecuteError> {
-    let damaged = |what: String| ExecuteError::Weights { path: path.into(), what };
+fn header(path: &Path, map: &[u8], shard: usize) -> Result<Vec<(String, Entry)>, ModelError> {
+    let damaged = |what: String| ModelError::Weights { path: path.into(), what };
     let (length, rest) = map.split_first_chunk::<8>().ok_or_else(|| damaged("it is too short for a header".into()))?;
     let length = u64::from_le_bytes(*length);
     if length > LONGEST_HEADER || length > rest.len() as u64 {
@@ -298,7 +293,7 @@ fn header(path: &Path, map: &[u8], shard: usize) -> Result<Vec<(String, Entry)>,
         if name == "__metadata__" {
             continue;
         }
-        let fault = |what: String| ExecuteError::Tensor { path: path.into(), tensor: name.clone(), what };
+        let fault = |what: String| ModelError::Tensor { path: path.into(), tensor: name.clone(), what };
         let tensor: Described =
             serde_json::from_value(value).map_err(|e| fault(format!("is described wrongly ({e})")))?;
         let storage = match tensor.dtype.as_str() {
@@ -331,7 +326,7 @@ fn header(path: &Path, map: &[u8], shard: usize) -> Result<Vec<(String, Entry)>,
         if let [(first, a), (second, b)] = pair
             && b.bytes.start < a.bytes.end
         {
-            return Err(ExecuteError::Tensor {
+            return Err(ModelError::Tensor {
                 path: path.into(),
                 tensor: second.clone(),
                 what: format!("overlaps with {first}"),

@@ -2,12 +2,12 @@
 //! learnt on the original tokenizer carries over into the next, unless it went wrong. What counts as a reason is the
 //! reviewer's business, in which order strategies are tried the decision's.
 
+use super::error::StrategyError;
 use super::{InitialWeights, RunContext, Start, StrategyRunner, abandonment_reason, runner};
 use crate::domain::directive::Directive;
 use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::stage::Stage;
 use crate::domain::strategy::Strategy;
-use crate::model::ExecuteError;
 use crate::model::ModelFolder;
 
 /// See the module.
@@ -22,7 +22,7 @@ impl StrategyRunner for Adaptive {
         &[]
     }
 
-    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {
+    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, StrategyError> {
         let order = run.inputs.fallback_order.iter().copied();
         let mut ahead = order.filter(|s| !matches!(s, Strategy::Adaptive | Strategy::Emergency));
         let (mut next, mut weights) = (ahead.next().unwrap_or(Strategy::Keep), start.weights);
@@ -50,7 +50,7 @@ impl StrategyRunner for Adaptive {
 }
 
 /// The best that the branches so far have made of the base on its own tokenizer, if any is better than it was.
-fn learnt(run: &mut RunContext<'_>, branches: &[Branch]) -> Result<InitialWeights, ExecuteError> {
+fn learnt(run: &mut RunContext<'_>, branches: &[Branch]) -> Result<InitialWeights, StrategyError> {
     let base = run.state.base.as_ref().map_or(f64::INFINITY, |e| e.bits_per_byte.get());
     let gained = |b: &&Branch| b.after.as_ref().is_some_and(|e| e.bits_per_byte.get() < base);
     let level = |b: &Branch| b.after.as_ref().map_or(f64::INFINITY, |e| e.bits_per_byte.get());

@@ -2,6 +2,7 @@
 //! to tell); and its state, which stages hand on to one another. What is done with them is not known here.
 
 use super::Budget;
+use super::error::StrategyError;
 use crate::domain::directive::{Referee, Reviewer};
 use crate::domain::event::{Event, Observer};
 use crate::domain::injection::Injection;
@@ -11,7 +12,7 @@ use crate::domain::profile::Profile;
 use crate::domain::stage::Stage;
 use crate::domain::strategy::{StageConfig, Strategy};
 use crate::domain::vocabulary::Mapping;
-use crate::model::{Decoder, ExecuteError, ModelFolder};
+use crate::model::{Decoder, ModelFolder};
 use crate::tokenizer::Tokens;
 use crate::transplant::Method;
 use burn::tensor::Device;
@@ -64,7 +65,7 @@ pub struct RunInputs<'a> {
 }
 
 impl RunInputs<'_> {
-    pub(super) fn tokens(&self, on: Vocab) -> Result<&Tokens<'_>, ExecuteError> {
+    pub(super) fn tokens(&self, on: Vocab) -> Result<&Tokens<'_>, StrategyError> {
         match on {
             Vocab::Source => Ok(&self.source),
             Vocab::Candidate => Ok(&self.candidate),
@@ -72,11 +73,11 @@ impl RunInputs<'_> {
             Vocab::Both => self
                 .both
                 .as_ref()
-                .ok_or_else(|| ExecuteError::Mismatch("there is no second vocabulary beside the original's".into())),
+                .ok_or_else(|| StrategyError::Mismatch("there is no second vocabulary beside the original's".into())),
         }
     }
 
-    pub(super) fn mapping(&self, on: Vocab) -> Result<&Mapping, ExecuteError> {
+    pub(super) fn mapping(&self, on: Vocab) -> Result<&Mapping, StrategyError> {
         match on {
             Vocab::Source | Vocab::Candidate | Vocab::Both => Ok(self.mapping),
             Vocab::Grown => self.grown.as_ref().map(|g| g.mapping).ok_or_else(no_growth),
@@ -84,8 +85,8 @@ impl RunInputs<'_> {
     }
 
     /// How a stage trains.
-    pub(super) fn config(&self, stage: Stage) -> Result<&StageConfig, ExecuteError> {
-        let none = || ExecuteError::Mismatch(format!("the rules hold no configuration named `{stage}`"));
+    pub(super) fn config(&self, stage: Stage) -> Result<&StageConfig, StrategyError> {
+        let none = || StrategyError::Mismatch(format!("the rules hold no configuration named `{stage}`"));
         self.stages.get(&stage).ok_or_else(none)
     }
 
@@ -96,8 +97,8 @@ impl RunInputs<'_> {
     }
 }
 
-fn no_growth() -> ExecuteError {
-    ExecuteError::Mismatch("there is no grown tokenizer: the original's merges could not be continued".into())
+fn no_growth() -> StrategyError {
+    StrategyError::Mismatch("there is no grown tokenizer: the original's merges could not be continued".into())
 }
 
 /// What a reviewer is asked for.

@@ -4,10 +4,10 @@
 //! Counting follows the usual rule (a matrix product of n x k by k x m takes 2nkm operations); a frozen weight costs
 //! a forward and a backward product, a trained one a second backward product.
 
+use super::error::StrategyError;
 use crate::domain::resources::Cost;
 use crate::domain::strategy::{Precision, StageConfig};
 use crate::kernels;
-use crate::model::ExecuteError;
 use crate::model::ModelConfig;
 use crate::train::{CHECKPOINTS, Load, SNAPSHOTS};
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
@@ -82,8 +82,8 @@ pub fn machine(device: &str) -> String {
 /// of it, as what else the machine does meanwhile only ever makes it look slower.
 ///
 /// # Errors
-/// [`ExecuteError::Backend`] when the device fails.
-pub fn measure(device: &Device) -> Result<f64, ExecuteError> {
+/// [`StrategyError::Kernel`] when the device fails.
+pub fn measure(device: &Device) -> Result<f64, StrategyError> {
     // Of the size and type that training uses there: a GPU hardly starts on a product that keeps a CPU busy.
     let (n, width) = if kernels::are_fused(device) { (512, FloatDType::F32) } else { (4096, FloatDType::BF16) };
     let random = || Tensor::<2>::random([n, n], Distribution::Normal(0.0, 1.0), device).cast(width);

@@ -2,10 +2,11 @@
 //! branches on the original tokenizer), and the winner's at the top. The winner is read back from the disk and must
 //! reproduce its loss.
 
+use super::error::StrategyError;
 use super::{RunContext, held_out};
 use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::stage::Stage;
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use crate::model::adapter;
 use crate::model::structural_folder;
 use crate::model::{Decoder, Dtype, ModelFolder, write_complete};
@@ -20,36 +21,34 @@ fn branch_folder(name: &str, run: &RunContext<'_>) -> PathBuf {
 }
 
 /// The branch's adapter in PEFT's format, on the base it was trained on.
-pub(super) fn write_adapter(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), ExecuteError> {
-    adapter::save(
-        &branch_folder(stage.branch(), run).join("adapter"),
-        model,
-        &run.inputs.base.path().display().to_string(),
-    )
+pub(super) fn write_adapter(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), StrategyError> {
+    let base = run.inputs.base.path().display().to_string();
+    Ok(adapter::save(&branch_folder(stage.branch(), run).join("adapter"), model, &base)?)
 }
 
 /// The same for a grown vocabulary: old rows are the base's, new ones are the adapter's.
-pub(super) fn write_grown_adapter(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), ExecuteError> {
+pub(super) fn write_grown_adapter(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), StrategyError> {
     let old = run.inputs.source.vocabulary.rows();
     let base = branch_folder(stage.branch(), run).join("base");
     let base = std::path::absolute(&base).unwrap_or(base);
-    adapter::save_grown(&branch_folder(stage.branch(), run).join("adapter"), model, &base.display().to_string(), old)
+    let folder = branch_folder(stage.branch(), run).join("adapter");
+    Ok(adapter::save_grown(&folder, model, &base.display().to_string(), old)?)
 }
 
 /// The base with its grown vocabulary, before training: what the branch's adapter is put on.
-pub(super) fn write_grown_base(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), ExecuteError> {
-    write_complete(
+pub(super) fn write_grown_base(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<(), StrategyError> {
+    Ok(write_complete(
         &branch_folder(stage.branch(), run).join("base"),
         model,
         run.inputs.base,
         run.inputs.tokens(Vocab::Grown)?,
         false,
         Dtype::F32,
-    )
+    )?)
 }
 
 /// The branch's model, complete; its folder relative to the run's.
-pub(super) fn write_model(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<String, ExecuteError> {
+pub(super) fn write_model(model: &Decoder, stage: Stage, run: &RunContext<'_>) -> Result<String, StrategyError> {
     let relative = Path::new("branches").join(stage.branch()).join("model");
     // A grown vocabulary has the original's special tokens where they were.
     let folder = run.env.out.join(&relative);
@@ -75,14 +74,14 @@ pub(super) fn write_model(model: &Decoder, stage: Stage, run: &RunContext<'_>) -
 /// Puts the winner's folders at the top of the run's folder, reads the model back and checks its loss.
 ///
 /// # Errors
-/// [`ExecuteError::Write`] where a folder cannot be moved; [`ExecuteError::Mismatch`] where the model that was read
+/// [`FileError::Write`] where a folder cannot be moved; [`StrategyError::Mismatch`] where the model that was read
 /// back does not give the loss it had.
-pub fn export(branch: &mut Branch, run: &mut RunContext<'_>) -> Result<(), ExecuteError> {
+pub fn export(branch: &mut Branch, run: &mut RunContext<'_>) -> Result<(), StrategyError> {
     let from = branch_folder(&branch.name, run);
     for part in ["model", "adapter"] {
         let (from, to) = (from.join(part), run.env.out.join(part));
         if from.is_dir() {
-            fs::rename(&from, &to).map_err(ExecuteError::writing(&to))?;
+            fs::rename(&from, &to).map_err(FileError::writing(&to))?;
         }
     }
     branch.folder = Some("model".into());
@@ -96,7 +95,7 @@ pub fn export(branch: &mut Branch, run: &mut RunContext<'_>) -> Result<(), Execu
     let again = held_out(run, branch.tokenizer)?.evaluate(&model)?.evaluation;
     let difference = (again.bits_per_byte.get() - after.bits_per_byte.get()).abs();
     if difference > SAME {
-        return Err(ExecuteError::Mismatch(format!(
+        return Err(StrategyError::Mismatch(format!(
             "the exported model gives {:.5} bits per byte where {:.5} were measured",
             again.bits_per_byte.get(),
             after.bits_per_byte.get()

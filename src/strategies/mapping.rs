@@ -1,13 +1,14 @@
 //! The mapping stage: rows for a new vocabulary in place of the old one's, and a report of it: what is shared, where the
 //! other rows came from, how long they are, and what to be wary of. Methods are `embed`'s business.
 
+use super::error::StrategyError;
 use super::{RunContext, RunInputs};
 use crate::domain::outcome::Vocab;
 use crate::domain::stage::Stage;
 use crate::domain::vocabulary::Origin;
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use crate::model::{Bridges, Decoder, Matrix, write_atomically};
-use crate::transplant::{Moved, Named, Norms, Request, transplant};
+use crate::transplant::{Method, Norms, TransplantInputs, TransplantedMatrix, transplant};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,12 +34,12 @@ struct Report {
 }
 
 /// Rows for the stage's vocabulary in place of the original's; the report goes to `branches/NAME/mapping.json`.
-pub(super) fn transplanted(model: Decoder, stage: Stage, run: &mut RunContext<'_>) -> Result<Decoder, ExecuteError> {
+pub(super) fn transplanted(model: Decoder, stage: Stage, run: &mut RunContext<'_>) -> Result<Decoder, StrategyError> {
     let (inputs, on) = (run.inputs, stage.vocab());
     let tokens: Vec<u32> = inputs.source.vocabulary.iter().map(|(id, _)| id).collect();
     let (input, output) = model.embeddings()?;
     let mapping = inputs.mapping(on)?;
-    let request = Request {
+    let request = TransplantInputs {
         input: &input,
         output: output.as_ref(),
         tokens: &tokens,
@@ -46,7 +47,7 @@ pub(super) fn transplanted(model: Decoder, stage: Stage, run: &mut RunContext<'_
         norms: Norms::Kept,
         seed: run.env.seed,
     };
-    let method = Named::Plain(inputs.method.unwrap_or_default());
+    let method = inputs.method.unwrap_or_default();
     let (input, output) = transplant(&request, method, None)?;
     let report = report(inputs, on, method, &input, output.as_ref())?;
     let counts: Vec<String> = input.provenance.iter().map(|(name, n)| format!("{n} {name}")).collect();
@@ -54,29 +55,29 @@ pub(super) fn transplanted(model: Decoder, stage: Stage, run: &mut RunContext<'_
     run.env.note(format!("Rows for the new vocabulary: {}. {risks}", counts.join(", ")).trim_end().to_string());
     let path = run.env.out.join("branches").join(stage.branch()).join("mapping.json");
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
+        std::fs::create_dir_all(folder).map_err(FileError::writing(folder))?;
     }
     write_atomically(&path, |to| {
         serde_json::to_writer_pretty(&mut *to, &report)?;
         writeln!(to)
     })?;
     let output = output.map(|m| m.matrix);
-    match on {
+    Ok(match on {
         Vocab::Both => {
             let rank = inputs.config(stage)?.rank;
-            model.with_second(input.matrix, output, Bridges { rank, seed: run.env.seed })
+            model.with_second(input.matrix, output, Bridges { rank, seed: run.env.seed })?
         }
-        Vocab::Source | Vocab::Candidate | Vocab::Grown => model.replace_embeddings(input.matrix, output),
-    }
+        Vocab::Source | Vocab::Candidate | Vocab::Grown => model.replace_embeddings(input.matrix, output)?,
+    })
 }
 
 fn report(
     inputs: &RunInputs<'_>,
     on: Vocab,
-    method: Named,
-    input: &Moved,
-    output: Option<&Moved>,
-) -> Result<Report, ExecuteError> {
+    method: Method,
+    input: &TransplantedMatrix,
+    output: Option<&TransplantedMatrix>,
+) -> Result<Report, StrategyError> {
     let mut origins: BTreeMap<&'static str, u64> = BTreeMap::new();
     for origin in &inputs.mapping(on)?.origins {
         let word = match origin {
@@ -121,7 +122,7 @@ fn report(
 }
 
 /// Mean length of the rows that are copies, and of the rest; 0 where there are none.
-fn norms(moved: &Moved) -> (f64, f64) {
+fn norms(moved: &TransplantedMatrix) -> (f64, f64) {
     let length = |m: &Matrix, i: usize| m.row(i).iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
     let mut sums = [(0.0, 0u64); 2];
     for (i, by) in moved.by_row.iter().enumerate() {

@@ -10,6 +10,7 @@ mod adaptive;
 mod budget;
 mod context;
 pub mod cost;
+mod error;
 mod folder;
 mod mapping;
 mod parallel;
@@ -21,7 +22,6 @@ use crate::domain::directive::Directive;
 use crate::domain::outcome::{Branch, Evaluation, Status, Vocab};
 use crate::domain::stage::Stage;
 use crate::domain::strategy::Strategy;
-use crate::model::ExecuteError;
 use crate::model::evaluate::HeldOut;
 use crate::train::data::equal_bytes_length;
 
@@ -29,6 +29,7 @@ pub use budget::Budget;
 pub use context::{
     GrownVocab, InitialWeights, ReviewerRequest, Reviewers, RunContext, RunEnv, RunInputs, RunState, Start,
 };
+pub use error::StrategyError;
 pub use folder::export;
 
 /// A strategy's way of training.
@@ -45,7 +46,7 @@ pub trait StrategyRunner: Sync {
     ///
     /// # Errors
     /// Only what concerns the whole run: an output folder that cannot be written, a configuration that is missing.
-    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError>;
+    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, StrategyError>;
 }
 
 /// Every strategy this build can execute.
@@ -63,9 +64,9 @@ pub const RUNNERS: &[&dyn StrategyRunner] = &[
 /// The runner of a strategy.
 ///
 /// # Errors
-/// [`ExecuteError::NotBuilt`] for a strategy this build cannot execute.
-pub fn runner(strategy: Strategy) -> Result<&'static dyn StrategyRunner, ExecuteError> {
-    RUNNERS.iter().copied().find(|r| r.strategy() == strategy).ok_or_else(|| ExecuteError::NotBuilt {
+/// [`StrategyError::NotBuilt`] for a strategy this build cannot execute.
+pub fn runner(strategy: Strategy) -> Result<&'static dyn StrategyRunner, StrategyError> {
+    RUNNERS.iter().copied().find(|r| r.strategy() == strategy).ok_or_else(|| StrategyError::NotBuilt {
         strategy,
         built: RUNNERS.iter().map(|r| r.strategy().to_string()).collect::<Vec<_>>().join(", "),
     })
@@ -82,7 +83,7 @@ pub fn abandonment_reason(branch: &Branch) -> Option<&Directive> {
 ///
 /// # Errors
 /// As loading and evaluating.
-pub fn evaluate_base(run: &mut RunContext<'_>) -> Result<Evaluation, ExecuteError> {
+pub fn evaluate_base(run: &mut RunContext<'_>) -> Result<Evaluation, StrategyError> {
     run.env.note("Evaluating the base on the held-out text".into());
     let clock = std::time::Instant::now();
     let held_out = held_out(run, Vocab::Source)?;
@@ -95,15 +96,15 @@ pub fn evaluate_base(run: &mut RunContext<'_>) -> Result<Evaluation, ExecuteErro
 }
 
 /// The held-out text in the same windows of bytes for every branch: the longest sequence that any stage trains on.
-fn held_out(run: &RunContext<'_>, on: Vocab) -> Result<HeldOut, ExecuteError> {
+fn held_out(run: &RunContext<'_>, on: Vocab) -> Result<HeldOut, StrategyError> {
     let inputs = run.inputs;
     let longest = inputs.stages.values().map(|s| s.sequence).max().unwrap_or(1);
     let window = inputs.bytes_of(longest.min(inputs.base.config().size.positions));
-    HeldOut::new(inputs.tokens(on)?.coder, inputs.eval, inputs.source_tokens, window)
+    Ok(HeldOut::new(inputs.tokens(on)?.coder, inputs.eval, inputs.source_tokens, window)?)
 }
 
 /// Tokens a sequence: as many as cover the bytes that the configured length covers in the original's tokens.
-fn sequence_length(run: &RunContext<'_>, on: Vocab, sequence: usize) -> Result<usize, ExecuteError> {
+fn sequence_length(run: &RunContext<'_>, on: Vocab, sequence: usize) -> Result<usize, StrategyError> {
     let inputs = run.inputs;
     let limit = inputs.base.config().size.positions;
     let per_token = |tokens: u64| inputs.eval_bytes as f64 / tokens.max(1) as f64;

@@ -2,6 +2,7 @@
 //! abandoned on the way, is decided elsewhere. On two devices both run at once; on one they take turns: each trains up to the
 //! next look while the other waits.
 
+use super::error::StrategyError;
 use super::race::{RaceLog, RaceScheduler, Racer};
 use super::stage::{Ready, begin, done, end, ready};
 use super::{RunContext, Start, StrategyRunner, cost};
@@ -9,8 +10,7 @@ use crate::domain::event::{Event, Observer};
 use crate::domain::outcome::{Branch, Vocab};
 use crate::domain::stage::Stage;
 use crate::domain::strategy::Strategy;
-use crate::model::ExecuteError;
-use crate::train::{self, Company, Fitted};
+use crate::train::{self, Fitted, TrainCallbacks};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -33,7 +33,7 @@ impl StrategyRunner for Parallel {
         true
     }
 
-    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {
+    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, StrategyError> {
         let mut seats = [seat(run, SAFE)?, seat(run, RISKY)?];
         let looks = (run.env.referee)().looks();
         let waiting: Vec<Stage> = seats.iter().filter(|s| s.ended.is_none()).map(|s| s.stage).collect();
@@ -81,7 +81,7 @@ impl StrategyRunner for Parallel {
 }
 
 /// Memory there is for a branch, bytes: without what the other one holds on the same device while it waits.
-fn beside(run: &RunContext<'_>, stage: Stage) -> Result<Option<u64>, ExecuteError> {
+fn beside(run: &RunContext<'_>, stage: Stage) -> Result<Option<u64>, StrategyError> {
     let (Some(there), None) = (run.env.memory, run.env.second) else { return Ok(run.env.memory) };
     let inputs = run.inputs;
     let other = if stage == RISKY { SAFE } else { RISKY };
@@ -100,11 +100,11 @@ struct Seat {
     /// How it ended before a restart.
     ended: Option<Branch>,
     branch: Option<Branch>,
-    ready: Option<Result<Ready, ExecuteError>>,
-    fitted: Option<Result<Fitted, ExecuteError>>,
+    ready: Option<Result<Ready, StrategyError>>,
+    fitted: Option<Result<Fitted, StrategyError>>,
 }
 
-fn seat(run: &mut RunContext<'_>, stage: Stage) -> Result<Seat, ExecuteError> {
+fn seat(run: &mut RunContext<'_>, stage: Stage) -> Result<Seat, StrategyError> {
     let ended = done(run, stage)?;
     Ok(Seat { stage, clock: Instant::now(), ended, branch: None, ready: None, fitted: None })
 }
@@ -124,8 +124,8 @@ fn race(run: &mut RunContext<'_>, seats: &mut [Seat; 2], scheduler: &Arc<RaceSch
                     scheduler.enter(side);
                     let clock = scheduler.clock(side);
                     let observer = &mut Named { name, shared };
-                    let mut company = Company { reviewer: reviewer.as_mut(), observer, stop, clock: &clock };
-                    train::fit(model, &data, Some(&held_out), &plan, &mut company)
+                    let mut callbacks = TrainCallbacks { reviewer: reviewer.as_mut(), observer, stop, clock: &clock };
+                    Ok(train::fit(model, &data, Some(&held_out), &plan, &mut callbacks)?)
                 };
                 *slot = Some(ready.and_then(fit));
                 scheduler.leave(side);

@@ -2,10 +2,11 @@
 //! scheduler knows who moves and how long each branch stood still; what the referee thinks is its own business, training
 //! the trainer's.
 
+use super::error::StrategyError;
 use crate::domain::directive::{Directive, Measurement, Pace, Referee, Reviewer, Standing};
 use crate::domain::outcome::{CurvePoint, Side};
 use crate::domain::reason::{LookReason, ReviewReason};
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use crate::model::write_atomically;
 use crate::train::Clock;
 use serde::{Deserialize, Serialize};
@@ -46,12 +47,11 @@ struct Reached {
 
 impl RaceLog {
     /// The looks so far, if the file is there.
-    pub(super) fn open(path: &Path) -> Result<Self, ExecuteError> {
+    pub(super) fn open(path: &Path) -> Result<Self, StrategyError> {
         let looks = match std::fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|source| ExecuteError::Json { path: path.to_path_buf(), source })?,
+            Ok(text) => serde_json::from_slice(&text).map_err(FileError::parsing(path))?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(ExecuteError::reading(path)(e)),
+            Err(e) => return Err(FileError::reading(path)(e).into()),
         };
         Ok(Self { path: path.to_path_buf(), looks })
     }

@@ -3,18 +3,19 @@
 //! What is done is written down last (`branches/NAME/branch.json`): a stage with that file is never done again, one
 //! without it goes on from its youngest checkpoint (`branches/NAME/checkpoints`), or begins anew.
 
+use super::error::StrategyError;
 use super::mapping::transplanted;
 use super::{InitialWeights, ReviewerRequest, RunContext, Start, cost, folder, held_out, sequence_length};
 use crate::domain::directive::Reviewer;
 use crate::domain::outcome::{Branch, Status, Vocab};
 use crate::domain::stage::Stage;
 use crate::domain::strategy::StageConfig;
-use crate::model::ExecuteError;
+use crate::files::FileError;
 use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, LoraConfig, ModelFolder, write_atomically};
+use crate::tokenizer::Document;
 use crate::tokenizer::chat_template;
-use crate::train::data::Document;
-use crate::train::{self, Checkpoints, Company, Ending, Fitted, Load, Packed};
+use crate::train::{self, Checkpoints, Fitted, Load, PackedDataset, TrainCallbacks, TrainingEnd};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -31,7 +32,7 @@ pub(super) struct Trained {
 impl Trained {
     /// The branch, and the weights that the next stage begins with; `None` if this one gave no model. One that was
     /// trained before a restart is read from its folder.
-    pub(super) fn hand_on(self, run: &RunContext<'_>) -> Result<(Branch, Option<InitialWeights>), ExecuteError> {
+    pub(super) fn hand_on(self, run: &RunContext<'_>) -> Result<(Branch, Option<InitialWeights>), StrategyError> {
         let model = match (self.model, &self.branch.folder) {
             (Some(model), _) => Some(model),
             (None, Some(folder)) => Some(ModelFolder::open(&run.env.out.join(folder))?.load(run.env.device)?),
@@ -44,14 +45,14 @@ impl Trained {
 /// A stage ready to be trained.
 pub(super) struct Ready {
     pub(super) model: Decoder,
-    pub(super) data: Packed,
+    pub(super) data: PackedDataset,
     pub(super) held_out: HeldOut,
     pub(super) plan: train::Plan,
     pub(super) reviewer: Box<dyn Reviewer>,
 }
 
 /// Trains one stage.
-pub(super) fn train_stage(run: &mut RunContext<'_>, stage: Stage, start: Start) -> Result<Trained, ExecuteError> {
+pub(super) fn train_stage(run: &mut RunContext<'_>, stage: Stage, start: Start) -> Result<Trained, StrategyError> {
     if let Some(branch) = done(run, stage)? {
         return Ok(Trained { branch, model: None });
     }
@@ -63,8 +64,8 @@ pub(super) fn train_stage(run: &mut RunContext<'_>, stage: Stage, start: Start) 
         let Ready { model, data, held_out, mut plan, mut reviewer } = ready;
         plan.seconds = run.state.budget.as_ref().and_then(|b| b.grant(&[stage]).first().copied());
         let (observer, stop) = (&mut *run.env.observer, run.env.stop);
-        let mut company = Company { reviewer: reviewer.as_mut(), observer, stop, clock: &clock };
-        train::fit(model, &data, Some(&held_out), &plan, &mut company)
+        let mut callbacks = TrainCallbacks { reviewer: reviewer.as_mut(), observer, stop, clock: &clock };
+        Ok(train::fit(model, &data, Some(&held_out), &plan, &mut callbacks)?)
     });
     let model = end(run, stage, attempt, &mut branch, clock)?;
     Ok(Trained { branch, model })
@@ -104,15 +105,15 @@ fn place(run: &RunContext<'_>, stage: Stage) -> PathBuf {
 /// The branch as it ended, where it did so before a restart.
 ///
 /// # Errors
-/// [`ExecuteError::Json`] where what was written down cannot be read.
-pub(super) fn done(run: &mut RunContext<'_>, stage: Stage) -> Result<Option<Branch>, ExecuteError> {
+/// [`FileError::Json`] where what was written down cannot be read.
+pub(super) fn done(run: &mut RunContext<'_>, stage: Stage) -> Result<Option<Branch>, StrategyError> {
     let path = place(run, stage).join("branch.json");
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(ExecuteError::reading(&path)(e)),
+        Err(e) => return Err(FileError::reading(&path)(e).into()),
     };
-    let branch: Branch = serde_json::from_slice(&text).map_err(|source| ExecuteError::Json { path, source })?;
+    let branch: Branch = serde_json::from_slice(&text).map_err(FileError::parsing(&path))?;
     if let Some(budget) = &mut run.state.budget {
         budget.strike(stage);
     }
@@ -127,7 +128,7 @@ pub(super) fn ready(
     config: &StageConfig,
     start: Start,
     memory: Option<u64>,
-) -> Result<Ready, ExecuteError> {
+) -> Result<Ready, StrategyError> {
     let (inputs, on) = (run.inputs, stage.vocab());
     let mut model = match start.weights {
         InitialWeights::Trained(model) => *model,
@@ -181,7 +182,7 @@ fn held(run: &mut RunContext<'_>, config: &StageConfig, model: &Decoder, length:
 
 /// The training text in a vocabulary's tokens. Conversations are laid out by the chat template beside that tokenizer, or by
 /// another's where there is none.
-fn packed(run: &RunContext<'_>, on: Vocab, length: usize) -> Result<Packed, ExecuteError> {
+fn packed(run: &RunContext<'_>, on: Vocab, length: usize) -> Result<PackedDataset, StrategyError> {
     let coder = run.inputs.tokens(on)?.coder;
     let texts: Vec<&str> =
         run.inputs.train.iter().filter(|l| l.messages.is_none()).map(|lesson| lesson.text.as_str()).collect();
@@ -197,10 +198,10 @@ fn packed(run: &RunContext<'_>, on: Vocab, length: usize) -> Result<Packed, Exec
             }
         }
         let none = "the training text holds conversations, and neither the base nor the candidate has a chat template";
-        let template = template.ok_or_else(|| ExecuteError::Data(none.into()))?;
+        let template = template.ok_or_else(|| StrategyError::Data(none.into()))?;
         documents.extend(chat_template::documents(&coder.clone().reading_specials(), &template, &chats)?);
     }
-    Packed::documents(coder, documents, length, run.env.seed)
+    Ok(PackedDataset::documents(coder, documents, length, run.env.seed)?)
 }
 
 /// Fills the branch in and puts its model away; gives the model.
@@ -210,10 +211,10 @@ fn packed(run: &RunContext<'_>, on: Vocab, length: usize) -> Result<Packed, Exec
 pub(super) fn end(
     run: &mut RunContext<'_>,
     stage: Stage,
-    fitted: Result<Fitted, ExecuteError>,
+    fitted: Result<Fitted, StrategyError>,
     branch: &mut Branch,
     clock: Instant,
-) -> Result<Option<Decoder>, ExecuteError> {
+) -> Result<Option<Decoder>, StrategyError> {
     let model = match fitted.and_then(|fitted| put_away(run, stage, fitted, branch)) {
         Ok(model) => model,
         Err(error) => {
@@ -233,7 +234,7 @@ pub(super) fn end(
         budget.strike(stage);
     }
     let folder = place(run, stage);
-    fs::create_dir_all(&folder).map_err(ExecuteError::writing(&folder))?;
+    fs::create_dir_all(&folder).map_err(FileError::writing(&folder))?;
     write_atomically(&folder.join("branch.json"), |to| {
         serde_json::to_writer_pretty(&mut *to, branch)?;
         writeln!(to)
@@ -248,7 +249,7 @@ fn put_away(
     stage: Stage,
     fitted: Fitted,
     branch: &mut Branch,
-) -> Result<Option<Decoder>, ExecuteError> {
+) -> Result<Option<Decoder>, StrategyError> {
     branch.before = fitted.before.map(|s| s.evaluation);
     branch.after = fitted.after.map(|s| s.evaluation);
     branch.curve = fitted.curve;
@@ -257,14 +258,14 @@ fn put_away(
     branch.bytes_seen = fitted.bytes_seen;
     branch.trainable_parameters = fitted.trainable;
     branch.status = match &fitted.ending {
-        Ending::Done => Status::Done,
-        Ending::TimeUp | Ending::StoppedEarly { .. } => Status::Stopped,
-        Ending::Switch { because, .. } | Ending::FallBack { because } => {
+        TrainingEnd::Done => Status::Done,
+        TrainingEnd::TimeUp | TrainingEnd::StoppedEarly { .. } => Status::Stopped,
+        TrainingEnd::Switch { because, .. } | TrainingEnd::FallBack { because } => {
             branch.failure = Some(because.to_string());
             Status::Failed
         }
         // The checkpoint holds all that was learnt.
-        Ending::Interrupted => {
+        TrainingEnd::Interrupted => {
             branch.status = Status::Interrupted;
             return Ok(None);
         }

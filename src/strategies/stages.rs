@@ -1,12 +1,12 @@
 //! The strategies whose stages are trained one after the other, as a table. A strategy that needs more than an order
 //! (a race, a change of mind) is a file of its own.
 
+use super::error::StrategyError;
 use super::stage::train_stage;
 use super::{RunContext, Start, StrategyRunner, abandonment_reason};
 use crate::domain::outcome::Branch;
 use crate::domain::stage::Stage;
 use crate::domain::strategy::Strategy;
-use crate::model::ExecuteError;
 
 /// Which weights the first stage begins with; each later one begins with what the one before it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl StrategyRunner for StageSequence {
         self.stages
     }
 
-    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, ExecuteError> {
+    fn run(&self, run: &mut RunContext<'_>, start: Start) -> Result<Vec<Branch>, StrategyError> {
         let Start { weights, switch_to } = start;
         let mut weights = match self.first {
             First::WhatIsThere => weights,

@@ -1,7 +1,7 @@
 //! Which bytes does a token's string stand for? Byte-level alphabets, metaspace, WordPiece marks and byte fallback
 //! are undone here; which tokens are special is not known here.
 
-use super::tokenizer_json::{ModelKind, Skeleton, has_step, steps};
+use super::tokenizer_json::{ModelKind, TokenizerJson, has_step, steps};
 use serde_json::Value;
 
 /// The word-initial mark of SentencePiece.
@@ -46,7 +46,7 @@ impl Script {
 
 impl Alphabet {
     /// As the file's normaliser, pre-tokenizer, decoder and model say.
-    pub fn of(skeleton: &Skeleton, kind: ModelKind) -> Self {
+    pub fn of(skeleton: &TokenizerJson, kind: ModelKind) -> Self {
         let parts = [skeleton.normalizer.as_ref(), skeleton.pre_tokenizer.as_ref(), skeleton.decoder.as_ref()];
         let model = skeleton.model.as_ref();
         let marks_space = |step: &&Value| {

@@ -13,7 +13,7 @@ const TABLE: usize = 0x180;
 const NONE: u32 = u32::MAX;
 
 /// The merges of a model, by pair of ids.
-pub(crate) struct Merger {
+pub(crate) struct BpeEncoder {
     table: Vec<u32>,
     others: HashMap<char, u32, FixedState>,
     /// Rank and result by pair.
@@ -33,7 +33,7 @@ fn pair(a: u32, b: u32) -> u64 {
     u64::from(a) << 32 | u64::from(b)
 }
 
-impl Merger {
+impl BpeEncoder {
     /// Of a model's lists; `None` where merging is not all that its model does to a word.
     pub fn of(model: &Model, by_text: &ByText<'_>, merges: &[(String, String)]) -> Option<Self> {
         let affixed = [&model.continuing_subword_prefix, &model.end_of_word_suffix];
@@ -153,7 +153,7 @@ mod tests {
             let (ids, merges) = lists();
             let library = BPE::builder().vocab_and_merges(ids.iter().cloned().collect::<tokenizers::models::bpe::Vocab>(), merges.clone());
             let library = library.build().unwrap();
-            let merger = Merger::of(&model("{}"), &by_text(&ids).unwrap(), &merges).unwrap();
+            let merger = BpeEncoder::of(&model("{}"), &by_text(&ids).unwrap(), &merges).unwrap();
             let mut found = Vec::new();
             prop_assert!(merger.tokenize(&word, &mut found));
             let expected: Vec<u32> = library.tokenize(&word).unwrap().iter().map(|t| t.id).collect();
@@ -165,10 +165,10 @@ mod tests {
     fn a_character_that_is_no_token_and_a_model_that_does_more_are_left_to_the_library() {
         let (ids, merges) = lists();
         let mut found = Vec::new();
-        assert!(!Merger::of(&model("{}"), &by_text(&ids).unwrap(), &merges).unwrap().tokenize("abxc", &mut found));
+        assert!(!BpeEncoder::of(&model("{}"), &by_text(&ids).unwrap(), &merges).unwrap().tokenize("abxc", &mut found));
         assert!(found.is_empty());
         for more in [r#"{"dropout": 0.1}"#, r#"{"ignore_merges": true}"#, r#"{"end_of_word_suffix": "</w>"}"#] {
-            assert!(Merger::of(&model(more), &by_text(&ids).unwrap(), &merges).is_none(), "{more}");
+            assert!(BpeEncoder::of(&model(more), &by_text(&ids).unwrap(), &merges).is_none(), "{more}");
         }
     }
 }

@@ -8,8 +8,8 @@
 //! the whole layout. A template that none of this fits is refused.
 
 use super::error::TokenizerError;
-use crate::tokenizer::Coder;
-use crate::train::data::Document;
+use crate::files::FileError;
+use crate::tokenizer::{Coder, Document};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
@@ -69,11 +69,9 @@ impl ChatTemplate {
     pub fn from_folder(folder: &Path) -> Result<Option<Self>, TokenizerError> {
         let path = folder.join("tokenizer_config.json");
         let config: serde_json::Value = match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                serde_json::from_str(&text).map_err(|source| TokenizerError::Json { path: path.clone(), source })?
-            }
+            Ok(text) => serde_json::from_str(&text).map_err(FileError::parsing(&path))?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => serde_json::Value::Null,
-            Err(e) => return Err(TokenizerError::reading(&path)(e)),
+            Err(e) => return Err(FileError::reading(&path)(e).into()),
         };
         let token =
             |value: &serde_json::Value| value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned);
@@ -87,7 +85,7 @@ impl ChatTemplate {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 config.get("chat_template").and_then(serde_json::Value::as_str).map(str::to_owned)
             }
-            Err(e) => return Err(TokenizerError::reading(&beside)(e)),
+            Err(e) => return Err(FileError::reading(&beside)(e).into()),
         };
         template.map(|text| Self::new(&text, &specials)).transpose()
     }
@@ -320,7 +318,7 @@ fn python_method(_: &mut State<'_, '_>, object: &Value, method: &str, arguments:
 mod tests {
     use super::*;
     use crate::tokenizer::{BpeKind, vocabulary_for_tests};
-    use crate::train::data::Packed;
+    use crate::train::data::PackedDataset;
     use serde_json::{Value as Json, json};
 
     /// Made by `tests/fixtures/make_chat.py` with transformers: layouts, ids and masks of a template with generation
@@ -378,7 +376,7 @@ mod tests {
         let messages = &reference["cases"][0]["messages"];
         let said: u64 = marked.lay_out(messages).unwrap().said.iter().map(|s| s.len() as u64).sum();
         let documents = documents(&coder, &marked, &[messages]).unwrap();
-        let packed = Packed::documents(&coder, documents, 512, 0).unwrap();
+        let packed = PackedDataset::documents(&coder, documents, 512, 0).unwrap();
         assert_eq!(packed.batch(&[0]).bytes, said);
     }
 

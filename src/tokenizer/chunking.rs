@@ -9,7 +9,7 @@
 //! are independent of each other.
 
 use super::regex_analysis::crosses;
-use super::tokenizer_json::{Added, ModelKind, Skeleton};
+use super::tokenizer_json::{Added, ModelKind, TokenizerJson};
 use crate::domain::vocabulary::Vocabulary;
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ type Proof<T> = Result<T, String>;
 
 impl Cut {
     /// The proof for a tokenizer; the reason, where there is none.
-    pub fn of(skeleton: &Skeleton, kind: ModelKind, vocabulary: &Vocabulary) -> Proof<Self> {
+    pub fn of(skeleton: &TokenizerJson, kind: ModelKind, vocabulary: &Vocabulary) -> Proof<Self> {
         let mut state = State {
             mark: ' ',
             cut: false,
@@ -242,7 +242,7 @@ impl State {
     }
 
     /// The model's part of the proof, where no boundary falls on the cut.
-    fn merges_stay_apart(&self, skeleton: &Skeleton, kind: ModelKind, vocabulary: &Vocabulary) -> Proof<()> {
+    fn merges_stay_apart(&self, skeleton: &TokenizerJson, kind: ModelKind, vocabulary: &Vocabulary) -> Proof<()> {
         if kind != ModelKind::Bpe {
             return Err("its model sees whole lines and is not a BPE".into());
         }

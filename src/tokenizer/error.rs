@@ -1,7 +1,8 @@
 //! What can be wrong with a tokenizer's files and with a text for it, said in one sentence each, and what to do about it.
 
 use crate::domain::fault::{Fault, Kind};
-use std::path::{Path, PathBuf};
+use crate::files::FileError;
+use std::path::PathBuf;
 
 /// A tokenizer that cannot be used, or a text that it cannot handle.
 #[derive(Debug, thiserror::Error)]
@@ -66,30 +67,9 @@ pub enum TokenizerError {
         /// What it says.
         reason: String,
     },
-    /// A file that could not be read.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file that could not be written.
-    #[error("{} cannot be written", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file that should be JSON and is not.
-    #[error("{} is not valid JSON", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        source: serde_json::Error,
-    },
+    /// A file that cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A tokenizer that cannot be used, or a text it cannot handle.
     #[error("the tokenizer cannot be used: {0}")]
     Unusable(String),
@@ -101,7 +81,7 @@ pub enum TokenizerError {
 impl Fault for TokenizerError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Write { .. } => Kind::Failed,
+            Self::File(e) => e.kind(),
             _ => Kind::Input,
         }
     }
@@ -127,21 +107,8 @@ impl Fault for TokenizerError {
             Self::Encode { .. } => {
                 Some("give the tokenizer an unknown token, or remove the text from the corpus".into())
             }
-            Self::Read { .. } => Some("check the path, and that the file is readable".into()),
-            Self::Write { .. } => Some("check that the folder exists, is writable and has free space".into()),
-            Self::Json { .. } | Self::Unusable(_) | Self::Data(_) => None,
+            Self::File(e) => e.hint(),
+            Self::Unusable(_) | Self::Data(_) => None,
         }
-    }
-}
-
-impl TokenizerError {
-    /// For `map_err` on reads.
-    pub(crate) fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Read { path: path.to_path_buf(), source }
-    }
-
-    /// For `map_err` on writes.
-    pub(crate) fn writing(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Write { path: path.to_path_buf(), source }
     }
 }

@@ -4,12 +4,12 @@
 
 use super::alphabet::{Alphabet, Script};
 use super::byte_level_fast_path::{GPT2, Split};
-use super::tokenizer_json::{Skeleton, steps};
+use super::tokenizer_json::{TokenizerJson, steps};
 use aho_corasick::AhoCorasick;
 use serde_json::Value;
 
 /// How texts reach the model.
-pub(crate) struct Direct {
+pub(crate) struct FastPath {
     way: Way,
     /// Finds added tokens, where there are any.
     added: Option<AhoCorasick>,
@@ -28,9 +28,9 @@ enum Way {
     },
 }
 
-impl Direct {
+impl FastPath {
     /// What holds for a tokenizer.
-    pub fn of(skeleton: &Skeleton, alphabet: &Alphabet) -> Self {
+    pub fn of(skeleton: &TokenizerJson, alphabet: &Alphabet) -> Self {
         let added: Vec<&str> = skeleton.added_tokens.iter().flatten().map(|t| t.content.as_str()).collect();
         let (way, added) = match AhoCorasick::new(&added) {
             Ok(found) => (way(skeleton, alphabet), Some(found).filter(|_| !added.is_empty())),
@@ -71,7 +71,7 @@ impl Direct {
     }
 }
 
-fn way(skeleton: &Skeleton, alphabet: &Alphabet) -> Way {
+fn way(skeleton: &TokenizerJson, alphabet: &Alphabet) -> Way {
     let normalizers = steps(skeleton.normalizer.as_ref());
     let pre_tokenizers: Vec<&Value> =
         steps(skeleton.pre_tokenizer.as_ref()).into_iter().filter(|s| kind(s) != "Sequence").collect();

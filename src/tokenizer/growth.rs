@@ -14,7 +14,7 @@ use tokenizers::{ModelWrapper, Tokenizer};
 
 /// How far to grow.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Growth {
+pub struct GrowthConfig {
     /// New tokens at most; `None`: as many as pay.
     pub most: Option<usize>,
     /// A pair seen fewer times than this does not become a token: its row would see too little to be trained. Default 24.
@@ -24,13 +24,13 @@ pub struct Growth {
     pub row_cost: f64,
 }
 
-impl Default for Growth {
+impl Default for GrowthConfig {
     fn default() -> Self {
         Self { most: None, least_seen: 24, row_cost: 0.0 }
     }
 }
 
-impl Growth {
+impl GrowthConfig {
     /// Whether a tokenizer's merges can be continued.
     pub fn possible(tokenizer: &Tokenizer) -> bool {
         matches!(tokenizer.get_model(), ModelWrapper::BPE(_))
@@ -65,11 +65,11 @@ pub fn grow_bpe<S: AsRef<str> + Sync>(
     tokenizer_json: &str,
     vocabulary: &Vocabulary,
     documents: &[S],
-    growth: &Growth,
+    growth: &GrowthConfig,
 ) -> Result<GrownBpe, TokenizerError> {
     let refused = |e: tokenizers::Error| TokenizerError::Unusable(e.to_string());
     let mut tokenizer = Tokenizer::from_bytes(tokenizer_json).map_err(refused)?;
-    if !Growth::possible(&tokenizer) {
+    if !GrowthConfig::possible(&tokenizer) {
         return Err(TokenizerError::Unusable("only BPE vocabularies can be grown: other models have no merges".into()));
     }
     tokenizer.with_truncation(None).map_err(refused)?;
@@ -177,7 +177,7 @@ type Pair = (u32, u32);
 fn learn(
     words: &[Word],
     vocabulary: &Vocabulary,
-    growth: &Growth,
+    growth: &GrowthConfig,
     tokens_before: u64,
     banned: &HashSet<String>,
 ) -> Learnt {
@@ -334,7 +334,7 @@ mod tests {
     fn every_new_token_is_reachable_no_old_id_moves_and_no_text_gets_longer() {
         let text = turkish();
         for (kind, json, old) in originals() {
-            let growth = Growth { most: Some(60), least_seen: 5, row_cost: 0.0 };
+            let growth = GrowthConfig { most: Some(60), least_seen: 5, row_cost: 0.0 };
             let grown = grow_bpe(&json, &old, &text, &growth).unwrap();
             let (before, after) = (Tokenizer::from_bytes(&json).unwrap(), Tokenizer::from_bytes(&grown.json).unwrap());
             assert!(grown.added > 20 && grown.tokens_after < grown.tokens_before, "{kind:?} {grown:?}");
@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn the_same_text_gives_the_same_growth() {
         let [(_, json, old), _] = originals();
-        let growth = Growth { least_seen: 5, ..Growth::default() };
+        let growth = GrowthConfig { least_seen: 5, ..GrowthConfig::default() };
         let once = grow_bpe(&json, &old, &turkish(), &growth).unwrap();
         assert_eq!(once, grow_bpe(&json, &old, &turkish(), &growth).unwrap());
     }
@@ -377,8 +377,8 @@ mod tests {
             |n: u32| [n / 676 % 26, n / 26 % 26, n % 26].map(|d| char::from(b'a' + d as u8)).iter().collect::<String>();
         let text: Vec<String> =
             (0..3000u32).map(|i| format!("w{} x{}", letters(i * 7919 % 1500), letters(i * 104_729 % 1700))).collect();
-        let free = grow_bpe(&json, &old, &text, &Growth { least_seen: 1, ..Growth::default() }).unwrap();
-        let dear = Growth { least_seen: 1, row_cost: 1.0, most: None };
+        let free = grow_bpe(&json, &old, &text, &GrowthConfig { least_seen: 1, ..GrowthConfig::default() }).unwrap();
+        let dear = GrowthConfig { least_seen: 1, row_cost: 1.0, most: None };
         let few = grow_bpe(&json, &old, &text, &dear).unwrap();
         assert!(free.added > BLOCK && few.added == BLOCK, "{} {}", free.added, few.added);
     }
@@ -386,9 +386,9 @@ mod tests {
     #[test]
     fn a_text_without_news_and_a_tokenizer_without_merges_are_refused() {
         let [(_, json, old), _] = originals();
-        assert!(grow_bpe(&json, &old, &["xq"], &Growth::default()).is_err());
+        assert!(grow_bpe(&json, &old, &["xq"], &GrowthConfig::default()).is_err());
         let words = r#"{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}"#;
-        let error = grow_bpe(words, &old, &["a"], &Growth::default()).unwrap_err();
+        let error = grow_bpe(words, &old, &["a"], &GrowthConfig::default()).unwrap_err();
         assert!(error.to_string().contains("BPE"), "{error}");
     }
 }

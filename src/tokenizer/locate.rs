@@ -5,6 +5,7 @@
 //! token is read from the cache's parent folder, as the Hub's own tools have it.
 
 use super::error::TokenizerError;
+use super::files;
 use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use std::path::{Path, PathBuf};
@@ -12,8 +13,6 @@ use std::path::{Path, PathBuf};
 /// What a folder's tokenizer may be called, the best first.
 const NAMES: [&str; 6] =
     ["tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "sp.model"];
-/// What belongs to it.
-const BESIDE: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
 
 /// Where the Hub is looked for.
 #[derive(Debug, Clone)]
@@ -63,9 +62,14 @@ impl Hub {
         }
         let api = builder.build().map_err(|e| failed(e.to_string()))?.repo(repo);
         let path = fetched(&api).map_err(failed)?;
-        for name in BESIDE {
-            // Not every repository has them.
-            let _ = api.get(name);
+        let listed = api.info().map(|info| info.siblings.into_iter().map(|file| file.rfilename));
+        let names: Vec<String> = match listed {
+            Ok(names) => names.filter(|name| files::is_companion(name)).collect(),
+            Err(_) => files::usual_companions().collect(),
+        };
+        for name in names {
+            // Where the list could not be had, not every repository has them.
+            let _ = api.get(&name);
         }
         Ok(path)
     }
@@ -180,6 +184,61 @@ mod tests {
         assert!(matches!(error, TokenizerError::Hub { .. }), "{error}");
         assert!(error.to_string().starts_with("some/other cannot be downloaded from the Hub: "), "{error}");
         assert!(error.hint().unwrap().contains("HF_HOME"));
+    }
+
+    /// A Hub of one repository on this machine: `name` to contents. Answers as long as the test lives.
+    fn hub(files: &'static [(&'static str, &'static str)], lists: bool) -> String {
+        use std::io::{BufRead, BufReader, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let request = lines.next().unwrap_or_default();
+                let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let one_byte = headers.iter().any(|line| line.to_lowercase().contains("bytes=0-0"));
+                let listed = path.starts_with("/api/").then(|| {
+                    let siblings: Vec<_> = files.iter().map(|f| serde_json::json!({ "rfilename": f.0 })).collect();
+                    serde_json::json!({ "siblings": siblings, "sha": "0123abc" }).to_string()
+                });
+                let of = |f: &&(&str, &'static str)| path == format!("/some/tokenizer/resolve/main/{}", f.0);
+                let body = match listed {
+                    Some(list) => Some(list).filter(|_| lists),
+                    None => files.iter().find(of).map(|f| f.1.to_owned()),
+                };
+                let (status, body) = body.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
+                let sent = if one_byte { &body[..body.len().min(1)] } else { &body };
+                let size = format!("Content-Range: bytes 0-0/{}\r\nContent-Length: {}", body.len(), sent.len());
+                let tag: String = path.chars().filter(char::is_ascii_alphanumeric).collect();
+                let about = format!("etag: {tag}\r\nx-repo-commit: 0123abc\r\nConnection: close");
+                let _ = write!(stream, "HTTP/1.1 {status}\r\n{about}\r\n{size}\r\n\r\n{sent}");
+            }
+        });
+        endpoint
+    }
+
+    #[test]
+    fn everything_that_belongs_to_a_tokenizer_comes_from_the_hub_with_it() {
+        const FILES: [(&str, &str); 5] = [
+            ("tokenizer.json", "{}"),
+            ("added_tokens.json", "[]"),
+            ("tokenizer_config.json", "{ }"),
+            ("additional_chat_templates/tools.jinja", "t"),
+            ("model.safetensors", "no"),
+        ];
+        for lists in [true, false] {
+            let cache = tempfile::tempdir().unwrap();
+            let found =
+                find(Path::new("some/tokenizer"), &Hub::at(cache.path(), Some(&hub(&FILES, lists)), false)).unwrap();
+            let beside = |name: &str| std::fs::read_to_string(found.with_file_name(name)).ok();
+            assert_eq!(beside("added_tokens.json").as_deref(), Some("[]"));
+            assert_eq!(beside("tokenizer_config.json").as_deref(), Some("{ }"));
+            // Their names are known from the list alone.
+            assert_eq!(beside("additional_chat_templates/tools.jinja").is_some(), lists);
+            assert_eq!((beside("special_tokens_map.json"), beside("model.safetensors")), (None, None));
+        }
     }
 
     #[test]

@@ -26,9 +26,9 @@ pub(crate) use text_encoder::tests::{coder as coder_for_tests, vocabulary as voc
 pub use bpe_training::{BpeConfig, BpeKind, train_bpe};
 pub use error::TokenizerError;
 pub use files::{TokenizerFiles, Tokens};
-pub use growth::{GrownBpe, Growth, grow_bpe};
+pub use growth::{GrownBpe, GrowthConfig, grow_bpe};
 pub use open::TokenizerFile;
-pub use text_encoder::{Coder, Encoded};
+pub use text_encoder::{Coder, Document, Encoded};
 
 /// The least that other tools need to open a tokenizer.json, as the text of a tokenizer_config.json: its class, and the
 /// special tokens that it has, by the names they go by there. `positions` is the longest text in tokens.

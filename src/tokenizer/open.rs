@@ -2,13 +2,14 @@
 //! tokenizers have in common is not known here.
 
 use super::alphabet::{Alphabet, Script};
-use super::bpe_encoder::Merger;
+use super::bpe_encoder::BpeEncoder;
 use super::error::TokenizerError;
-use super::fast_path::Direct;
+use super::fast_path::FastPath;
+use super::files;
 use super::locate::{Hub, find};
 use super::sentencepiece::tokenizer_json;
-use super::special_tokens::Specials;
-use super::tokenizer_json::{Added, Merges, Model, ModelKind, Skeleton, Vocab, by_text, exploding_regex};
+use super::special_tokens::SpecialTokens;
+use super::tokenizer_json::{Added, Merges, Model, ModelKind, TokenizerJson, VocabField, by_text, exploding_regex};
 use crate::domain::profile::TokenizerSummary;
 use crate::domain::vocabulary::{Role, Token, TokenKind, Vocabulary};
 use data_encoding::HEXLOWER;
@@ -25,9 +26,6 @@ use tokenizers::{
 
 /// No real tokenizer's file has more bytes.
 const MOST_BYTES: u64 = 256 << 20;
-
-/// What may lie beside a tokenizer and says more of it.
-const BESIDE: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
 
 /// A tokenizer, opened.
 pub struct TokenizerFile {
@@ -46,13 +44,13 @@ pub struct TokenizerFile {
     pub tokenizer: Tokenizer,
     /// Whether a chat template lies beside it.
     pub has_chat_template: bool,
-    pub(crate) skeleton: Skeleton,
+    pub(crate) skeleton: TokenizerJson,
     pub(crate) alphabet: Alphabet,
     pub(crate) kind: ModelKind,
     /// The short way through the model, where there is one.
-    pub(crate) merger: Option<Merger>,
+    pub(crate) merger: Option<BpeEncoder>,
     /// What may go that way.
-    pub(crate) direct: Direct,
+    pub(crate) direct: FastPath,
 }
 
 impl TokenizerFile {
@@ -72,8 +70,7 @@ impl TokenizerFile {
             let malformed = |reason| TokenizerError::Malformed { path: file.clone(), reason };
             let json = tokenizer_json(&bytes).map_err(malformed)?;
             let opened = Self::from_json(json.as_slice(), config.as_ref(), &file)?;
-            let (folder, path) =
-                laid_out(&json, &file).map_err(|source| TokenizerError::Io { path: file.clone(), source })?;
+            let (folder, path) = laid_out(&json, &file)?;
             Self { sha256: HEXLOWER.encode(&Sha256::digest(&bytes)), path, converted: Some(folder), ..opened }
         } else {
             Self::from_json(bytes, config.as_ref(), &file)?
@@ -99,9 +96,10 @@ impl TokenizerFile {
             let read = bytes.len();
             opened.consume(read);
         }
-        for name in BESIDE {
-            let beside = file.parent().and_then(|folder| std::fs::read(folder.join(name)).ok());
-            hash.update(Sha256::digest(beside.unwrap_or_default()));
+        for (name, path) in files::companions_of(&file) {
+            let io = |source| TokenizerError::Io { path: path.clone(), source };
+            hash.update(Sha256::digest(name));
+            hash.update(Sha256::digest(std::fs::read(&path).map_err(io)?));
         }
         Ok(HEXLOWER.encode(&hash.finalize()))
     }
@@ -116,7 +114,8 @@ impl TokenizerFile {
         path: &Path,
     ) -> Result<Self, TokenizerError> {
         let (path, json) = (path.to_owned(), json.into());
-        let (skeleton, sha256) = rayon::join(|| serde_json::from_slice::<Skeleton>(&json), || Sha256::digest(&json));
+        let (skeleton, sha256) =
+            rayon::join(|| serde_json::from_slice::<TokenizerJson>(&json), || Sha256::digest(&json));
         let mut skeleton = match skeleton {
             Ok(skeleton) => skeleton,
             Err(e) if e.is_data() => return Err(TokenizerError::Malformed { path, reason: e.to_string() }),
@@ -135,7 +134,7 @@ impl TokenizerFile {
             return Err(TokenizerError::Malformed { path, reason });
         }
         let by_text = match &vocab {
-            Some(Vocab::Ids(ids)) => Some(by_text(ids)).transpose(),
+            Some(VocabField::Ids(ids)) => Some(by_text(ids)).transpose(),
             _ => Ok(None),
         };
         let by_text = match by_text {
@@ -143,7 +142,9 @@ impl TokenizerFile {
             Err(reason) => return Err(TokenizerError::Malformed { path, reason }),
         };
         let merger = match (kind, by_text, &merges, &skeleton.model) {
-            (ModelKind::Bpe, Some(by_text), Some(Merges(merges)), Some(model)) => Merger::of(model, &by_text, merges),
+            (ModelKind::Bpe, Some(by_text), Some(Merges(merges)), Some(model)) => {
+                BpeEncoder::of(model, &by_text, merges)
+            }
             _ => None,
         };
         let (tokenizer, ids) = match encoder(json, &skeleton, kind, vocab, merges) {
@@ -151,9 +152,9 @@ impl TokenizerFile {
             Err(reason) => return Err(TokenizerError::Malformed { path, reason }),
         };
         let alphabet = Alphabet::of(&skeleton, kind);
-        let specials = Specials::of(&skeleton, config, |name| tokenizer.token_to_id(name));
+        let specials = SpecialTokens::of(&skeleton, config, |name| tokenizer.token_to_id(name));
         let vocabulary = vocabulary(ids, &tokenizer, &alphabet, specials);
-        let direct = Direct::of(&skeleton, &alphabet);
+        let direct = FastPath::of(&skeleton, &alphabet);
         Ok(Self {
             name: path.display().to_string(),
             sha256: HEXLOWER.encode(&sha256),
@@ -202,16 +203,12 @@ impl TokenizerFile {
 }
 
 /// A folder with a tokenizer.json and copies of what lies beside the file it was made from.
-fn laid_out(json: &[u8], beside: &Path) -> std::io::Result<(TempDir, PathBuf)> {
-    let folder = tempfile::Builder::new().prefix("hibrit-").tempdir()?;
+fn laid_out(json: &[u8], beside: &Path) -> Result<(TempDir, PathBuf), TokenizerError> {
+    let io = |source| TokenizerError::Io { path: beside.to_owned(), source };
+    let folder = tempfile::Builder::new().prefix("hibrit-").tempdir().map_err(io)?;
     let path = folder.path().join("tokenizer.json");
-    std::fs::write(&path, json)?;
-    for name in BESIDE {
-        let from = beside.with_file_name(name);
-        if from.is_file() {
-            std::fs::copy(from, folder.path().join(name))?;
-        }
-    }
+    std::fs::write(&path, json).map_err(io)?;
+    files::copy(&files::companions_of(beside), folder.path())?;
     Ok((folder, path))
 }
 
@@ -235,14 +232,14 @@ fn read(file: &Path) -> Result<Vec<u8>, TokenizerError> {
 /// longer than all the rest.
 fn encoder(
     json: Cow<'_, [u8]>,
-    skeleton: &Skeleton,
+    skeleton: &TokenizerJson,
     kind: ModelKind,
-    vocab: Option<Vocab>,
+    vocab: Option<VocabField>,
     merges: Option<Merges>,
 ) -> Result<(Tokenizer, Vec<(String, u32)>), String> {
     // The library panics on some contradictions (a merge shorter than its prefix); a panic there is the file's fault.
     let guarded = std::panic::AssertUnwindSafe(|| match (kind, vocab, merges, &skeleton.model) {
-        (ModelKind::Bpe, Some(Vocab::Ids(ids)), Some(Merges(merges)), Some(model)) => {
+        (ModelKind::Bpe, Some(VocabField::Ids(ids)), Some(Merges(merges)), Some(model)) => {
             drop(json);
             let order: Vec<u32> = ids.iter().map(|(_, id)| *id).collect();
             let bpe = byte_pairs(model, ids, merges).map_err(|e| e.to_string())?;
@@ -286,7 +283,7 @@ fn byte_pairs(model: &Model, ids: Vec<(String, u32)>, merges: Vec<(String, Strin
 }
 
 /// A tokenizer of this model and the file's steps and added tokens.
-fn assemble(skeleton: &Skeleton, model: BPE) -> Result<Tokenizer, String> {
+fn assemble(skeleton: &TokenizerJson, model: BPE) -> Result<Tokenizer, String> {
     let mut tokenizer = Tokenizer::new(model);
     tokenizer
         .with_normalizer(step::<NormalizerWrapper>(skeleton.normalizer.as_ref())?)
@@ -304,7 +301,12 @@ fn step<T: serde::de::DeserializeOwned>(step: Option<&Value>) -> Result<Option<T
 }
 
 /// Tokens by id, each with its bytes and kind.
-fn vocabulary(ids: Vec<(String, u32)>, tokenizer: &Tokenizer, alphabet: &Alphabet, specials: Specials) -> Vocabulary {
+fn vocabulary(
+    ids: Vec<(String, u32)>,
+    tokenizer: &Tokenizer,
+    alphabet: &Alphabet,
+    specials: SpecialTokens,
+) -> Vocabulary {
     let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder();
     let rows = ids.iter().map(|(_, id)| *id).chain(added.keys().copied()).max().map_or(0, |id| id as usize + 1);
     let mut tokens = vec![None; rows];

@@ -1,7 +1,7 @@
 //! Which tokens are control tokens, and what is each one for? The file's own words come first (the folder's
 //! tokenizer_config.json, then the post-processor's template and the model's unknown token), well-known names last.
 
-use super::tokenizer_json::{Skeleton, steps};
+use super::tokenizer_json::{TokenizerJson, steps};
 use crate::domain::vocabulary::Role;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -50,14 +50,14 @@ const OTHER_CONTROL: [&str; 4] = ["<mask>", "[MASK]", "<MASK>", "<|mask|>"];
 
 /// The control tokens of a vocabulary.
 #[derive(Debug, Default)]
-pub(crate) struct Specials {
+pub(crate) struct SpecialTokens {
     pub roles: HashMap<Role, u32>,
     pub ids: HashSet<u32>,
 }
 
-impl Specials {
+impl SpecialTokens {
     /// `id` gives a token's id; `config` is tokenizer_config.json (or special_tokens_map.json), where there is one.
-    pub fn of(skeleton: &Skeleton, config: Option<&Value>, id: impl Fn(&str) -> Option<u32>) -> Self {
+    pub fn of(skeleton: &TokenizerJson, config: Option<&Value>, id: impl Fn(&str) -> Option<u32>) -> Self {
         let added = skeleton.added_tokens.as_deref().unwrap_or_default();
         let mut found = Self::default();
         for token in added.iter().filter(|t| t.special || is_control_name(&t.content)) {
@@ -116,7 +116,7 @@ fn is_control_name(name: &str) -> bool {
 }
 
 /// The token that the post-processor puts before a single sequence, and the one it puts after.
-pub(crate) fn template(skeleton: &Skeleton) -> (Option<&str>, Option<&str>) {
+pub(crate) fn template(skeleton: &TokenizerJson) -> (Option<&str>, Option<&str>) {
     let (mut first, mut last) = (None, None);
     for step in steps(skeleton.post_processor.as_ref()) {
         match step.get("type").and_then(Value::as_str) {

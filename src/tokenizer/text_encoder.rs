@@ -33,6 +33,14 @@ pub struct Coder {
     offset: u32,
 }
 
+/// A document, and which of its tokens are learnt (all, where there is no mask).
+pub struct Document {
+    /// Its ids and bytes.
+    pub encoded: Encoded,
+    /// By token; `None` learns all and adds the closer.
+    pub learnt: Option<Vec<bool>>,
+}
+
 impl Coder {
     /// From a tokenizer.json's text and what its tokens stand for. Truncation and padding the file may ask for are
     /// switched off, and special tokens that occur in a text are treated as the plain text they are there.

@@ -16,7 +16,7 @@ const MOST_MERGES: usize = 4_000_000;
 
 /// A tokenizer.json.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Skeleton {
+pub(crate) struct TokenizerJson {
     #[serde(default)]
     pub added_tokens: Option<Vec<Added>>,
     #[serde(default)]
@@ -82,21 +82,21 @@ pub(crate) struct Model {
     #[serde(default)]
     pub fuse_unk: Option<bool>,
     #[serde(default)]
-    pub vocab: Option<Vocab>,
+    pub vocab: Option<VocabField>,
     #[serde(default)]
     pub merges: Option<Merges>,
 }
 
 /// A vocabulary as it stands in the file.
 #[derive(Debug)]
-pub(crate) enum Vocab {
+pub(crate) enum VocabField {
     /// Tokens with their ids, in the order of the file.
     Ids(Vec<(String, u32)>),
     /// A list whose order gives the ids (Unigram): how many.
     List(usize),
 }
 
-impl Vocab {
+impl VocabField {
     pub fn len(&self) -> usize {
         match self {
             Self::Ids(ids) => ids.len(),
@@ -141,7 +141,7 @@ impl Model {
             Some("WordPiece") => ModelKind::WordPiece,
             Some("WordLevel") => ModelKind::WordLevel,
             Some(other) => return Err(other.to_owned()),
-            None if matches!(self.vocab, Some(Vocab::List(_))) => ModelKind::Unigram,
+            None if matches!(self.vocab, Some(VocabField::List(_))) => ModelKind::Unigram,
             None if self.merges.is_some() => ModelKind::Bpe,
             None if self.continuing_subword_prefix.is_some() || self.max_input_chars_per_word.is_some() => {
                 ModelKind::WordPiece
@@ -171,7 +171,7 @@ pub(crate) fn steps(part: Option<&Value>) -> Vec<&Value> {
 }
 
 /// The first regular expression of the file's steps that may take exponential time.
-pub(crate) fn exploding_regex(skeleton: &Skeleton) -> Option<&str> {
+pub(crate) fn exploding_regex(skeleton: &TokenizerJson) -> Option<&str> {
     [&skeleton.normalizer, &skeleton.pre_tokenizer, &skeleton.decoder]
         .into_iter()
         .flat_map(|part| steps(part.as_ref()))
@@ -209,7 +209,7 @@ pub(crate) fn has_step(part: Option<&Value>, kind: &str) -> bool {
     steps(part).iter().any(|s| s.get("type").and_then(Value::as_str) == Some(kind))
 }
 
-impl<'de> Deserialize<'de> for Vocab {
+impl<'de> Deserialize<'de> for VocabField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(VocabVisitor)
     }
@@ -218,13 +218,13 @@ impl<'de> Deserialize<'de> for Vocab {
 struct VocabVisitor;
 
 impl<'de> Visitor<'de> for VocabVisitor {
-    type Value = Vocab;
+    type Value = VocabField;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a vocabulary")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vocab, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VocabField, A::Error> {
         let mut ids = Vec::new();
         while let Some((token, id)) = map.next_entry::<String, u32>()? {
             if ids.len() == MOST_TOKENS || id as usize > MOST_TOKENS {
@@ -232,10 +232,10 @@ impl<'de> Visitor<'de> for VocabVisitor {
             }
             ids.push((token, id));
         }
-        Ok(Vocab::Ids(ids))
+        Ok(VocabField::Ids(ids))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vocab, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<VocabField, A::Error> {
         let mut count = 0;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             count += 1;
@@ -245,7 +245,7 @@ impl<'de> Visitor<'de> for VocabVisitor {
                 )));
             }
         }
-        Ok(Vocab::List(count))
+        Ok(VocabField::List(count))
     }
 }
 

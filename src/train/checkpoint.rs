@@ -5,12 +5,14 @@
 //! snapshot that it could still be rewound to. A checkpoint is written under a temporary name, synced, then renamed: it is there
 //! whole or not at all. The last two are kept; a damaged one is passed over for the one before it.
 
-use super::adamw::Trained;
 use super::books::Books;
+use super::error::TrainError;
 use super::load::Load;
-use super::state::{Snapshot, Snapshots, Spilled, is_whole};
-use super::tensors::{self, Live};
-use crate::model::ExecuteError;
+use super::params::TrainableParams;
+use super::rewind::{OnDisk, Snapshots, is_whole};
+use super::snapshot::{Live, Snapshot};
+use super::tensors;
+use crate::files::FileError;
 use crate::model::evaluate::Scores;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,7 @@ pub const CHECKPOINTS: usize = 2;
 
 /// Where a run stands, but for its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(super) struct RunProgress {
     /// What the run is: a checkpoint of another text, plan or model is not gone on from.
     pub(super) fingerprint: String,
     pub(super) step: u64,
@@ -47,34 +49,34 @@ struct State {
     version: u32,
     tensors_bytes: u64,
     tensors_sha256: String,
-    rewinds: Vec<Spilled>,
-    progress: Progress,
+    rewinds: Vec<OnDisk>,
+    progress: RunProgress,
 }
 
 /// A checkpoint as it was found.
 pub(super) struct Found {
-    pub(super) progress: Progress,
+    pub(super) progress: RunProgress,
     /// The run's numbers.
     pub(super) snapshot: Snapshot,
     /// The checkpoint's folder.
     pub(super) place: PathBuf,
     /// Snapshots that it holds.
-    pub(super) rewinds: Vec<Spilled>,
+    pub(super) rewinds: Vec<OnDisk>,
 }
 
 /// Saves a checkpoint and forgets the oldest.
 ///
 /// # Errors
-/// [`ExecuteError::Write`] where the disk refuses; what was there before is intact then.
+/// [`FileError::Write`] where the disk refuses; what was there before is intact then.
 pub(super) fn save(
     folder: &Path,
-    progress: &Progress,
+    progress: &RunProgress,
     live: &Live<'_>,
     snapshots: &Snapshots,
-) -> Result<(), ExecuteError> {
-    fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
+) -> Result<(), TrainError> {
+    fs::create_dir_all(folder).map_err(FileError::writing(folder))?;
     let place = folder.join(format!("step-{:08}", progress.step));
-    let failed = || ExecuteError::writing(&place);
+    let failed = || FileError::writing(&place);
     let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(folder).map_err(failed())?;
     let tensors_path = temporary.path().join("tensors.safetensors");
     live.write(&tensors_path)?;
@@ -103,29 +105,29 @@ pub(super) fn save(
     let young = |path: &PathBuf| *path > place;
     // After a rewind there may be checkpoints of a future that will not come.
     for path in all.iter().filter(|p| young(p)).chain(all.iter().filter(|p| !young(p)).rev().skip(CHECKPOINTS)) {
-        fs::remove_dir_all(path).map_err(ExecuteError::writing(path))?;
+        fs::remove_dir_all(path).map_err(FileError::writing(path))?;
     }
     Ok(())
 }
 
 /// The youngest checkpoint that is whole; `None` where there is none. Damaged ones are named in `passed_over`. What a
-/// killed process was about to write is removed.
+/// killed process was about to write is removed. `optimized` are the parameters and the optimizer's buffers.
 ///
 /// # Errors
-/// [`ExecuteError::Checkpoint`] where every checkpoint is damaged, or the youngest whole one is of another run.
+/// [`TrainError::Checkpoint`] where every checkpoint is damaged, or the youngest whole one is of another run.
 pub(super) fn load(
     folder: &Path,
     fingerprint: &str,
-    trained: &Trained,
+    optimized: (&TrainableParams, &[&str]),
     passed_over: &mut Vec<String>,
-) -> Result<Option<Found>, ExecuteError> {
+) -> Result<Option<Found>, TrainError> {
     sweep(folder);
     let all = found(folder)?;
     for path in all.iter().rev() {
-        match read(path, trained) {
+        match read(path, optimized) {
             Ok(checkpoint) => {
                 if checkpoint.progress.fingerprint != fingerprint {
-                    return Err(ExecuteError::Checkpoint {
+                    return Err(TrainError::Checkpoint {
                         path: path.clone(),
                         what: "is of another run: its text, settings or model differ".into(),
                     });
@@ -137,7 +139,7 @@ pub(super) fn load(
     }
     match passed_over.last() {
         Some(what) => {
-            Err(ExecuteError::Checkpoint { path: folder.into(), what: format!("holds no whole checkpoint: {what}") })
+            Err(TrainError::Checkpoint { path: folder.into(), what: format!("holds no whole checkpoint: {what}") })
         }
         None => Ok(None),
     }
@@ -154,11 +156,11 @@ fn sweep(folder: &Path) {
 }
 
 /// All checkpoints of a folder, the youngest last; none where there is no folder.
-fn found(folder: &Path) -> Result<Vec<PathBuf>, ExecuteError> {
+fn found(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(e) => return Err(ExecuteError::reading(folder)(e)),
+        Err(e) => return Err(FileError::reading(folder)(e).into()),
     };
     let named = |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("step-"));
     let mut all: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(named).collect();
@@ -166,25 +168,25 @@ fn found(folder: &Path) -> Result<Vec<PathBuf>, ExecuteError> {
     Ok(all)
 }
 
-fn read(path: &Path, trained: &Trained) -> Result<Found, ExecuteError> {
-    let damaged = |what: String| ExecuteError::Checkpoint { path: path.into(), what };
+fn read(path: &Path, (params, buffers): (&TrainableParams, &[&str])) -> Result<Found, TrainError> {
+    let damaged = |what: String| TrainError::Checkpoint { path: path.into(), what };
     let (state_path, tensors_path) = (path.join("state.json"), path.join("tensors.safetensors"));
-    let text = fs::read(&state_path).map_err(ExecuteError::reading(&state_path))?;
+    let text = fs::read(&state_path).map_err(FileError::reading(&state_path))?;
     let broken = |e: serde_json::Error| damaged(format!("has a damaged state: {e}"));
     let state: serde_json::Value = serde_json::from_slice(&text).map_err(broken)?;
     if state["version"] != VERSION {
         return Err(damaged(format!("has layout {}, this program knows {VERSION}", state["version"])));
     }
     let state: State = serde_json::from_value(state).map_err(broken)?;
-    let bytes = fs::read(&tensors_path).map_err(ExecuteError::reading(&tensors_path))?;
+    let bytes = fs::read(&tensors_path).map_err(FileError::reading(&tensors_path))?;
     if bytes.len() as u64 != state.tensors_bytes || HEXLOWER.encode(&Sha256::digest(&bytes)) != state.tensors_sha256 {
         return Err(damaged("was cut short or changed after it was written".into()));
     }
-    if !state.rewinds.iter().all(|spilled| is_whole(path, spilled)) {
+    if !state.rewinds.iter().all(|snapshot| is_whole(path, snapshot)) {
         return Err(damaged("has lost a snapshot to rewind to".into()));
     }
     let State { progress, rewinds, .. } = state;
-    let snapshot = tensors::read(&bytes, trained, progress.step, progress.updates).map_err(damaged)?;
+    let snapshot = tensors::read(&bytes, params, buffers, (progress.step, progress.updates)).map_err(damaged)?;
     Ok(Found { progress, snapshot, place: path.into(), rewinds })
 }
 

@@ -4,17 +4,16 @@
 //! Layout: all documents, in an order drawn once by seed, form one stream of tokens with the special tokens of
 //! [`Coder`]'s policy between them. The stream is cut into pieces of `length` targets; every token of the stream but
 //! the first is a target exactly once. The last piece is filled up with targets that are ignored.
-
-use crate::model::ExecuteError;
+use super::error::TrainError;
 use crate::model::IGNORE;
-use crate::tokenizer::{Coder, Encoded};
+use crate::tokenizer::{Coder, Document, Encoded};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 /// Training text, ready to be fed.
 #[derive(Debug, Clone)]
-pub struct Packed {
+pub struct PackedDataset {
     length: usize,
     /// The stream; `count * length + 1` tokens.
     tokens: Vec<u32>,
@@ -28,7 +27,7 @@ pub struct Packed {
 
 /// Sequences to be fed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fed {
+pub struct PackedBatch {
     /// Ids, `rows * length`, row by row.
     pub ids: Vec<u32>,
     /// What follows each id; [`IGNORE`] where nothing is to be predicted.
@@ -41,22 +40,14 @@ pub struct Fed {
     pub bytes: u64,
 }
 
-impl Fed {
+impl PackedBatch {
     /// Targets that are to be predicted.
     pub fn predicted(&self) -> u64 {
         self.targets.iter().filter(|t| **t != IGNORE).count() as u64
     }
 }
 
-/// A document, and which of its tokens are learnt (all, where there is no mask).
-pub struct Document {
-    /// Its ids and bytes.
-    pub encoded: Encoded,
-    /// By token; `None` learns all and adds the closer.
-    pub learnt: Option<Vec<bool>>,
-}
-
-impl Packed {
+impl PackedDataset {
     /// Plain text: encodes and packs.
     ///
     /// # Errors
@@ -66,7 +57,7 @@ impl Packed {
         documents: &[S],
         length: usize,
         seed: u64,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TrainError> {
         let encoded = coder.encode(documents)?;
         Self::documents(
             coder,
@@ -85,9 +76,9 @@ impl Packed {
         mut documents: Vec<Document>,
         length: usize,
         seed: u64,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TrainError> {
         if length == 0 {
-            return Err(ExecuteError::Data("a sequence needs at least one token".into()));
+            return Err(TrainError::Data("a sequence needs at least one token".into()));
         }
         documents.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut stream = Stream::default();
@@ -114,7 +105,7 @@ impl Packed {
         }
         let packed = stream.cut(length, coder.closer().or(coder.opener()).unwrap_or(0));
         if packed.bytes() == 0 {
-            return Err(ExecuteError::Data("the training text is empty: there is nothing to learn from".into()));
+            return Err(TrainError::Data("the training text is empty: there is nothing to learn from".into()));
         }
         Ok(packed)
     }
@@ -158,8 +149,8 @@ impl Packed {
     }
 
     /// The sequences of these indices, as one batch. Indices beyond the end are left out.
-    pub fn batch(&self, indices: &[usize]) -> Fed {
-        let mut batch = Fed { ids: vec![], targets: vec![], rows: 0, length: self.length, bytes: 0 };
+    pub fn batch(&self, indices: &[usize]) -> PackedBatch {
+        let mut batch = PackedBatch { ids: vec![], targets: vec![], rows: 0, length: self.length, bytes: 0 };
         for &index in indices.iter().filter(|i| **i < self.len()) {
             let start = index * self.length;
             let piece = &self.tokens[start..=start + self.length];
@@ -189,7 +180,7 @@ impl Stream {
         self.learnt.push(learnt);
     }
 
-    fn cut(mut self, length: usize, filler: u32) -> Packed {
+    fn cut(mut self, length: usize, filler: u32) -> PackedDataset {
         let real = self.tokens.len();
         let count = real.saturating_sub(1).div_ceil(length);
         self.tokens.resize(count * length + 1, filler);
@@ -198,7 +189,7 @@ impl Stream {
             .map(|s| (s * length + 1..=(s + 1) * length).take_while(|i| *i < real).map(counted).sum())
             .collect();
         let learnt = if self.learnt.iter().all(|l| *l) { vec![] } else { self.learnt };
-        Packed { length, tokens: self.tokens, learnt, bytes, real }
+        PackedDataset { length, tokens: self.tokens, learnt, bytes, real }
     }
 }
 
@@ -248,7 +239,7 @@ mod tests {
         for kind in [BpeKind::ByteLevel, BpeKind::Metaspace] {
             let coder = coder(kind, &lines, 500);
             for length in [1, 7, 16, 10_000] {
-                let packed = Packed::text(&coder, &text, length, 3).unwrap();
+                let packed = PackedDataset::text(&coder, &text, length, 3).unwrap();
                 let all = packed.batch(&(0..packed.len()).collect::<Vec<_>>());
                 // Every id but the fillers and the stream's last token is an input once, in order; so the targets,
                 // with the opener before them, spell the whole stream.
@@ -269,7 +260,7 @@ mod tests {
         let text = text();
         let lines: Vec<&str> = text.iter().map(String::as_str).collect();
         let coder = coder(BpeKind::ByteLevel, &lines, 500);
-        let packed = Packed::text(&coder, &text, 16, 3).unwrap();
+        let packed = PackedDataset::text(&coder, &text, 16, 3).unwrap();
         let batch = packed.batch(&[2, 3]);
         assert_eq!((batch.rows, batch.ids.len(), batch.targets.len()), (2, 32, 32));
         assert_eq!(batch.ids[1..32], batch.targets[..31]);
@@ -283,7 +274,7 @@ mod tests {
         let n = encoded.ids.len();
         let half: Vec<bool> = (0..n).map(|i| i >= n / 2).collect();
         let learnt: u64 = encoded.bytes[n / 2..].iter().map(|b| u64::from(*b)).sum();
-        let packed = Packed::documents(&coder, vec![Document { encoded, learnt: Some(half) }], 64, 0).unwrap();
+        let packed = PackedDataset::documents(&coder, vec![Document { encoded, learnt: Some(half) }], 64, 0).unwrap();
         let batch = packed.batch(&[0]);
         assert_eq!((batch.predicted(), batch.bytes), ((n - n / 2) as u64, learnt));
     }
@@ -291,8 +282,8 @@ mod tests {
     #[test]
     fn an_empty_text_is_refused() {
         let coder = coder(BpeKind::ByteLevel, &["a b a b"], 300);
-        assert!(Packed::text(&coder, &["", ""], 8, 0).is_err());
-        assert!(Packed::text(&coder, &["a"], 0, 0).is_err());
+        assert!(PackedDataset::text(&coder, &["", ""], 8, 0).is_err());
+        assert!(PackedDataset::text(&coder, &["a"], 0, 0).is_err());
     }
 
     #[test]

@@ -1,100 +1,16 @@
 //! The training loop: stop? -> review -> step -> log -> checkpoint. It measures and obeys; what a measurement means is the
 //! reviewer's business, which strategy it serves the caller's.
 
-use super::data::Packed;
+use super::data::PackedDataset;
+use super::error::TrainError;
+use super::outcome::{Fitted, TrainCallbacks, TrainingEnd};
 use super::plan::Plan;
-use super::run::Run;
-use crate::domain::directive::{Directive, Measurement, Reviewer};
-use crate::domain::event::{Event, Observer};
-use crate::domain::outcome::{CurvePoint, Incident};
-use crate::domain::reason::{Because, ReviewReason};
-use crate::domain::strategy::Strategy;
+use super::run::TrainingRun;
+use crate::domain::directive::Directive;
+use crate::domain::event::Event;
 use crate::model::Decoder;
-use crate::model::ExecuteError;
-use crate::model::evaluate::{HeldOut, Scores};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-
-/// Largest norm of a gradient that is applied; longer ones are scaled down to it.
-pub const MAX_NORM: f64 = 1.0;
-
-/// How training ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    /// All planned steps were taken.
-    Done,
-    /// The time was up.
-    TimeUp,
-    /// The reviewer had enough; what was learnt is kept.
-    StoppedEarly { because: Because<ReviewReason> },
-    /// The reviewer gave the strategy up for another.
-    Switch { to: Strategy, because: Because<ReviewReason> },
-    /// The reviewer gave up for the emergency configuration.
-    FallBack { because: Because<ReviewReason> },
-    /// The stop flag was raised.
-    Interrupted,
-}
-
-/// A trained model and how it came about.
-#[derive(Debug)]
-pub struct Fitted {
-    /// The model as it is now.
-    pub model: Decoder,
-    /// How it ended.
-    pub ending: Ending,
-    /// Held-out text before the first step.
-    pub before: Option<Scores>,
-    /// Held-out text at the end; absent after an interruption.
-    pub after: Option<Scores>,
-    /// The learning curve.
-    pub curve: Vec<CurvePoint>,
-    /// Trouble, in order.
-    pub incidents: Vec<Incident>,
-    /// Steps done.
-    pub steps: u64,
-    /// Targets predicted, skipped batches included.
-    pub tokens_seen: u64,
-    /// UTF-8 bytes of text seen, skipped batches included.
-    pub bytes_seen: u64,
-    /// Wall seconds, evaluations included.
-    pub seconds: f64,
-    /// Numbers that were trained.
-    pub trainable: u64,
-}
-
-/// Everything is in order, always.
-pub struct Trusting;
-
-impl Reviewer for Trusting {
-    fn review(&mut self, _: &Measurement) -> Directive {
-        Directive::Continue
-    }
-}
-
-/// Who is heard while training.
-pub struct Company<'a> {
-    /// Asked once a step, before the update.
-    pub reviewer: &'a mut dyn Reviewer,
-    /// Told everything.
-    pub observer: &'a mut dyn Observer,
-    /// Raised by a signal.
-    pub stop: &'a AtomicBool,
-    /// Tells how long the run has been training.
-    pub clock: &'a dyn Clock,
-}
-
-/// A run's own time: a budget, a schedule and a learning curve go by it.
-pub trait Clock {
-    /// Seconds since some moment, without those that the run stood still.
-    fn seconds(&self) -> f64;
-}
-
-/// The time on the wall, since this moment: of a run that never stands still.
-impl Clock for Instant {
-    fn seconds(&self) -> f64 {
-        self.elapsed().as_secs_f64()
-    }
-}
+use crate::model::evaluate::HeldOut;
+use std::sync::atomic::Ordering;
 
 /// Trains what of the model is trainable.
 ///
@@ -103,36 +19,36 @@ impl Clock for Instant {
 /// run before the step's update. A loss or gradient that is not finite is never applied, whatever the reviewer says.
 ///
 /// # Errors
-/// [`ExecuteError::Data`] for a plan that makes no sense, or sequences longer than the model's positions; [`ExecuteError::Mismatch`] for ids the model has no rows
-/// for, or a model with nothing to train; [`ExecuteError::Backend`] where the device fails.
+/// [`TrainError::Data`] for a plan that makes no sense, or sequences longer than the model's positions; [`TrainError::Mismatch`] for ids the model has no rows
+/// for, or a model with nothing to train; [`TrainError::Kernel`] where the device fails.
 pub fn fit(
     model: Decoder,
-    data: &Packed,
+    data: &PackedDataset,
     held_out: Option<&HeldOut>,
     plan: &Plan,
-    company: &mut Company<'_>,
-) -> Result<Fitted, ExecuteError> {
-    let mut run = Run::begin(model, data, held_out, plan, company.clock, company)?;
+    callbacks: &mut TrainCallbacks<'_>,
+) -> Result<Fitted, TrainError> {
+    let mut run = TrainingRun::begin(model, data, held_out, plan, callbacks.clock, callbacks)?;
     let steps = run.steps_planned;
-    company.observer.observe(&Event::Phase { name: "train".into(), total: steps, unit: "steps".into() });
+    callbacks.observer.observe(&Event::Phase { name: "train".into(), total: steps, unit: "steps".into() });
     if run.step == 0 && run.position == 0 {
-        run.before = run.evaluate(company)?;
+        run.before = run.evaluate(callbacks)?;
     }
     run.keep_first_snapshot()?;
     let ending = loop {
         if run.step == steps {
-            break Ending::Done;
+            break TrainingEnd::Done;
         }
-        if company.stop.load(Ordering::Relaxed) {
-            run.save(company)?;
-            break Ending::Interrupted;
+        if callbacks.stop.load(Ordering::Relaxed) {
+            run.save(callbacks)?;
+            break TrainingEnd::Interrupted;
         }
         if run.time_is_up() {
-            break Ending::TimeUp;
+            break TrainingEnd::TimeUp;
         }
-        let (gradient, measurement) = run.measure(company)?;
-        company.observer.observe(&Event::Step(measurement));
-        match run.reviewed(&measurement, company) {
+        let (gradient, measurement) = run.measure(callbacks)?;
+        callbacks.observer.observe(&Event::Step(measurement));
+        match run.reviewed(&measurement, callbacks) {
             Directive::Continue => run.update(&gradient, &measurement)?,
             Directive::Adjust { factor, .. } => {
                 run.rate_factor *= factor;
@@ -140,22 +56,22 @@ pub fn fit(
             }
             Directive::SkipBatch { .. } => run.step += 1,
             Directive::Rewind { steps, .. } => run.rewind(steps)?,
-            Directive::StopEarly { because } => break Ending::StoppedEarly { because },
-            Directive::Switch { to, because } => break Ending::Switch { to, because },
-            Directive::FallBack { because } => break Ending::FallBack { because },
+            Directive::StopEarly { because } => break TrainingEnd::StoppedEarly { because },
+            Directive::Switch { to, because } => break TrainingEnd::Switch { to, because },
+            Directive::FallBack { because } => break TrainingEnd::FallBack { because },
         }
-        run.log(company)?;
-        run.checkpoint(company);
+        run.log(callbacks)?;
+        run.checkpoint(callbacks);
     };
     let after = match ending {
-        Ending::Interrupted => None,
-        Ending::Done | Ending::TimeUp => run.evaluate(company)?,
+        TrainingEnd::Interrupted => None,
+        TrainingEnd::Done | TrainingEnd::TimeUp => run.evaluate(callbacks)?,
         // What was given up may be beyond evaluation; that it was given up still counts.
-        Ending::StoppedEarly { .. } | Ending::Switch { .. } | Ending::FallBack { .. } => {
-            run.evaluate(company).ok().flatten()
+        TrainingEnd::StoppedEarly { .. } | TrainingEnd::Switch { .. } | TrainingEnd::FallBack { .. } => {
+            run.evaluate(callbacks).ok().flatten()
         }
     };
-    run.tell_memory(company);
-    company.observer.observe(&Event::Finished { name: "train".into() });
+    run.tell_memory(callbacks);
+    callbacks.observer.observe(&Event::Finished { name: "train".into() });
     run.end(ending, after)
 }

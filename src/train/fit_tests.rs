@@ -1,7 +1,9 @@
 //! The loop on tiny models: it learns, it obeys, it repeats itself exactly.
 
-use super::data::Packed;
-use super::fit::{Company, Ending, Fitted, fit};
+use super::data::PackedDataset;
+use super::error::TrainError;
+use super::fit::fit;
+use super::outcome::{Fitted, TrainCallbacks, TrainingEnd};
 use super::plan::{Plan, tests::stage};
 use crate::domain::directive::{Directive, Measurement, Reviewer};
 use crate::domain::event::{Event, Observer};
@@ -11,7 +13,6 @@ use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, Dimensions, LoraConfig, ModelConfig};
 use crate::tokenizer::{BpeKind, Coder, coder_for_tests};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 /// Says what the table says at a step, else goes on; remembers the losses.
 #[derive(Default)]
@@ -41,11 +42,11 @@ fn text() -> Vec<String> {
     (0..60).map(|i| format!("the {} cat sat on the {} mat and saw {} dogs", i % 3, i % 5, i % 2)).collect()
 }
 
-fn setting() -> (Coder, Packed, HeldOut) {
+fn setting() -> (Coder, PackedDataset, HeldOut) {
     let text = text();
     let lines: Vec<&str> = text.iter().map(String::as_str).collect();
     let coder = coder_for_tests(BpeKind::ByteLevel, &lines, 300);
-    let data = Packed::text(&coder, &text, 24, 5).unwrap();
+    let data = PackedDataset::text(&coder, &text, 24, 5).unwrap();
     let held_out = HeldOut::new(&coder, &text[..10], 50, 256).unwrap();
     (coder, data, held_out)
 }
@@ -73,8 +74,9 @@ fn run(model: Decoder, plan: &Plan, reviewer: &mut dyn Reviewer) -> (Fitted, Vec
     let (_, data, held_out) = setting();
     let mut noted = Noted::default();
     let stop = AtomicBool::new(false);
-    let mut company = Company { reviewer, observer: &mut noted, stop: &stop, clock: &Instant::now() };
-    let fitted = fit(model, &data, Some(&held_out), plan, &mut company).unwrap();
+    let mut callbacks =
+        TrainCallbacks { reviewer, observer: &mut noted, stop: &stop, clock: &std::time::Instant::now() };
+    let fitted = fit(model, &data, Some(&held_out), plan, &mut callbacks).unwrap();
     (fitted, noted.0)
 }
 
@@ -97,7 +99,7 @@ fn a_tiny_model_learns_a_small_text_through_adapters_and_better_with_embeddings(
     // text, which has three free digits in 42 bytes, is learnt nearly whole.
     assert!(after < 0.9 * before, "adapters alone: {before} -> {after}");
     assert!(bits(&both).1 < 0.3 * before, "with embeddings: {before} -> {}", bits(&both).1);
-    assert_eq!(adapters.ending, Ending::Done);
+    assert_eq!(adapters.ending, TrainingEnd::Done);
     let told =
         |e: &Event| matches!(e, Event::Note { text } if text.starts_with("Memory: ") && text.contains("at most"));
     assert!(events.iter().any(told), "memory is reported");
@@ -130,7 +132,7 @@ fn embeddings_head_and_adapters_learn_at_rates_of_their_own() {
         let (input, output) = fresh.embeddings().unwrap();
         let mut plan = Plan::new(StageConfig { warmup: 0.0, ..stage }, 1);
         plan.bytes = Some(1);
-        plan.shape = super::schedule::Shape::Constant;
+        plan.stage.schedule = crate::domain::strategy::LrSchedule::Constant;
         let (fitted, _) = run(fresh, &plan, &mut Scripted::default());
         assert_eq!(fitted.steps, 1);
         let (new_input, new_output) = fitted.model.embeddings().unwrap();
@@ -208,7 +210,7 @@ fn a_rewind_restores_the_model_and_goes_on_with_text_not_seen_yet() {
     let steps: Vec<u64> = reviewer.seen.iter().map(|m| m.step).collect();
     assert_eq!(steps[..9], [1, 2, 3, 4, 5, 6, 7, 1, 2], "back to the snapshot before 6 - 3");
     assert!(reviewer.seen.windows(2).all(|w| w[1].bytes_seen > w[0].bytes_seen));
-    assert_eq!((fitted.incidents.len(), fitted.ending), (1, Ending::Done));
+    assert_eq!((fitted.incidents.len(), fitted.ending), (1, TrainingEnd::Done));
 }
 
 #[test]
@@ -216,12 +218,12 @@ fn stopping_switching_and_falling_back_end_the_run_before_the_update() {
     use crate::domain::strategy::Strategy;
     let because = || Because::Said("a test".to_string());
     let cases = [
-        (Directive::StopEarly { because: because() }, Ending::StoppedEarly { because: because() }),
+        (Directive::StopEarly { because: because() }, TrainingEnd::StoppedEarly { because: because() }),
         (
             Directive::Switch { to: Strategy::Keep, because: because() },
-            Ending::Switch { to: Strategy::Keep, because: because() },
+            TrainingEnd::Switch { to: Strategy::Keep, because: because() },
         ),
-        (Directive::FallBack { because: because() }, Ending::FallBack { because: because() }),
+        (Directive::FallBack { because: because() }, TrainingEnd::FallBack { because: because() }),
     ];
     for (directive, ending) in cases {
         let mut reviewer = Scripted { script: vec![(3, directive)], seen: vec![] };
@@ -234,7 +236,7 @@ fn stopping_switching_and_falling_back_end_the_run_before_the_update() {
 #[test]
 fn an_adjusted_rate_stays_adjusted() {
     let mut plan = Plan::new(stage(), 1);
-    plan.shape = super::schedule::Shape::Constant;
+    plan.stage.schedule = crate::domain::strategy::LrSchedule::Constant;
     plan.stage.warmup = 0.0;
     let adjust = Directive::Adjust { factor: 0.5, because: Because::Said("a test".into()) };
     let mut reviewer = Scripted { script: vec![(3, adjust)], seen: vec![] };
@@ -250,14 +252,14 @@ fn a_raised_flag_interrupts_and_a_spent_time_budget_ends_the_run() {
     let fit_with = |plan: &Plan, raised: bool| {
         let stop = AtomicBool::new(raised);
         let (reviewer, observer) = (&mut Scripted::default(), &mut Noted::default());
-        let mut company = Company { reviewer, observer, stop: &stop, clock: &Instant::now() };
-        fit(adapted(rows(), true), &data, None, plan, &mut company).unwrap()
+        let mut callbacks = TrainCallbacks { reviewer, observer, stop: &stop, clock: &std::time::Instant::now() };
+        fit(adapted(rows(), true), &data, None, plan, &mut callbacks).unwrap()
     };
     let fitted = fit_with(&plan, true);
-    assert_eq!((fitted.ending, fitted.steps), (Ending::Interrupted, 0));
+    assert_eq!((fitted.ending, fitted.steps), (TrainingEnd::Interrupted, 0));
     plan.seconds = Some(1e-9);
     let fitted = fit_with(&plan, false);
-    assert_eq!((fitted.ending, fitted.steps), (Ending::TimeUp, 0));
+    assert_eq!((fitted.ending, fitted.steps), (TrainingEnd::TimeUp, 0));
 }
 
 #[test]
@@ -285,8 +287,8 @@ fn a_frozen_model_has_nothing_to_train() {
     let (_, data, _) = setting();
     let stop = AtomicBool::new(false);
     let (reviewer, observer) = (&mut Scripted::default(), &mut Noted::default());
-    let mut company = Company { reviewer, observer, stop: &stop, clock: &Instant::now() };
-    let error = fit(model(rows(), true), &data, None, &Plan::new(stage(), 1), &mut company).unwrap_err();
+    let mut callbacks = TrainCallbacks { reviewer, observer, stop: &stop, clock: &std::time::Instant::now() };
+    let error = fit(model(rows(), true), &data, None, &Plan::new(stage(), 1), &mut callbacks).unwrap_err();
     assert!(error.to_string().contains("frozen"), "{error}");
 }
 
@@ -343,17 +345,22 @@ impl Reviewer for Raising<'_> {
 }
 
 /// A run that is interrupted after step `at`, with checkpoints in `folder`.
-fn resumable(folder: &std::path::Path, at: u64) -> (Result<Fitted, crate::model::ExecuteError>, Vec<f64>, Vec<Event>) {
+fn resumable(folder: &std::path::Path, at: u64) -> (Result<Fitted, TrainError>, Vec<f64>, Vec<Event>) {
     let (_, data, held_out) = setting();
     let mut plan = Plan::new(crate::domain::strategy::StageConfig { dropout: 0.1, epochs: 4.0, ..stage() }, 9);
     plan.checkpoints = Some(super::plan::Checkpoints { folder: folder.into(), every: 4, resume: true });
     let flag = AtomicBool::new(false);
     let mut reviewer = Raising { at, flag: &flag, losses: vec![] };
     let mut noted = Noted::default();
-    let mut company = Company { reviewer: &mut reviewer, observer: &mut noted, stop: &flag, clock: &Instant::now() };
+    let mut callbacks = TrainCallbacks {
+        reviewer: &mut reviewer,
+        observer: &mut noted,
+        stop: &flag,
+        clock: &std::time::Instant::now(),
+    };
     // Untied: the embeddings' moments are kept by row.
     let model = model(rows(), false).with_lora(&LoraConfig::everywhere(4, 8.0, 0.1), 1).train_embeddings(true);
-    let fitted = fit(model, &data, Some(&held_out), &plan, &mut company);
+    let fitted = fit(model, &data, Some(&held_out), &plan, &mut callbacks);
     (fitted, reviewer.losses, noted.0)
 }
 
@@ -363,7 +370,7 @@ fn a_run_that_was_interrupted_and_resumed_gives_the_losses_of_an_unbroken_one() 
     let (whole, losses, _) = resumable(unbroken.path(), u64::MAX);
     let whole = whole.unwrap();
     let (first, mut resumed, _) = resumable(broken.path(), 6);
-    assert_eq!((first.unwrap().ending, resumed.len()), (Ending::Interrupted, 6));
+    assert_eq!((first.unwrap().ending, resumed.len()), (TrainingEnd::Interrupted, 6));
     let (second, rest, events) = resumable(broken.path(), u64::MAX);
     let second = second.unwrap();
     resumed.extend(rest);
@@ -415,7 +422,7 @@ fn a_disk_that_refuses_costs_the_checkpoint_and_not_the_run() {
     let mut plan = Plan::new(stage(), 9);
     plan.checkpoints = Some(super::plan::Checkpoints { folder: place, every: 4, resume: false });
     let (fitted, events) = run(adapted(rows(), true), &plan, &mut Scripted::default());
-    assert_eq!(fitted.ending, Ending::Done);
+    assert_eq!(fitted.ending, TrainingEnd::Done);
     assert!(events.iter().any(|e| matches!(e, Event::Note { text } if text.contains("could not be saved"))));
 }
 
@@ -459,7 +466,7 @@ fn two_hundred_steps_follow_pytorch() {
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let reference: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(fixtures.join("training.json")).unwrap()).unwrap();
-    let data = Packed::stream(&counted_ids(40 * 16 + 1), 16);
+    let data = PackedDataset::stream(&counted_ids(40 * 16 + 1), 16);
     let stage = crate::domain::strategy::StageConfig {
         learning_rate: 3e-3,
         embedding_learning_rate: Some(1e-3),
@@ -479,8 +486,9 @@ fn two_hundred_steps_follow_pytorch() {
         for (kind, model) in kinds {
             let mut reviewer = Scripted::default();
             let (observer, stop) = (&mut Noted::default(), AtomicBool::new(false));
-            let mut company = Company { reviewer: &mut reviewer, observer, stop: &stop, clock: &Instant::now() };
-            fit(model, &data, None, &plan, &mut company).unwrap();
+            let mut callbacks =
+                TrainCallbacks { reviewer: &mut reviewer, observer, stop: &stop, clock: &std::time::Instant::now() };
+            fit(model, &data, None, &plan, &mut callbacks).unwrap();
             let expected: Vec<f64> = serde_json::from_value(reference[name][kind].clone()).unwrap();
             assert_eq!(expected.len(), 200);
             assert!(expected[199] < expected[0] - 0.07, "there is something to learn");
@@ -497,13 +505,13 @@ fn a_text_smaller_than_a_batch_is_trained_on_and_sequences_beyond_the_positions_
     let (coder, _, _) = setting();
     let stop = AtomicBool::new(false);
     let (reviewer, observer) = (&mut Scripted::default(), &mut Noted::default());
-    let mut company = Company { reviewer, observer, stop: &stop, clock: &Instant::now() };
-    let small = Packed::text(&coder, &["the cat"], 24, 0).unwrap();
+    let mut callbacks = TrainCallbacks { reviewer, observer, stop: &stop, clock: &std::time::Instant::now() };
+    let small = PackedDataset::text(&coder, &["the cat"], 24, 0).unwrap();
     let mut plan = Plan::new(stage(), 1);
-    let fitted = fit(adapted(rows(), true), &small, None, &plan, &mut company).unwrap();
-    assert_eq!((fitted.steps, fitted.ending), (1, Ending::Done));
+    let fitted = fit(adapted(rows(), true), &small, None, &plan, &mut callbacks).unwrap();
+    assert_eq!((fitted.steps, fitted.ending), (1, TrainingEnd::Done));
     plan.bytes = Some(100);
-    let long = Packed::text(&coder, &[text().join(" ")], 257, 0).unwrap();
-    let error = fit(adapted(rows(), true), &long, None, &plan, &mut company).unwrap_err();
+    let long = PackedDataset::text(&coder, &[text().join(" ")], 257, 0).unwrap();
+    let error = fit(adapted(rows(), true), &long, None, &plan, &mut callbacks).unwrap_err();
     assert!(error.to_string().contains("257") && error.to_string().contains("256"), "{error}");
 }

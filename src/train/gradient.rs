@@ -2,9 +2,9 @@
 //! not what they do. Embeddings that are only looked up have gradients by row: the rest of the table is zero and not
 //! there.
 
-use super::adamw::Trained;
+use super::error::TrainError;
+use super::params::TrainableParams;
 use crate::kernels::{self, numbers};
-use crate::model::ExecuteError;
 use crate::model::{Group, RowGradient, Step};
 use burn::tensor::{Tensor, s};
 use rayon::prelude::*;
@@ -15,7 +15,7 @@ const PIECE: usize = 1 << 15;
 
 /// The gradient of a parameter.
 #[derive(Debug, Clone)]
-pub(super) enum Slot {
+pub(super) enum ParamGrad {
     /// Nothing yet.
     None,
     /// All of it.
@@ -26,7 +26,7 @@ pub(super) enum Slot {
     OnDevice(Tensor<1>),
 }
 
-impl Slot {
+impl ParamGrad {
     /// A row of `width` numbers; `None` where it is zero because nothing touched it, or not at the host.
     pub(super) fn row(&self, row: usize, width: usize) -> Option<&[f32]> {
         match self {
@@ -112,35 +112,35 @@ impl Slot {
 /// Gradients of the trained parameters, in their order, summed over micro-batches.
 #[derive(Debug, Clone)]
 pub struct Gradient {
-    slots: Vec<Slot>,
+    params: Vec<ParamGrad>,
 }
 
 impl Gradient {
     /// Nothing yet.
-    pub fn none(trained: &Trained) -> Self {
-        Self { slots: vec![Slot::None; trained.parameters().len()] }
+    pub fn none(params: &TrainableParams) -> Self {
+        Self { params: vec![ParamGrad::None; params.parameters().len()] }
     }
 
     #[cfg(test)]
-    pub(super) fn of(slots: Vec<Slot>) -> Self {
-        Self { slots }
+    pub(super) fn of(params: Vec<ParamGrad>) -> Self {
+        Self { params }
     }
 
-    pub(super) fn slot(&self, index: usize) -> Option<&Slot> {
-        self.slots.get(index)
+    pub(super) fn of_param(&self, index: usize) -> Option<&ParamGrad> {
+        self.params.get(index)
     }
 
     /// Adds a micro-batch's gradients.
     ///
     /// # Errors
-    /// [`ExecuteError::Backend`] where they cannot be read back.
-    pub fn add(&mut self, trained: &Trained, mut step: Step) -> Result<(), ExecuteError> {
-        let on_device = trained.keeper().is_some();
-        for (slot, p) in self.slots.iter_mut().zip(trained.parameters()) {
+    /// [`TrainError::Kernel`] where they cannot be read back.
+    pub fn add(&mut self, params: &TrainableParams, mut step: Step) -> Result<(), TrainError> {
+        let on_device = params.state_device().is_some();
+        for (own, p) in self.params.iter_mut().zip(params.parameters()) {
             if let Some(rows) = step.rows.take_if(|rows| rows.parameter == p.id) {
                 match *p.shape {
-                    [rows_there, width] if on_device => slot.add_rows_on_device([rows_there, width], rows),
-                    _ => slot.add_rows(&rows.ids, &numbers(rows.values)?),
+                    [rows_there, width] if on_device => own.add_rows_on_device([rows_there, width], rows),
+                    _ => own.add_rows(&rows.ids, &numbers(rows.values)?),
                 }
                 continue;
             }
@@ -149,8 +149,8 @@ impl Gradient {
                 _ => step.grads.remove::<2>(p.id).map(|matrix| matrix.reshape([-1])),
             };
             match new {
-                Some(new) if on_device => slot.add_on_device(new),
-                Some(new) => slot.add(numbers(new)?),
+                Some(new) if on_device => own.add_on_device(new),
+                Some(new) => own.add(numbers(new)?),
                 None => {}
             }
         }
@@ -159,33 +159,33 @@ impl Gradient {
 
     /// Forgets what the first `rows` rows of the embeddings and the head would learn: without a gradient and without
     /// decay they stay as they are.
-    pub fn freeze_rows(&mut self, trained: &Trained, rows: usize) {
-        for (slot, p) in self.slots.iter_mut().zip(trained.parameters()) {
+    pub fn freeze_rows(&mut self, params: &TrainableParams, rows: usize) {
+        for (own, p) in self.params.iter_mut().zip(params.parameters()) {
             if matches!(p.group, Group::Embedding | Group::Head) {
-                slot.freeze(rows, p.width());
+                own.freeze(rows, p.width());
             }
         }
     }
 
     /// Multiplies everything.
     pub fn scale(&mut self, factor: f32) {
-        self.slots.iter_mut().for_each(|slot| slot.scale(factor));
+        self.params.iter_mut().for_each(|own| own.scale(factor));
     }
 
     /// Euclidean norm over everything; NaN or infinite where any number is.
     ///
     /// # Errors
-    /// [`ExecuteError::Backend`] where it cannot be read back.
-    pub fn norm(&self) -> Result<f64, ExecuteError> {
+    /// [`TrainError::Kernel`] where it cannot be read back.
+    pub fn norm(&self) -> Result<f64, TrainError> {
         let of_piece = |piece: &[f32]| piece.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
         let (mut squares, mut there) = (Vec::new(), Vec::new());
-        for slot in &self.slots {
-            match slot {
-                Slot::None => {}
-                Slot::Whole(values) | Slot::Rows { values, .. } => {
+        for own in &self.params {
+            match own {
+                ParamGrad::None => {}
+                ParamGrad::Whole(values) | ParamGrad::Rows { values, .. } => {
                     squares.push(values.par_chunks(PIECE).map(of_piece).collect::<Vec<f64>>().iter().sum::<f64>());
                 }
-                Slot::OnDevice(values) => there.push(values.clone().square().sum()),
+                ParamGrad::OnDevice(values) => there.push(values.clone().square().sum()),
             }
         }
         // A group at a time: each reading waits for the device, but a kernel with hundreds of inputs took NVRTC 72 s to
@@ -206,30 +206,31 @@ mod tests {
 
     #[test]
     fn the_norm_is_over_all_parameters_and_shows_what_is_not_finite() {
-        let gradient = Gradient::of(vec![Slot::Whole(vec![3.0]), Slot::None, Slot::Whole(vec![4.0, 0.0])]);
+        let gradient =
+            Gradient::of(vec![ParamGrad::Whole(vec![3.0]), ParamGrad::None, ParamGrad::Whole(vec![4.0, 0.0])]);
         assert_eq!(gradient.norm().unwrap(), 5.0);
-        assert!(!Gradient::of(vec![Slot::Whole(vec![1.0, f32::NAN])]).norm().unwrap().is_finite());
+        assert!(!Gradient::of(vec![ParamGrad::Whole(vec![1.0, f32::NAN])]).norm().unwrap().is_finite());
     }
 
     #[test]
     fn rows_that_come_more_than_once_are_added_up() {
-        let mut slot = Slot::None;
-        slot.add_rows(&[7, 2, 7], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        slot.add_rows(&[2], &[0.5, 0.5]);
-        assert_eq!(slot.row(7, 2), Some(&[6.0, 8.0][..]));
-        assert_eq!(slot.row(2, 2), Some(&[3.5, 4.5][..]));
-        assert_eq!(slot.row(0, 2), None);
-        slot.freeze(3, 2);
-        assert_eq!((slot.row(7, 2), slot.row(2, 2)), (Some(&[6.0, 8.0][..]), Some(&[0.0, 0.0][..])));
+        let mut own = ParamGrad::None;
+        own.add_rows(&[7, 2, 7], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        own.add_rows(&[2], &[0.5, 0.5]);
+        assert_eq!(own.row(7, 2), Some(&[6.0, 8.0][..]));
+        assert_eq!(own.row(2, 2), Some(&[3.5, 4.5][..]));
+        assert_eq!(own.row(0, 2), None);
+        own.freeze(3, 2);
+        assert_eq!((own.row(7, 2), own.row(2, 2)), (Some(&[6.0, 8.0][..]), Some(&[0.0, 0.0][..])));
     }
 
     #[test]
     fn frozen_rows_have_no_gradient_and_the_others_keep_theirs() {
-        let mut rows = Slot::None;
+        let mut rows = ParamGrad::None;
         rows.add_rows(&[7, 2], &[1.0, 2.0, 3.0, 4.0]);
         rows.freeze(5, 2);
         assert_eq!((rows.row(7, 2), rows.row(2, 2)), (Some(&[1.0, 2.0][..]), Some(&[0.0, 0.0][..])));
-        let mut whole = Slot::Whole(vec![1.0, 2.0, 3.0, 4.0]);
+        let mut whole = ParamGrad::Whole(vec![1.0, 2.0, 3.0, 4.0]);
         whole.freeze(1, 2);
         assert_eq!((whole.row(0, 2), whole.row(1, 2)), (Some(&[0.0, 0.0][..]), Some(&[3.0, 4.0][..])));
     }

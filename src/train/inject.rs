@@ -1,9 +1,10 @@
 //! Trouble made on purpose in the trainer, where real trouble would come from: the device's refusal, a batch's numbers,
 //! time. What is done about it is the loop's and the reviewer's business, which cannot tell it from real trouble.
 
+use super::error::TrainError;
 use super::gradient::Gradient;
 use crate::domain::injection::{Injection, Trouble};
-use crate::model::ExecuteError;
+use crate::kernels::KernelError;
 use std::time::Duration;
 
 /// How much longer an exploded gradient is.
@@ -17,14 +18,14 @@ fn due(injected: &[Injection], step: u64) -> impl Iterator<Item = Trouble> {
 ///
 /// # Errors
 /// Those that are due: a device without room (until the micro-batch was halved), a crash.
-pub(super) fn before(injected: &[Injection], step: u64, batch: usize, planned: usize) -> Result<(), ExecuteError> {
+pub(super) fn before(injected: &[Injection], step: u64, batch: usize, planned: usize) -> Result<(), TrainError> {
     for trouble in due(injected, step) {
         match trouble {
             Trouble::OutOfMemory if batch >= planned => {
                 let what = format!("out of memory (injected) with {batch} sequences at once");
-                return Err(ExecuteError::Backend { device: "injecting".into(), what });
+                return Err(KernelError::Backend { device: "injecting".into(), what }.into());
             }
-            Trouble::Crash => return Err(ExecuteError::Mismatch(format!("crash (injected) in step {step}"))),
+            Trouble::Crash => return Err(TrainError::Mismatch(format!("crash (injected) in step {step}"))),
             Trouble::OutOfMemory | Trouble::Explosion | Trouble::Nan | Trouble::Slow(_) => {}
         }
     }

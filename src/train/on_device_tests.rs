@@ -1,8 +1,11 @@
 //! Gradients and moments on the device against those at the host: the same steps, and from one to the other by a file.
 
-use super::adamw::{AdamW, AdamWConfig, Trained};
+use super::adamw::{AdamW, AdamWConfig};
 use super::gradient::Gradient;
-use super::tensors::{self, Live};
+use super::optimizer::Optimizer;
+use super::params::TrainableParams;
+use super::snapshot::Live;
+use super::tensors;
 use crate::domain::strategy::Checkpointing;
 use crate::model::device;
 use crate::model::{Batch, Decoder, Dimensions, Group, LoraConfig, ModelConfig, StepOptions};
@@ -18,24 +21,24 @@ fn model(tied: bool) -> Decoder {
 }
 
 /// A run from `step` on: two micro-batches a step; where it stands and the norms.
-struct Run {
+struct TrainingRun {
     model: Decoder,
-    trained: Trained,
+    params: TrainableParams,
     optimizer: AdamW,
     norms: Vec<f64>,
 }
 
-impl Run {
+impl TrainingRun {
     fn begin(tied: bool, on_device: bool) -> Self {
         let model = model(tied);
-        let trained = Trained::kept(&model, on_device);
-        let optimizer = AdamW::new(AdamWConfig::new(0.1), &trained);
-        Self { model, trained, optimizer, norms: vec![] }
+        let params = TrainableParams::kept(&model, on_device);
+        let optimizer = AdamW::new(AdamWConfig::new(0.1), &params);
+        Self { model, params, optimizer, norms: vec![] }
     }
 
     fn on(mut self, steps: std::ops::Range<u32>) -> Self {
         for step in steps {
-            let mut gradient = Gradient::none(&self.trained);
+            let mut gradient = Gradient::none(&self.params);
             for half in 0..2 {
                 // Rows above 30 are never read, and the others not in every step.
                 let ids: Vec<u32> = (0..24).map(|i| (i * (step + 3) + 7 * half) % 30).collect();
@@ -48,14 +51,14 @@ impl Run {
                         &StepOptions { scale: 1.0 / 48.0, dropout: None, checkpointing: Checkpointing::All(false) },
                     )
                     .unwrap();
-                gradient.add(&self.trained, taken).unwrap();
+                gradient.add(&self.params, taken).unwrap();
             }
-            gradient.freeze_rows(&self.trained, FROZEN);
+            gradient.freeze_rows(&self.params, FROZEN);
             gradient.scale(3.0);
             let norm = gradient.norm().unwrap();
             let clip = 1.0 / norm.max(1.0);
             let rate = |group| if group == Group::Adapter { 1e-2 } else { 3e-3 };
-            self.model = self.optimizer.update(self.model, &self.trained, &gradient, clip, rate).unwrap();
+            self.model = self.optimizer.update(self.model, &self.params, &gradient, clip, &rate).unwrap();
             self.norms.push(norm);
         }
         self
@@ -65,21 +68,27 @@ impl Run {
     fn moved(self, on_device: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.safetensors");
-        Live { model: &self.model, trained: &self.trained, optimizer: &self.optimizer }.write(&path).unwrap();
-        let mut there = Self::begin(self.trained.parameters().iter().all(|p| p.group != Group::Head), on_device);
+        Live { model: &self.model, params: &self.params, optimizer: &self.optimizer }.write(&path).unwrap();
+        let mut there = Self::begin(self.params.parameters().iter().all(|p| p.group != Group::Head), on_device);
         let bytes = std::fs::read(path).unwrap();
-        let snapshot = tensors::read(&bytes, &there.trained, self.norms.len() as u64, self.optimizer.updates).unwrap();
-        there.model = snapshot.put_back(there.model, &there.trained, &mut there.optimizer).unwrap();
+        let snapshot = tensors::read(
+            &bytes,
+            &there.params,
+            self.optimizer.buffers(),
+            (self.norms.len() as u64, self.optimizer.updates()),
+        )
+        .unwrap();
+        there.model = snapshot.put_back(there.model, &there.params, &mut there.optimizer).unwrap();
         Self { norms: self.norms, ..there }
     }
 }
 
-fn assert_alike(a: &Run, b: &Run) {
+fn assert_alike(a: &TrainingRun, b: &TrainingRun) {
     for (x, y) in a.norms.iter().zip(&b.norms) {
         assert!((x - y).abs() < 1e-5 * x, "norms {:?} {:?}", a.norms, b.norms);
     }
-    let (x, y) = (a.trained.values(&a.model).unwrap(), b.trained.values(&b.model).unwrap());
-    for ((p, x), y) in a.trained.parameters().iter().zip(&x).zip(&y) {
+    let (x, y) = (a.params.values(&a.model).unwrap(), b.params.values(&b.model).unwrap());
+    for ((p, x), y) in a.params.parameters().iter().zip(&x).zip(&y) {
         let off = x.iter().zip(y).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
         // Rates are of 1e-2 and 3e-3: a wrong update is off by as much.
         assert!(off < 2e-5, "{}: {off}", p.name);
@@ -89,7 +98,7 @@ fn assert_alike(a: &Run, b: &Run) {
 #[test]
 fn what_the_device_keeps_and_what_the_host_keeps_make_the_same_steps() {
     for tied in [false, true] {
-        let (here, there) = (Run::begin(tied, false).on(0..6), Run::begin(tied, true).on(0..6));
+        let (here, there) = (TrainingRun::begin(tied, false).on(0..6), TrainingRun::begin(tied, true).on(0..6));
         assert!(here.norms.iter().any(|norm| *norm > 1.0), "something is clipped");
         assert_alike(&here, &there);
         let ((before, _), (after, _)) = (model(tied).embeddings().unwrap(), there.model.embeddings().unwrap());
@@ -104,15 +113,15 @@ fn what_the_device_keeps_and_what_the_host_keeps_make_the_same_steps() {
 #[test]
 fn a_run_that_was_saved_where_the_host_keeps_its_moments_goes_on_where_the_device_does_and_back() {
     for tied in [false, true] {
-        let straight = Run::begin(tied, false).on(0..6);
-        let there = Run::begin(tied, false).on(0..3).moved(true);
-        assert!(there.trained.keeper().is_some());
+        let straight = TrainingRun::begin(tied, false).on(0..6);
+        let there = TrainingRun::begin(tied, false).on(0..3).moved(true);
+        assert!(there.params.state_device().is_some());
         assert_alike(&straight, &there.on(3..6));
-        assert_alike(&straight, &Run::begin(tied, true).on(0..2).moved(false).on(2..4).moved(true).on(4..6));
+        assert_alike(&straight, &TrainingRun::begin(tied, true).on(0..2).moved(false).on(2..4).moved(true).on(4..6));
     }
 }
 
 #[test]
 fn on_a_cpu_the_host_keeps_them() {
-    assert!(Trained::of(&model(true)).keeper().is_none());
+    assert!(TrainableParams::of(&model(true)).state_device().is_none());
 }

@@ -7,13 +7,13 @@ use rand_chacha::ChaCha8Rng;
 
 /// The endless order of `count` sequences.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct Sampler {
     seed: u64,
     epoch: u64,
     permutation: Vec<u32>,
 }
 
-impl Order {
+impl Sampler {
     /// An order of sequences `0..count`.
     pub fn new(count: usize, seed: u64) -> Self {
         let mut order = Self { seed, epoch: 0, permutation: (0..count as u32).collect() };
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn an_epoch_shows_every_sequence_once_and_the_next_in_another_order() {
-        let mut order = Order::new(100, 7);
+        let mut order = Sampler::new(100, 7);
         let (first, second) = (order.take(0, 100), order.take(100, 100));
         for epoch in [&first, &second] {
             let mut sorted = epoch.clone();
@@ -58,14 +58,14 @@ mod tests {
             assert_eq!(sorted, (0..100).collect::<Vec<_>>());
         }
         assert_ne!(first, second);
-        assert_ne!(first, Order::new(100, 8).take(0, 100));
+        assert_ne!(first, Sampler::new(100, 8).take(0, 100));
     }
 
     #[test]
     fn an_order_resumed_anywhere_equals_the_unbroken_one() {
-        let unbroken = Order::new(13, 7).take(0, 60);
+        let unbroken = Sampler::new(13, 7).take(0, 60);
         for position in [0, 1, 12, 13, 14, 40] {
-            let resumed = Order::new(13, 7).take(position, 60 - position as usize);
+            let resumed = Sampler::new(13, 7).take(position, 60 - position as usize);
             assert_eq!(resumed, unbroken[position as usize..], "from {position}");
         }
     }
@@ -74,13 +74,13 @@ mod tests {
     #[test]
     fn the_order_of_a_seed_is_the_same_in_every_version() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/order.json");
-        let order = Order::new(40, 11).take(0, 1600);
+        let order = Sampler::new(40, 11).take(0, 1600);
         let kept: Vec<usize> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(order, kept);
     }
 
     #[test]
     fn no_sequences_give_no_order() {
-        assert!(Order::new(0, 1).take(0, 5).is_empty());
+        assert!(Sampler::new(0, 1).take(0, 5).is_empty());
     }
 }

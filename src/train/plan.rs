@@ -1,10 +1,10 @@
 //! What a training run is asked to do: rates, budgets, when to look and when to save. Checked before anything starts.
 
+use super::error::TrainError;
 use super::load::Load;
-use super::schedule::{Schedule, Shape};
+use super::schedule::Schedule;
 use crate::domain::injection::Injection;
 use crate::domain::strategy::StageConfig;
-use crate::model::ExecuteError;
 use std::path::PathBuf;
 
 /// A run of the trainer.
@@ -12,8 +12,8 @@ use std::path::PathBuf;
 pub struct Plan {
     /// Rates, batch and epochs.
     pub stage: StageConfig,
-    /// What follows the warm-up. Default: the stage's.
-    pub shape: Shape,
+    /// Share of the peak learning rate at which the schedule ends. Default: 0, where short runs end best.
+    pub floor: f64,
     /// Seed of the order and of dropout.
     pub seed: u64,
     /// Training text to see, UTF-8 bytes; `None`: the stage's epochs.
@@ -47,6 +47,9 @@ pub struct Checkpoints {
     pub resume: bool,
 }
 
+/// Largest norm of a gradient that is applied; longer ones are scaled down to it.
+pub const MAX_NORM: f64 = 1.0;
+
 /// Steps between snapshots where nobody says otherwise.
 pub const SNAPSHOT_EVERY: u64 = 50;
 
@@ -54,7 +57,7 @@ impl Plan {
     /// A stage's epochs, a cosine, evaluations at a quarter, a half and three quarters.
     pub fn new(stage: StageConfig, seed: u64) -> Self {
         Self {
-            shape: stage.schedule.into(),
+            floor: 0.0,
             seed,
             bytes: None,
             seconds: None,
@@ -70,7 +73,7 @@ impl Plan {
 
     /// Warm-up and what follows.
     pub fn schedule(&self) -> Schedule {
-        Schedule { warmup: self.stage.warmup, shape: self.shape }
+        Schedule { warmup: self.stage.warmup, then: self.stage.schedule, floor: self.floor }
     }
 
     /// Sequences an optimiser step.
@@ -91,8 +94,8 @@ impl Plan {
     /// All that is wrong with it, at once.
     ///
     /// # Errors
-    /// [`ExecuteError::Data`] with every setting that makes no sense, its value and its range.
-    pub fn check(&self) -> Result<(), ExecuteError> {
+    /// [`TrainError::Data`] with every setting that makes no sense, its value and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
         let mut wrong: Vec<String> = self.stage.faults().iter().map(ToString::to_string).collect();
         if self.bytes == Some(0) {
             wrong.push("the budget in bytes must be above 0".into());
@@ -103,7 +106,7 @@ impl Plan {
         if wrong.is_empty() {
             Ok(())
         } else {
-            Err(ExecuteError::Data(format!("training cannot start: {}", wrong.join("; "))))
+            Err(TrainError::Data(format!("training cannot start: {}", wrong.join("; "))))
         }
     }
 }
@@ -111,7 +114,7 @@ impl Plan {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::strategy::{Checkpointing, Course, Precision};
+    use crate::domain::strategy::{Checkpointing, LrSchedule, Precision};
 
     pub(crate) fn stage() -> StageConfig {
         StageConfig {
@@ -128,7 +131,7 @@ pub(super) mod tests {
             weight_decay: 0.01,
             sequence: 32,
             train_embeddings: false,
-            schedule: Course::default(),
+            schedule: LrSchedule::default(),
             checkpointing: Checkpointing::OFF,
             base: Precision::default(),
         }
@@ -145,7 +148,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_stage_names_the_course_of_its_rate() {
-        let plan = Plan::new(StageConfig { schedule: Course::Wsd, warmup: 0.1, ..stage() }, 0);
+        let plan = Plan::new(StageConfig { schedule: LrSchedule::Wsd, warmup: 0.1, ..stage() }, 0);
         let factors: Vec<f64> = [0.05, 0.5, 0.8, 0.9, 1.0].iter().map(|p| plan.schedule().factor(*p)).collect();
         // Half of the warm-up, the peak, the last fifth in a straight line; double rounding.
         for (factor, wanted) in factors.iter().zip([0.5, 1.0, 1.0, 0.5, 0.0]) {

@@ -1,15 +1,15 @@
 //! A small base model from scratch: text and a tokenizer go in, a complete Hugging Face folder comes out. Made for demos
 //! and experiments; which text is good enough to learn from is not known here.
 
+use super::error::TrainError;
 use crate::domain::directive::Reviewer;
 use crate::domain::event::Observer;
-use crate::domain::strategy::{Checkpointing, Course, Precision, StageConfig};
-use crate::model::ExecuteError;
+use crate::domain::strategy::{Checkpointing, LrSchedule, Precision, StageConfig};
 use crate::model::evaluate::HeldOut;
 use crate::model::{Decoder, Dimensions, Dtype, ModelConfig, Specials, save_model, write_atomically};
 use crate::tokenizer::Coder;
 use crate::tokenizer::TokenizerError;
-use crate::train::{Checkpoints, Company, Fitted, Packed, Plan, Shape, fit};
+use crate::train::{Checkpoints, Fitted, PackedDataset, Plan, TrainCallbacks, fit};
 use burn::tensor::Device;
 use serde_json::json;
 use std::path::Path;
@@ -87,27 +87,27 @@ pub fn pretrain<S: AsRef<str> + Sync>(
     documents: &[S],
     held_out: Option<&HeldOut>,
     around: &mut Surroundings<'_>,
-) -> Result<Fitted, ExecuteError> {
+) -> Result<Fitted, TrainError> {
     let mut size = config.size;
     if size.rows == 0 {
         size.rows = coder.rows().next_multiple_of(64);
     }
     if size.rows < coder.rows() {
-        return Err(ExecuteError::Data(format!(
+        return Err(TrainError::Data(format!(
             "a model of {} embedding rows cannot hold a tokenizer of {}",
             size.rows,
             coder.rows()
         )));
     }
     if config.sequence > size.positions {
-        return Err(ExecuteError::Data(format!(
+        return Err(TrainError::Data(format!(
             "sequences of {} tokens are longer than the model's {} positions",
             config.sequence, size.positions
         )));
     }
     let model_config = ModelConfig::qwen3(size)?.with_specials(specials(coder));
     let model = Decoder::init(&model_config, around.device, config.seed)?.full();
-    let data = Packed::text(coder, documents, config.sequence, config.seed)?;
+    let data = PackedDataset::text(coder, documents, config.sequence, config.seed)?;
     let stage = StageConfig {
         rank: 1,
         alpha: 1.0,
@@ -123,34 +123,30 @@ pub fn pretrain<S: AsRef<str> + Sync>(
         weight_decay: 0.1,
         sequence: config.sequence,
         train_embeddings: true,
-        schedule: Course::Cosine,
+        schedule: LrSchedule::Cosine,
         checkpointing: Checkpointing::OFF,
         base: Precision::F32,
     };
     // Down to a tenth of the peak, so that the base stays trainable.
-    let plan = Plan {
-        shape: Shape::Cosine { floor: 0.1 },
-        checkpoints: config.checkpoints.clone(),
-        ..Plan::new(stage, config.seed)
-    };
+    let plan = Plan { floor: 0.1, checkpoints: config.checkpoints.clone(), ..Plan::new(stage, config.seed) };
     let clock = std::time::Instant::now();
-    let mut company =
-        Company { reviewer: around.reviewer, observer: around.observer, stop: around.stop, clock: &clock };
-    fit(model, &data, held_out, &plan, &mut company)
+    let mut callbacks =
+        TrainCallbacks { reviewer: around.reviewer, observer: around.observer, stop: around.stop, clock: &clock };
+    fit(model, &data, held_out, &plan, &mut callbacks)
 }
 
 /// Writes a base as a complete Hugging Face folder: config.json, generation_config.json, model.safetensors,
 /// tokenizer.json, tokenizer_config.json. Each file is written beside its place and renamed.
 ///
 /// # Errors
-/// [`ExecuteError::Write`] where the disk refuses; [`ExecuteError::Tokenizer`] where the tokenizer's text is not JSON.
+/// [`FileError::Write`] where the disk refuses; [`TrainError::Tokenizer`] where the tokenizer's text is not JSON.
 pub fn save_base(
     folder: &Path,
     model: &Decoder,
     coder: &Coder,
     tokenizer_json: &str,
     dtype: Dtype,
-) -> Result<(), ExecuteError> {
+) -> Result<(), TrainError> {
     save_model(folder, model, model.config(), dtype)?;
     let tokenizer: serde_json::Value =
         serde_json::from_str(tokenizer_json).map_err(|e| TokenizerError::Unusable(e.to_string()))?;
@@ -169,7 +165,7 @@ pub fn save_base(
     let write = |file: &str, text: &str| write_atomically(&folder.join(file), |out| out.write_all(text.as_bytes()));
     write("generation_config.json", &format!("{generation:#}\n"))?;
     write("tokenizer_config.json", &tokenizer_config)?;
-    write("tokenizer.json", tokenizer_json)
+    Ok(write("tokenizer.json", tokenizer_json)?)
 }
 
 /// The control tokens of a base: what opens and closes its documents; padding with the closer.
@@ -185,8 +181,8 @@ mod tests {
     use crate::model::ModelFolder;
     use crate::model::device;
     use crate::tokenizer::{BpeConfig, BpeKind, train_bpe, vocabulary_for_tests};
-    use crate::train::Trusting;
-    use crate::transplant::{self, Ground, Method, Side};
+    use crate::train::NoopReviewer;
+    use crate::transplant::{self, InitContext, MatrixRole, Method};
 
     fn text() -> Vec<String> {
         (0..200).map(|i| format!("the {} cat sat on the {} mat", i % 7, i % 5)).collect()
@@ -203,7 +199,7 @@ mod tests {
         };
         let config = PretrainConfig { size, tokens: 40_000, sequence: 32, batch: 8, ..PretrainConfig::default() };
         let (device, stop) = (device::cpu("a test").device, AtomicBool::new(false));
-        let (reviewer, observer) = (&mut Trusting, &mut Silent);
+        let (reviewer, observer) = (&mut NoopReviewer, &mut Silent);
         let mut around = Surroundings { device: &device, reviewer, observer, stop: &stop };
         pretrain(&config, coder, &text(), Some(held_out), &mut around).unwrap()
     }
@@ -244,8 +240,9 @@ mod tests {
         let held_out = HeldOut::new(&candidate, documents, tokens, 512).unwrap();
         let known: Vec<u32> = (0..old.rows() as u32).collect();
         let after = |method: Method| {
-            let ground = Ground::new(&input, &known, &mapping, Side::Input, 1).unwrap();
-            let moved = transplant::rows(&ground, &method.chain());
+            let ground = InitContext::new(&input, &known, &mapping, MatrixRole::Input, 1).unwrap();
+            let chain = transplant::chain_of(method, &mapping, &(&input).into(), (None, 1)).unwrap();
+            let moved = transplant::rows(&ground, &chain);
             let model = trained.model.clone().replace_embeddings(moved.matrix, None).unwrap();
             held_out.evaluate(&model).unwrap().evaluation.bits_per_byte.get()
         };

@@ -1,10 +1,13 @@
 //! How fast does a training step of some shape run on a device, and how much memory does it take? Steps on random tokens:
 //! gradients, their norm, clipping, the update. What is trained on, and why, is not known here.
 
-use super::adamw::{AdamW, AdamWConfig, Trained};
+use super::TrainError;
+use super::adamw::{AdamW, AdamWConfig};
 use super::gradient::Gradient;
+use super::optimizer::Optimizer;
+use super::params::TrainableParams;
 use crate::domain::strategy::Checkpointing;
-use crate::model::{Batch, Decoder, ExecuteError, LoraConfig, ModelConfig, StepOptions, memory};
+use crate::model::{Batch, Decoder, LoraConfig, ModelConfig, StepOptions, memory};
 use burn::tensor::Device;
 use serde::Serialize;
 use std::time::Instant;
@@ -61,7 +64,7 @@ pub struct Timing {
 ///
 /// # Errors
 /// As [`Decoder::step`].
-pub fn time_steps(config: &ModelConfig, device: &Device, timed: &Timed) -> Result<Timing, ExecuteError> {
+pub fn time_steps(config: &ModelConfig, device: &Device, timed: &Timed) -> Result<Timing, TrainError> {
     let decoder = match timed.drawn_there {
         true => Decoder::for_timing(config, device)?,
         false => Decoder::init(config, device, 1)?,
@@ -76,7 +79,7 @@ pub fn time_steps(config: &ModelConfig, device: &Device, timed: &Timed) -> Resul
     if timed.bf16 {
         decoder = decoder.narrowed();
     }
-    let trained = Trained::of(&decoder);
+    let trained = TrainableParams::of(&decoder);
     let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &trained);
     let (batch, length, rows) = (timed.batch, timed.length, config.size.rows);
     let mut state = 12_345u64;
@@ -100,7 +103,7 @@ pub fn time_steps(config: &ModelConfig, device: &Device, timed: &Timed) -> Resul
         let mut gradient = Gradient::none(&trained);
         gradient.add(&trained, taken)?;
         let clip = 1.0 / gradient.norm()?.max(1.0);
-        decoder = optimizer.update(decoder, &trained, &gradient, clip, |_| 1e-4)?;
+        decoder = optimizer.update(decoder, &trained, &gradient, clip, &|_| 1e-4)?;
         crate::kernels::wait_for(device)?;
         let (whole, update) = (start.elapsed().as_secs_f64() * 1e3, between.elapsed().as_secs_f64() * 1e3);
         if step == 0 {

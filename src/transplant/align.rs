@@ -5,16 +5,17 @@
 //! TokAlign copies the best match. Here a match counts as far as it goes: the row is drawn towards the mean of all rows
 //! by what the match lacks of 1. A copy that is certain of a poor match is worse than chance (docs/transplant.md).
 
-use super::space::{Space, SpaceConfig, dot};
-use super::{Ground, Initialiser};
+use super::error::TransplantError;
+use super::space::{AuxiliarySpace, SpaceConfig};
+use super::table::dot;
+use super::{InitContext, Initialiser};
 use crate::domain::vocabulary::{Mapping, Origin};
-use crate::model::ExecuteError;
 use crate::tokenizer::Coder;
 
 /// Answers for tokens the text uses.
 pub struct Align {
-    candidate: Space<'static>,
-    source: Space<'static>,
+    candidate: AuxiliarySpace<'static>,
+    source: AuxiliarySpace<'static>,
     /// Old tokens that have a vector.
     known: Vec<u32>,
 }
@@ -33,7 +34,7 @@ impl Align {
         mapping: &Mapping,
         documents: &[S],
         config: &SpaceConfig,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TransplantError> {
         let mut counts = vec![0u64; candidate.rows()];
         for id in candidate.encode(documents)?.iter().flat_map(|e| &e.ids) {
             if let Some(n) = counts.get_mut(*id as usize) {
@@ -48,12 +49,12 @@ impl Align {
         pivots.sort_by_key(|(n, id, _)| (std::cmp::Reverse(*n), *id));
         pivots.truncate(PIVOTS);
         if pivots.is_empty() {
-            return Err(ExecuteError::Data("the two vocabularies share no token that the text uses".into()));
+            return Err(TransplantError::Data("the two vocabularies share no token that the text uses".into()));
         }
         let new: Vec<u32> = pivots.iter().map(|p| p.1).collect();
         let old: Vec<u32> = pivots.iter().map(|p| p.2).collect();
-        let candidate = Space::over_contexts(candidate, documents, &new, config)?;
-        Ok(Self::between(candidate, Space::over_contexts(source, documents, &old, config)?, source.rows()))
+        let candidate = AuxiliarySpace::over_contexts(candidate, documents, &new, config)?;
+        Ok(Self::between(candidate, AuxiliarySpace::over_contexts(source, documents, &old, config)?, source.rows()))
     }
 
     /// By nearness to shared tokens in a donor's embeddings and in the base's own.
@@ -61,11 +62,11 @@ impl Align {
     /// # Errors
     /// Where the vocabularies share nothing.
     pub fn with_donor(
-        donor: &Space<'_>,
-        base: &Space<'_>,
+        donor: &AuxiliarySpace<'_>,
+        base: &AuxiliarySpace<'_>,
         mapping: &Mapping,
         rows: usize,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TransplantError> {
         let shared = mapping.origins.iter().enumerate().filter_map(|(id, origin)| match origin {
             Origin::Exact(old) if donor.has(id as u32) && base.has(*old) => Some((id as u32, *old)),
             _ => None,
@@ -73,12 +74,12 @@ impl Align {
         // Low ids are frequent tokens in every common kind of tokenizer.
         let (new, old): (Vec<u32>, Vec<u32>) = shared.take(PIVOTS).unzip();
         if new.is_empty() {
-            return Err(ExecuteError::Data("the two vocabularies share no token".into()));
+            return Err(TransplantError::Data("the two vocabularies share no token".into()));
         }
         Ok(Self::between(donor.relative_to(&new), base.relative_to(&old), rows))
     }
 
-    fn between(candidate: Space<'static>, source: Space<'static>, rows: usize) -> Self {
+    fn between(candidate: AuxiliarySpace<'static>, source: AuxiliarySpace<'static>, rows: usize) -> Self {
         let known = (0..rows as u32).filter(|id| source.has(*id)).collect();
         Self { candidate, source, known }
     }
@@ -89,7 +90,7 @@ impl Initialiser for Align {
         "align"
     }
 
-    fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.candidate.get(id) else { return false };
         let nearness = |old: &u32| self.source.get(*old).map_or(f32::NEG_INFINITY, |v| dot(&v, &vector));
         let known = self.known.iter().filter(|old| (**old as usize) < ground.source().rows());

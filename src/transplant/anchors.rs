@@ -1,7 +1,8 @@
 //! Tokens that both vocabularies share and that a helper space knows: what a new token can be expressed by.
 
-use super::space::{Space, dot};
-use super::table::{BLOCK, Table};
+use super::space::AuxiliarySpace;
+use super::table::dot;
+use super::table::{BLOCK, EmbeddingTable};
 use crate::domain::vocabulary::{Mapping, Origin};
 use std::collections::HashSet;
 
@@ -22,7 +23,7 @@ const UNTRAINED: f32 = 0.05;
 impl Anchors {
     /// Shared tokens with a vector in the candidate's `space`. Rows of `source` that were never trained, and rows that
     /// another anchor has already, are left out: they say nothing and make least squares singular.
-    pub fn new(space: &Space<'_>, mapping: &Mapping, source: &Table<'_>) -> Self {
+    pub fn new(space: &AuxiliarySpace<'_>, mapping: &Mapping, source: &EmbeddingTable<'_>) -> Self {
         let shared: Vec<(u32, u32)> = mapping
             .origins
             .iter()
@@ -98,7 +99,7 @@ impl Anchors {
 }
 
 /// The weighted sum of rows; weights with the rows they belong to.
-pub(super) fn combine(source: &Table<'_>, weights: impl Iterator<Item = (u32, f32)>, row: &mut [f32]) {
+pub(super) fn combine(source: &EmbeddingTable<'_>, weights: impl Iterator<Item = (u32, f32)>, row: &mut [f32]) {
     row.fill(0.0);
     for (id, weight) in weights {
         source.add(id, weight, row);

@@ -2,15 +2,15 @@
 //! cosines count nothing (Ostendorff and Rehm 2023).
 
 use super::anchors::{Anchors, combine};
-use super::space::Space;
-use super::{Ground, Initialiser};
+use super::space::AuxiliarySpace;
+use super::{InitContext, Initialiser};
 use crate::domain::vocabulary::Origin;
 use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
 pub struct Clp<'a> {
     /// The candidate's helper space.
-    pub space: Arc<Space<'a>>,
+    pub space: Arc<AuxiliarySpace<'a>>,
     /// What new tokens are mixed from.
     pub anchors: Arc<Anchors>,
 }
@@ -20,7 +20,7 @@ impl Initialiser for Clp<'_> {
         "clp"
     }
 
-    fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.space.get(id) else { return false };
         let cosines = self.anchors.cosines(&vector);
         let total: f32 = cosines.iter().filter(|c| **c > 0.0).sum();

@@ -10,10 +10,11 @@
 //! input and one as a logit, each of them scaled by what it itself was before: the gradient through the layers is larger
 //! than the head's by as much as rows are shorter than 1, and would drown it.
 
-use super::transplant::is_copy;
-use super::{Moved, Texts};
+use super::TransplantedMatrix;
+use super::error::TransplantError;
+use super::overlap::is_copy;
+use super::texts::Texts;
 use crate::kernels;
-use crate::model::ExecuteError;
 use crate::model::{Decoder, IGNORE, Matrix};
 use crate::tokenizer::Encoded;
 use burn::tensor::{Tensor, TensorData};
@@ -46,21 +47,21 @@ impl Default for Distilling {
 /// distilled. `fixed` is a head that stays as it is. With neither the model is tied.
 ///
 /// # Errors
-/// [`ExecuteError::Data`] where there is no text, or no new token in it; as [`Decoder::hidden`].
+/// [`TransplantError::Data`] where there is no text, or no new token in it; as [`Decoder::hidden`].
 pub(super) fn distill(
     teacher: &Decoder,
-    input: &mut Moved,
-    (mut head, fixed): (Option<&mut Moved>, Option<&Matrix>),
+    input: &mut TransplantedMatrix,
+    (mut head, fixed): (Option<&mut TransplantedMatrix>, Option<&Matrix>),
     texts: &Texts<'_>,
     how: &Distilling,
-) -> Result<(), ExecuteError> {
+) -> Result<(), TransplantError> {
     let teacher = teacher.clone().merged().frozen();
     let new: Vec<bool> = input.by_row.iter().map(|by| !is_copy(by)).collect();
     let snippets = Snippet::choose(texts, &new, how)?;
     if snippets.is_empty() {
         let what =
             "the method distill learns from text in which new tokens occur: a corpus is missing, or has none of them";
-        return Err(ExecuteError::Data(what.into()));
+        return Err(TransplantError::Data(what.into()));
     }
     let mut rows = Rows::new(input, &new);
     let mut head_rows = fixed.is_none().then(|| Rows::new(head.as_deref().unwrap_or(input), &new));
@@ -99,7 +100,7 @@ pub(super) fn distill(
 
 /// The squared difference of hidden states at pairs of (own, wanted) positions as a share of the wanted states' own square,
 /// and its gradient: `[positions, hidden]`.
-fn follow(own: &Tensor<2>, wanted: &Tensor<2>, pairs: &[(usize, usize)]) -> Result<(f64, Tensor<2>), ExecuteError> {
+fn follow(own: &Tensor<2>, wanted: &Tensor<2>, pairs: &[(usize, usize)]) -> Result<(f64, Tensor<2>), TransplantError> {
     let (shape, device) = (own.dims(), own.device());
     let width = shape[1];
     let (own, wanted) = (kernels::numbers(own.clone())?, kernels::numbers(wanted.clone())?);
@@ -124,7 +125,7 @@ fn predict(
     hidden: Tensor<2>,
     targets: &[u32],
     weight: f64,
-) -> Result<(Tensor<2>, Tensor<2>), ExecuteError> {
+) -> Result<(Tensor<2>, Tensor<2>), TransplantError> {
     let counted = targets.iter().filter(|t| **t != IGNORE).count().max(1) as f64;
     let factors: Vec<f32> = targets.iter().map(|t| if *t == IGNORE { 0.0 } else { 1.0 / counted as f32 }).collect();
     let (matrix, like) = (student.output_matrix(), hidden.clone());
@@ -146,7 +147,7 @@ struct Snippet {
 
 impl Snippet {
     /// Pieces of the documents in an order of the seed, as long as new tokens in them have not had their share.
-    fn choose(texts: &Texts<'_>, new: &[bool], how: &Distilling) -> Result<Vec<Self>, ExecuteError> {
+    fn choose(texts: &Texts<'_>, new: &[bool], how: &Distilling) -> Result<Vec<Self>, TransplantError> {
         use rand::SeedableRng;
         use rand::seq::SliceRandom;
         let mut pieces: Vec<&str> = texts.documents.iter().flat_map(|d| cut(d, how.length.max(16))).collect();
@@ -243,7 +244,7 @@ struct Memory {
 }
 
 impl Rows {
-    fn new(moved: &Moved, trained: &[bool]) -> Self {
+    fn new(moved: &TransplantedMatrix, trained: &[bool]) -> Self {
         let data = moved.matrix.data();
         let square: f64 = data.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
         let scale = (square / data.len().max(1) as f64).sqrt();
@@ -277,7 +278,7 @@ impl Rows {
     }
 
     /// Says of the rows that were trained that they were.
-    fn name(&self, moved: &mut Moved) {
+    fn name(&self, moved: &mut TransplantedMatrix) {
         for (by, _) in moved.by_row.iter_mut().zip(&self.memory).filter(|(_, memory)| memory.is_some()) {
             *by = "distill";
         }
@@ -292,7 +293,7 @@ mod tests {
     use crate::model::evaluate::HeldOut;
     use crate::model::{Dimensions, ModelConfig};
     use crate::tokenizer::{BpeKind, coder_for_tests};
-    use crate::transplant::{Method, Named, Norms, Request, transplant_apart};
+    use crate::transplant::{Method, Norms, TransplantInputs, transplant_apart};
     use burn::tensor::Device;
 
     #[test]
@@ -353,14 +354,14 @@ mod tests {
         };
         let made = |output: Option<&Matrix>, methods, texts: &Texts<'_>| {
             let (tokens, mapping) = (&tokens, &mapping);
-            let request = Request { input: &matrix, output, tokens, mapping, norms: Norms::Kept, seed: 1 };
+            let request = TransplantInputs { input: &matrix, output, tokens, mapping, norms: Norms::Kept, seed: 1 };
             transplant_apart(&request, methods, Some(texts))
         };
-        let plain = Named::Plain(Method::Subtoken);
+        let plain = Method::Subtoken;
         // A fresh model is nearly silent: it takes longer steps, and more of them, than a trained one.
         let how = Distilling { rate: 0.1, snippets: 1000, ..Distilling::default() };
         let held_out = HeldOut::new(&new, &text[..10], 100, 256).unwrap();
-        let measured = |input: &Moved, output: Option<&Moved>| {
+        let measured = |input: &TransplantedMatrix, output: Option<&TransplantedMatrix>| {
             let output = output.map(|o| o.matrix.clone());
             let model = teacher.clone().replace_embeddings(input.matrix.clone(), output).unwrap();
             let bits = held_out.evaluate(&model).unwrap().evaluation.bits_per_byte.get();
@@ -396,13 +397,13 @@ mod tests {
         assert_ne!(head.matrix, input.matrix);
         assert_eq!(start.matrix.row(60), head.matrix.row(60));
         // By name: the methods say which of the three it is.
-        let (input, head) = made(Some(&matrix), (Named::Distill, plain), &texts).unwrap();
+        let (input, head) = made(Some(&matrix), (Method::Distill, plain), &texts).unwrap();
         assert_eq!((head.unwrap().matrix, input.by_row.last()), (start.matrix.clone(), Some(&"distill")));
         let lone = Texts { teacher: None, ..texts };
-        assert!(made(None, (Named::Distill, Named::Distill), &lone).is_err());
-        assert!(made(Some(&matrix), (plain, Named::Distill), &texts).is_err());
+        assert!(made(None, (Method::Distill, Method::Distill), &lone).is_err());
+        assert!(made(Some(&matrix), (plain, Method::Distill), &texts).is_err());
         let silent = Texts { documents: &[], ..texts };
-        let error = made(None, (Named::Distill, Named::Distill), &silent).unwrap_err();
+        let error = made(None, (Method::Distill, Method::Distill), &silent).unwrap_err();
         assert!(error.to_string().contains("corpus"), "{error}");
     }
 }

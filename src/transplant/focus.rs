@@ -3,15 +3,15 @@
 //! co-occurrence counts).
 
 use super::anchors::{Anchors, combine};
-use super::space::Space;
-use super::{Ground, Initialiser};
+use super::space::AuxiliarySpace;
+use super::{InitContext, Initialiser};
 use crate::domain::vocabulary::Origin;
 use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
 pub struct Focus<'a> {
     /// The candidate's helper space.
-    pub space: Arc<Space<'a>>,
+    pub space: Arc<AuxiliarySpace<'a>>,
     /// What new tokens are mixed from.
     pub anchors: Arc<Anchors>,
 }
@@ -21,7 +21,7 @@ impl Initialiser for Focus<'_> {
         "focus"
     }
 
-    fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.space.get(id).filter(|_| !self.anchors.is_empty()) else { return false };
         let weights = sparsemax(&self.anchors.cosines(&vector));
         self.space.release();

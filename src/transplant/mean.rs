@@ -1,6 +1,6 @@
 //! `mean`: every row the mean of the old rows (Hewitt 2021). A new token then begins as likely as an average old one.
 
-use super::{Ground, Initialiser};
+use super::{InitContext, Initialiser};
 use crate::domain::vocabulary::Origin;
 
 /// Answers always.
@@ -11,7 +11,7 @@ impl Initialiser for Mean {
         "mean"
     }
 
-    fn fill(&self, ground: &Ground<'_>, _: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, _: u32, _: &Origin, row: &mut [f32]) -> bool {
         row.copy_from_slice(ground.mean());
         true
     }

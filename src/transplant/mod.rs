@@ -10,39 +10,41 @@ mod align;
 mod anchors;
 mod clp;
 mod distill;
+mod error;
 mod focus;
+mod matrices;
 mod mean;
+mod method;
 mod omp;
 mod overlap;
 mod random;
 mod space;
 mod subtoken;
 mod table;
+mod texts;
 mod trans;
-mod transplant;
 mod wechsel;
 
 pub use align::Align;
 pub use anchors::Anchors;
 pub use clp::Clp;
 pub use distill::Distilling;
+pub use error::TransplantError;
 pub use focus::Focus;
+pub use matrices::{Norms, TransplantInputs, mean_norm, transplant, transplant_apart, with_norm};
 pub use mean::Mean;
+pub use method::{Method, OMP_TERMS, chain_of};
 pub use omp::Omp;
-pub use overlap::{Exact, Specials};
+pub use overlap::{Exact, RoleCopies, is_copy};
 pub use random::Random;
-pub use space::{Space, SpaceConfig};
+pub use space::{AuxiliarySpace, SpaceConfig};
 pub use subtoken::{Subtoken, Weighting};
-pub use table::Table;
+pub use table::EmbeddingTable;
+pub use texts::Texts;
 pub use trans::Trans;
-pub use transplant::{
-    Learnt, Named, Norms, OMP_TERMS, Request, Texts, chain_of, is_copy, mean_norm, transplant, transplant_apart,
-    with_norm,
-};
 pub use wechsel::{Wechsel, dictionary};
 
 use crate::domain::vocabulary::{Mapping, Origin};
-use crate::model::ExecuteError;
 use crate::model::Matrix;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -50,7 +52,7 @@ use std::sync::OnceLock;
 
 /// Which of a model's matrices is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum MatrixRole {
     /// The input embeddings.
     Input,
     /// The output matrix.
@@ -60,29 +62,29 @@ pub enum Side {
 }
 
 /// What a new row can be made from.
-pub struct Ground<'a> {
-    source: Table<'a>,
+pub struct InitContext<'a> {
+    source: EmbeddingTable<'a>,
     tokens: &'a [u32],
     mapping: &'a Mapping,
-    side: Side,
+    side: MatrixRole,
     seed: u64,
     /// Made when first asked for: it reads the whole matrix.
     statistics: OnceLock<(Vec<f32>, Vec<f32>)>,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> InitContext<'a> {
     /// `source` is `[rows, hidden]`; `tokens` are the ids that are tokens of the old vocabulary: rows beyond them are
     /// padding and stay out of all statistics.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] when a token or an origin has no row, or there is no token at all.
+    /// [`TransplantError::Mismatch`] when a token or an origin has no row, or there is no token at all.
     pub fn new(
-        source: impl Into<Table<'a>>,
+        source: impl Into<EmbeddingTable<'a>>,
         tokens: &'a [u32],
         mapping: &'a Mapping,
-        side: Side,
+        side: MatrixRole,
         seed: u64,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TransplantError> {
         let source = source.into();
         let origins = mapping.origins.iter().flat_map(|o| match o {
             Origin::Exact(id) | Origin::Role(id) => vec![*id],
@@ -90,24 +92,24 @@ impl<'a> Ground<'a> {
             Origin::Nothing => vec![],
         });
         if let Some(id) = tokens.iter().copied().chain(origins).find(|id| *id as usize >= source.rows()) {
-            return Err(ExecuteError::Mismatch(format!(
+            return Err(TransplantError::Mismatch(format!(
                 "token {id} of the original tokenizer has no row in an embedding matrix of {} rows",
                 source.rows()
             )));
         }
         if tokens.is_empty() {
-            return Err(ExecuteError::Mismatch("the original tokenizer has no tokens to learn from".into()));
+            return Err(TransplantError::Mismatch("the original tokenizer has no tokens to learn from".into()));
         }
         Ok(Self { source, tokens, mapping, side, seed, statistics: OnceLock::new() })
     }
 
     /// The old matrix.
-    pub fn source(&self) -> &Table<'a> {
+    pub fn source(&self) -> &EmbeddingTable<'a> {
         &self.source
     }
 
     /// Which matrix it is.
-    pub fn side(&self) -> Side {
+    pub fn side(&self) -> MatrixRole {
         self.side
     }
 
@@ -136,10 +138,10 @@ pub trait Initialiser: Sync {
     /// Its name in provenance reports.
     fn name(&self) -> &'static str;
     /// Writes the row of candidate token `id` if it has an answer. `row` has the old matrix' width.
-    fn fill(&self, ground: &Ground<'_>, id: u32, origin: &Origin, row: &mut [f32]) -> bool;
+    fn fill(&self, ground: &InitContext<'_>, id: u32, origin: &Origin, row: &mut [f32]) -> bool;
     /// The same for several rows, where that is cheaper than one by one.
-    fn fill_all(&self, ground: &Ground<'_>, open: &mut [Open<'_>]) {
-        for Open { id, origin, row, by } in open {
+    fn fill_all(&self, ground: &InitContext<'_>, open: &mut [PendingRow<'_>]) {
+        for PendingRow { id, origin, row, by } in open {
             if self.fill(ground, *id, origin, row) {
                 *by = Some(self.name());
             }
@@ -148,7 +150,7 @@ pub trait Initialiser: Sync {
 }
 
 /// A row that is to be filled.
-pub struct Open<'a> {
+pub struct PendingRow<'a> {
     /// The candidate's token.
     pub id: u32,
     /// Where it comes from.
@@ -162,78 +164,9 @@ pub struct Open<'a> {
 /// Rows a core fills at a time.
 const PIECE: usize = 64;
 
-/// Methods that need nothing but the matrix and the mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Method {
-    /// Every row drawn at random; specials by role. The baseline.
-    Random,
-    /// Every row the mean; specials by role.
-    Mean,
-    /// Shared tokens copied, the rest at random.
-    Overlap,
-    /// Shared tokens copied, the rest the mean: the best head for rows that were not trained (docs/transplant.md).
-    OverlapMean,
-    /// Shared tokens copied, the rest put together from their pieces, what has none at random. The default.
-    #[default]
-    Subtoken,
-    /// As `subtoken`, pieces weighted by their share of the bytes.
-    SubtokenBytes,
-    /// As `subtoken`, the first piece heaviest on input and the last on output.
-    SubtokenOrder,
-}
-
-const NAMES: [(&str, Method); 7] = [
-    ("random", Method::Random),
-    ("mean", Method::Mean),
-    ("overlap", Method::Overlap),
-    ("overlap-mean", Method::OverlapMean),
-    ("subtoken", Method::Subtoken),
-    ("subtoken-bytes", Method::SubtokenBytes),
-    ("subtoken-order", Method::SubtokenOrder),
-];
-
-impl std::fmt::Display for Method {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(NAMES.iter().find(|(_, m)| m == self).map_or("", |(name, _)| name))
-    }
-}
-
-impl std::str::FromStr for Method {
-    type Err = ExecuteError;
-    fn from_str(text: &str) -> Result<Self, ExecuteError> {
-        NAMES.iter().find(|(name, _)| *name == text).map(|(_, m)| *m).ok_or_else(|| {
-            let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-            ExecuteError::Mismatch(format!("the method {text:?} is not known; known are {}", known.join(", ")))
-        })
-    }
-}
-
-impl Method {
-    /// All of them, with their names.
-    pub fn all() -> impl Iterator<Item = (&'static str, Method)> {
-        NAMES.into_iter()
-    }
-
-    /// The links, in order.
-    pub fn chain(self) -> Vec<Box<dyn Initialiser>> {
-        let subtoken = |w| -> Vec<Box<dyn Initialiser>> {
-            vec![Box::new(Exact), Box::new(Specials), Box::new(Subtoken(w)), Box::new(Random)]
-        };
-        match self {
-            Method::Random => vec![Box::new(Specials), Box::new(Random)],
-            Method::Mean => vec![Box::new(Specials), Box::new(Mean)],
-            Method::Overlap => vec![Box::new(Exact), Box::new(Specials), Box::new(Random)],
-            Method::OverlapMean => vec![Box::new(Exact), Box::new(Specials), Box::new(Mean)],
-            Method::Subtoken => subtoken(Weighting::Equal),
-            Method::SubtokenBytes => subtoken(Weighting::Bytes),
-            Method::SubtokenOrder => subtoken(Weighting::Order),
-        }
-    }
-}
-
 /// A matrix for the new vocabulary, and where its rows came from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moved {
+pub struct TransplantedMatrix {
     /// `[candidate rows, hidden]`.
     pub matrix: Matrix,
     /// Rows by the name of the link that filled them.
@@ -246,16 +179,16 @@ pub struct Moved {
 const UNANSWERED: &str = "mean";
 
 /// New rows, one a candidate id, on all cores; the same for the same seed whatever the number of cores.
-pub fn rows(ground: &Ground<'_>, chain: &[Box<dyn Initialiser + '_>]) -> Moved {
+pub fn rows(ground: &InitContext<'_>, chain: &[Box<dyn Initialiser + '_>]) -> TransplantedMatrix {
     let mut matrix = Matrix::zeros(ground.mapping.origins.len(), ground.source.cols());
     let by_row = fill(ground, chain, 0, matrix.data_mut());
-    Moved { matrix, provenance: count(&by_row), by_row }
+    TransplantedMatrix { matrix, provenance: count(&by_row), by_row }
 }
 
 /// Some of the new rows: those of the candidate ids from `first` on, as many as `block` has room for. What comes back
 /// names the link that filled each.
 pub fn fill(
-    ground: &Ground<'_>,
+    ground: &InitContext<'_>,
     chain: &[Box<dyn Initialiser + '_>],
     first: usize,
     block: &mut [f32],
@@ -266,7 +199,8 @@ pub fn fill(
     let named = pieces.map(|(piece, (rows, origins))| {
         let from = (first + piece * PIECE) as u32;
         let ids = (from..).zip(rows.chunks_mut(cols)).zip(origins);
-        let mut open: Vec<Open<'_>> = ids.map(|((id, row), origin)| Open { id, origin, row, by: None }).collect();
+        let mut open: Vec<PendingRow<'_>> =
+            ids.map(|((id, row), origin)| PendingRow { id, origin, row, by: None }).collect();
         // Filled rows go to the end, so that every link sees those that are still open.
         let mut left = open.len();
         for link in chain {
@@ -306,15 +240,19 @@ mod tests {
         }
     }
 
-    fn moved(method: Method, side: Side, seed: u64) -> Moved {
+    fn chain(method: Method) -> Vec<Box<dyn Initialiser>> {
+        chain_of(method, &mapping(), &(&source()).into(), (None, 1)).unwrap()
+    }
+
+    fn moved(method: Method, side: MatrixRole, seed: u64) -> TransplantedMatrix {
         let (source, mapping) = (source(), mapping());
-        let ground = Ground::new(&source, &[0, 1, 2], &mapping, side, seed).unwrap();
-        rows(&ground, &method.chain())
+        let ground = InitContext::new(&source, &[0, 1, 2], &mapping, side, seed).unwrap();
+        rows(&ground, &chain(method))
     }
 
     #[test]
     fn shared_rows_and_specials_are_copied_bit_for_bit_and_the_rest_is_the_mean_of_the_pieces() {
-        let m = moved(Method::Subtoken, Side::Input, 1);
+        let m = moved(Method::Subtoken, MatrixRole::Input, 1);
         assert_eq!(m.matrix.row(0), [5.0, 5.0, 5.0]);
         assert_eq!(m.matrix.row(1), [3.0, 2.0, 1.0]);
         assert_eq!(m.matrix.row(2), [2.0, 2.0, 2.0]);
@@ -325,38 +263,41 @@ mod tests {
 
     #[test]
     fn pieces_can_be_weighted_by_bytes_or_by_order() {
-        let bytes = moved(Method::SubtokenBytes, Side::Input, 1);
+        let bytes = moved(Method::SubtokenBytes, MatrixRole::Input, 1);
         assert_eq!(bytes.matrix.row(2), [2.5, 2.0, 1.5]);
-        let first = moved(Method::SubtokenOrder, Side::Input, 1);
-        let last = moved(Method::SubtokenOrder, Side::Output, 1);
+        let first = moved(Method::SubtokenOrder, MatrixRole::Input, 1);
+        let last = moved(Method::SubtokenOrder, MatrixRole::Output, 1);
         // Weights 1 and e^-2, normalised: 0.880797 and 0.119203; f32 rounding.
         assert!((first.matrix.row(2)[0] - 1.238406).abs() < 1e-5, "{:?}", first.matrix.row(2));
         assert!((last.matrix.row(2)[0] - 2.761594).abs() < 1e-5, "{:?}", last.matrix.row(2));
         // One matrix for both: of two pieces both are at an end.
-        assert_eq!(moved(Method::SubtokenOrder, Side::Tied, 1).matrix.row(2), [2.0, 2.0, 2.0]);
+        assert_eq!(moved(Method::SubtokenOrder, MatrixRole::Tied, 1).matrix.row(2), [2.0, 2.0, 2.0]);
     }
 
     #[test]
     fn padding_rows_stay_out_of_the_statistics() {
-        let m = moved(Method::Mean, Side::Input, 1);
+        let m = moved(Method::Mean, MatrixRole::Input, 1);
         for row in 1..4 {
             assert_eq!(m.matrix.row(row), [3.0, 3.0, 3.0]);
         }
         let (source, mapping) = (source(), mapping());
-        let ground = Ground::new(&source, &[0, 1, 2], &mapping, Side::Input, 1).unwrap();
+        let ground = InitContext::new(&source, &[0, 1, 2], &mapping, MatrixRole::Input, 1).unwrap();
         // Standard deviation of 1, 3, 5: sqrt(8/3).
         assert!((ground.std()[0] - (8.0f32 / 3.0).sqrt()).abs() < 1e-6);
     }
 
     #[test]
     fn random_rows_follow_the_seed_and_the_distribution() {
-        assert_eq!(moved(Method::Random, Side::Input, 7), moved(Method::Random, Side::Input, 7));
-        assert_ne!(moved(Method::Random, Side::Input, 7).matrix, moved(Method::Random, Side::Input, 8).matrix);
+        assert_eq!(moved(Method::Random, MatrixRole::Input, 7), moved(Method::Random, MatrixRole::Input, 7));
+        assert_ne!(
+            moved(Method::Random, MatrixRole::Input, 7).matrix,
+            moved(Method::Random, MatrixRole::Input, 8).matrix
+        );
         let source = source();
         let mapping = Mapping { origins: vec![Origin::Nothing; 20_000] };
-        let ground = Ground::new(&source, &[0, 1, 2], &mapping, Side::Input, 3).unwrap();
-        let m = rows(&ground, &Method::Random.chain());
-        let (mean, std) = Table::Held(&m.matrix).statistics(&(0..20_000).collect::<Vec<_>>());
+        let ground = InitContext::new(&source, &[0, 1, 2], &mapping, MatrixRole::Input, 3).unwrap();
+        let m = rows(&ground, &chain(Method::Random));
+        let (mean, std) = EmbeddingTable::Held(&m.matrix).statistics(&(0..20_000).collect::<Vec<_>>());
         for d in 0..3 {
             // Standard error of the mean of 20,000 draws is std/141: 5 of them.
             assert!((mean[d] - ground.mean()[d]).abs() < 5.0 * ground.std()[d] / 141.0, "{mean:?}");
@@ -368,15 +309,7 @@ mod tests {
     fn an_origin_without_a_row_is_refused_by_name() {
         let source = source();
         let mapping = Mapping { origins: vec![Origin::Pieces(vec![(0, 1), (9, 1)])] };
-        let error = Ground::new(&source, &[0], &mapping, Side::Input, 1).err().unwrap();
+        let error = InitContext::new(&source, &[0], &mapping, MatrixRole::Input, 1).err().unwrap();
         assert!(error.to_string().contains("token 9"), "{error}");
-    }
-
-    #[test]
-    fn methods_are_known_by_name() {
-        for (name, method) in Method::all() {
-            assert_eq!((name.parse::<Method>().unwrap(), method.to_string()), (method, name.to_string()));
-        }
-        assert!("magic".parse::<Method>().unwrap_err().to_string().contains("subtoken"));
     }
 }

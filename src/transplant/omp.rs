@@ -3,8 +3,8 @@
 //! touches the vectors again after the first products: it goes by the anchors' products with each other (Rubinstein 2008).
 
 use super::anchors::{Anchors, combine};
-use super::space::Space;
-use super::{Ground, Initialiser, Open};
+use super::space::AuxiliarySpace;
+use super::{InitContext, Initialiser, PendingRow};
 use crate::domain::vocabulary::Origin;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Answers for tokens the helper space knows.
 pub struct Omp<'a> {
     /// The candidate's helper space.
-    space: Arc<Space<'a>>,
+    space: Arc<AuxiliarySpace<'a>>,
     /// What new tokens are written in.
     anchors: Arc<Anchors>,
     /// How many anchors a token is written in, at most.
@@ -34,7 +34,7 @@ const FEW: usize = 8;
 
 impl<'a> Omp<'a> {
     /// Prepares the pursuit.
-    pub fn new(space: Arc<Space<'a>>, anchors: Arc<Anchors>, terms: usize) -> Self {
+    pub fn new(space: Arc<AuxiliarySpace<'a>>, anchors: Arc<Anchors>, terms: usize) -> Self {
         let n = anchors.len();
         let worth = terms > FEW && n.checked_mul(n).is_some_and(|all| all <= ROOM);
         let products = worth.then(|| {
@@ -48,7 +48,7 @@ impl<'a> Omp<'a> {
     }
 
     /// The row from the products of its vector with the anchors.
-    fn write(&self, ground: &Ground<'_>, id: u32, products: &[f32], row: &mut [f32]) -> bool {
+    fn write(&self, ground: &InitContext<'_>, id: u32, products: &[f32], row: &mut [f32]) -> bool {
         let n = self.anchors.len();
         let terms = pursue(products, self.terms, |i| match &self.products {
             Some(all) => Cow::Borrowed(&all[i * n..(i + 1) * n]),
@@ -67,13 +67,13 @@ impl Initialiser for Omp<'_> {
         "omp"
     }
 
-    fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.space.get(id).filter(|_| !self.anchors.is_empty()) else { return false };
         self.write(ground, id, &self.anchors.cosines(&vector), row)
     }
 
     /// The products of many vectors with all anchors are one product of matrices: the anchors are read once for all.
-    fn fill_all(&self, ground: &Ground<'_>, open: &mut [Open<'_>]) {
+    fn fill_all(&self, ground: &InitContext<'_>, open: &mut [PendingRow<'_>]) {
         let (n, d) = (self.anchors.len(), self.anchors.dimensions());
         let known: Vec<usize> = (0..open.len()).filter(|i| self.space.has(open[*i].id)).collect();
         if n == 0 || known.is_empty() {
@@ -93,7 +93,7 @@ impl Initialiser for Omp<'_> {
             Par::Seq,
         );
         for (i, products) in known.into_iter().zip(products.chunks_exact(n)) {
-            let Open { id, row, by, .. } = &mut open[i];
+            let PendingRow { id, row, by, .. } = &mut open[i];
             if self.write(ground, *id, products, row) {
                 *by = Some(self.name());
             }
@@ -155,7 +155,7 @@ fn pursue<'a>(first: &[f32], terms: usize, products_of: impl Fn(usize) -> Cow<'a
 
 #[cfg(test)]
 mod tests {
-    use super::super::space::dot;
+    use super::super::table::dot;
     use super::*;
 
     fn pursue_among(target: &[f32], atoms: &[&[f32]], terms: usize) -> Vec<(usize, f32)> {

@@ -1,7 +1,7 @@
 //! `random`: rows drawn from N(mean, std) of the old rows, each dimension for itself. The baseline that every other
 //! method must beat, and the last link where nothing expresses a token.
 
-use super::{Ground, Initialiser};
+use super::{InitContext, Initialiser};
 use crate::domain::vocabulary::Origin;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +14,7 @@ impl Initialiser for Random {
         "random"
     }
 
-    fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         // A stream of its own for every row: the order in which rows are filled does not matter.
         let mut rng = ChaCha8Rng::seed_from_u64(ground.seed());
         rng.set_stream(u64::from(id));

@@ -4,8 +4,8 @@
 //! Positive pointwise mutual information of tokens with their neighbours, factorised (Levy and Goldberg 2014: what
 //! skip-gram with negative sampling does, without its chance), the factors by a randomised range finder (Halko 2011).
 
-use super::table::{BLOCK, Table};
-use crate::model::ExecuteError;
+use super::error::TransplantError;
+use super::table::{BLOCK, EmbeddingTable, dot};
 use crate::model::Matrix;
 use crate::tokenizer::Coder;
 use faer::{Mat, MatRef};
@@ -38,7 +38,7 @@ impl Default for SpaceConfig {
 
 /// Vectors of unit length by token id.
 #[derive(Debug, Clone)]
-pub struct Space<'a> {
+pub struct AuxiliarySpace<'a> {
     vectors: Vectors<'a>,
     counts: Vec<u64>,
     /// How long the vectors were before; empty where the length says nothing.
@@ -51,14 +51,14 @@ enum Vectors<'a> {
     /// In memory, of unit length; a token without one has zeros.
     Held(Matrix),
     /// Rows of a donor, read and made unit vectors when they are asked for; a token without one has a length of 0.
-    Donor(Table<'a>),
+    Donor(EmbeddingTable<'a>),
 }
 
 /// Directions beyond those asked for, and rounds of refinement, in the range finder.
 const OVERSAMPLING: usize = 16;
 const ROUNDS: usize = 4;
 
-impl<'a> Space<'a> {
+impl<'a> AuxiliarySpace<'a> {
     /// Learns from documents.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl<'a> Space<'a> {
         coder: &Coder,
         documents: &[S],
         config: &SpaceConfig,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TransplantError> {
         let documents: Vec<Vec<u32>> = coder.encode(documents)?.into_iter().map(|e| e.ids).collect();
         let counts = counts(&documents, coder.rows());
         let mut frequent: Vec<u32> = (0..coder.rows() as u32).filter(|id| counts[*id as usize] > 0).collect();
@@ -76,7 +76,7 @@ impl<'a> Space<'a> {
         let rows = association(&documents, &counts, &frequent, config);
         let dimensions = config.dimensions.min(frequent.len());
         if dimensions == 0 {
-            return Err(ExecuteError::Data("the text is too small to learn a helper space from".into()));
+            return Err(TransplantError::Data("the text is too small to learn a helper space from".into()));
         }
         let vectors = factors(&rows, frequent.len(), dimensions, config.seed)?;
         Ok(Self { vectors: Vectors::Held(vectors), counts, lengths: vec![] })
@@ -92,7 +92,7 @@ impl<'a> Space<'a> {
         documents: &[S],
         contexts: &[u32],
         config: &SpaceConfig,
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TransplantError> {
         let documents: Vec<Vec<u32>> = coder.encode(documents)?.into_iter().map(|e| e.ids).collect();
         let counts = counts(&documents, coder.rows());
         let rows = association(&documents, &counts, contexts, config);
@@ -108,11 +108,11 @@ impl<'a> Space<'a> {
     /// where they are.
     ///
     /// # Errors
-    /// [`ExecuteError::Mismatch`] where a token has no row.
-    pub fn of_donor(donor: Table<'a>, tokens: &[u32]) -> Result<Self, ExecuteError> {
+    /// [`TransplantError::Mismatch`] where a token has no row.
+    pub fn of_donor(donor: EmbeddingTable<'a>, tokens: &[u32]) -> Result<Self, TransplantError> {
         let rows = tokens.iter().max().map_or(0, |id| *id as usize + 1);
         if rows > donor.rows() {
-            return Err(ExecuteError::Mismatch(format!(
+            return Err(TransplantError::Mismatch(format!(
                 "the donor has {} rows and the candidate tokenizer needs {rows}: it is a model of another tokenizer",
                 donor.rows()
             )));
@@ -123,7 +123,7 @@ impl<'a> Space<'a> {
     }
 
     /// Nearness to given tokens as a vector: comparable between spaces if the tokens are the same (Moschella 2023).
-    pub fn relative_to(&self, pivots: &[u32]) -> Space<'static> {
+    pub fn relative_to(&self, pivots: &[u32]) -> AuxiliarySpace<'static> {
         let width = pivots.len().max(1);
         let pivots: Vec<Option<Cow<'_, [f32]>>> = pivots.iter().map(|id| self.get(*id)).collect();
         let mut vectors = Matrix::zeros(self.rows(), pivots.len());
@@ -138,7 +138,7 @@ impl<'a> Space<'a> {
             });
             self.release();
         }
-        Space { vectors: Vectors::Held(vectors), counts: vec![], lengths: vec![] }
+        AuxiliarySpace { vectors: Vectors::Held(vectors), counts: vec![], lengths: vec![] }
     }
 
     /// One more than the highest id.
@@ -194,18 +194,6 @@ impl<'a> Space<'a> {
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
-}
-
-/// Sum of products.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // Eight sums side by side, so that the compiler can use wide registers.
-    let mut sums = [0f32; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a8.zip(b8) {
-        sums.iter_mut().zip(x.iter().zip(y)).for_each(|(s, (x, y))| *s += x * y);
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 fn unit(vector: &mut [f32]) {
@@ -277,8 +265,8 @@ fn association(documents: &[Vec<u32>], counts: &[u64], contexts: &[u32], config:
 }
 
 /// U sqrt(S) of the best approximation of `dimensions` ranks, rows of unit length.
-fn factors(rows: &Sparse, contexts: usize, dimensions: usize, seed: u64) -> Result<Matrix, ExecuteError> {
-    let failed = |what: &str| ExecuteError::Data(format!("the helper space could not be factorised: {what}"));
+fn factors(rows: &Sparse, contexts: usize, dimensions: usize, seed: u64) -> Result<Matrix, TransplantError> {
+    let failed = |what: &str| TransplantError::Data(format!("the helper space could not be factorised: {what}"));
     let width = (dimensions + OVERSAMPLING).min(contexts);
     let mut columns: Sparse = vec![Vec::new(); contexts];
     for (row, entries) in rows.iter().enumerate() {
@@ -356,12 +344,12 @@ pub(super) mod tests {
     fn tokens_of_like_contexts_are_near_each_other() {
         let (coder, text) = setting();
         let config = SpaceConfig { dimensions: 12, ..SpaceConfig::default() };
-        let space = Space::learn(&coder, &text, &config).unwrap();
+        let space = AuxiliarySpace::learn(&coder, &text, &config).unwrap();
         let near = |a: &str, b: &str| dot(&space.get(id(&coder, a)).unwrap(), &space.get(id(&coder, b)).unwrap());
         assert!(near("cat", "dog") > near("cat", "saw") + 0.3, "{} {}", near("cat", "dog"), near("cat", "saw"));
         assert!(near("saw", "axe") > near("saw", "food") + 0.3);
-        let again = Space::learn(&coder, &text, &config).unwrap();
-        let all = |space: &Space<'_>| {
+        let again = AuxiliarySpace::learn(&coder, &text, &config).unwrap();
+        let all = |space: &AuxiliarySpace<'_>| {
             (0..space.rows() as u32).map(|id| space.get(id).map(Cow::into_owned)).collect::<Vec<_>>()
         };
         assert_eq!(all(&space), all(&again), "the same seed gives the same space");
@@ -372,10 +360,11 @@ pub(super) mod tests {
     #[test]
     fn tokens_the_text_never_uses_have_no_vector() {
         let (coder, text) = setting();
-        let space = Space::learn(&coder, &text, &SpaceConfig { dimensions: 4, ..SpaceConfig::default() }).unwrap();
+        let space =
+            AuxiliarySpace::learn(&coder, &text, &SpaceConfig { dimensions: 4, ..SpaceConfig::default() }).unwrap();
         assert!(space.get(coder.opener().unwrap()).is_none());
         assert!(space.get(u32::MAX).is_none());
-        assert!(Space::learn(&coder, &[""], &SpaceConfig::default()).is_err());
+        assert!(AuxiliarySpace::learn(&coder, &[""], &SpaceConfig::default()).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `subtoken`: a token's row is the mean of the rows of the pieces the old vocabulary writes it in (fast vocabulary
 //! transfer, Gee 2022), or a weighted mean (AdaptiVocab).
 
-use super::{Ground, Initialiser, Side};
+use super::{InitContext, Initialiser, MatrixRole};
 use crate::domain::vocabulary::Origin;
 
 /// How pieces count.
@@ -24,7 +24,7 @@ impl Initialiser for Subtoken {
         "subtoken"
     }
 
-    fn fill(&self, ground: &Ground<'_>, _: u32, origin: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, _: u32, origin: &Origin, row: &mut [f32]) -> bool {
         let Origin::Pieces(pieces) = origin else { return false };
         let weights: Vec<f64> = (0..pieces.len()).map(|i| self.weight(ground.side(), pieces, i)).collect();
         let total: f64 = weights.iter().sum();
@@ -40,15 +40,15 @@ impl Initialiser for Subtoken {
 }
 
 impl Subtoken {
-    fn weight(&self, side: Side, pieces: &[(u32, u32)], i: usize) -> f64 {
+    fn weight(&self, side: MatrixRole, pieces: &[(u32, u32)], i: usize) -> f64 {
         // Both counted from the end they favour, so that long tokens do not overflow.
         let (from_first, from_last) = ((-2.0 * i as f64).exp(), (-2.0 * (pieces.len() - 1 - i) as f64).exp());
         match (self.0, side) {
             (Weighting::Equal, _) => 1.0,
             (Weighting::Bytes, _) => f64::from(pieces[i].1),
-            (Weighting::Order, Side::Input) => from_first,
-            (Weighting::Order, Side::Output) => from_last,
-            (Weighting::Order, Side::Tied) => from_first + from_last,
+            (Weighting::Order, MatrixRole::Input) => from_first,
+            (Weighting::Order, MatrixRole::Output) => from_last,
+            (Weighting::Order, MatrixRole::Tied) => from_first + from_last,
         }
     }
 }

@@ -4,9 +4,9 @@
 //! is found by expectation and maximisation.
 
 use super::anchors::combine;
-use super::{Ground, Initialiser};
+use super::error::TransplantError;
+use super::{InitContext, Initialiser};
 use crate::domain::vocabulary::Origin;
-use crate::model::ExecuteError;
 use crate::tokenizer::Coder;
 use std::collections::HashMap;
 
@@ -30,8 +30,8 @@ impl Trans {
     ///
     /// # Errors
     /// Where a tokenizer fails, or no new token stands in two lines.
-    pub fn learn(source: &Coder, candidate: &Coder, lines: &[(String, String)]) -> Result<Self, ExecuteError> {
-        let cut = |coder: &Coder, side: fn(&(String, String)) -> &str| -> Result<Vec<Vec<u32>>, ExecuteError> {
+    pub fn learn(source: &Coder, candidate: &Coder, lines: &[(String, String)]) -> Result<Self, TransplantError> {
+        let cut = |coder: &Coder, side: fn(&(String, String)) -> &str| -> Result<Vec<Vec<u32>>, TransplantError> {
             let texts: Vec<&str> = lines.iter().map(side).collect();
             Ok(coder.encode(&texts)?.into_iter().map(|e| e.ids).collect())
         };
@@ -79,7 +79,7 @@ impl Trans {
             }
         }
         if by_token.is_empty() {
-            return Err(ExecuteError::Data(
+            return Err(TransplantError::Data(
                 "the parallel text is too small: no token stands in two lines of it".into(),
             ));
         }
@@ -96,7 +96,7 @@ impl Initialiser for Trans {
         "trans"
     }
 
-    fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(translations) = self.by_token.get(&id) else { return false };
         if translations.iter().any(|(old, _)| *old as usize >= ground.source().rows()) {
             return false;

@@ -3,10 +3,11 @@
 //! old tokens' rows (Minixhofer 2022; their spaces are of words, ours of tokens).
 
 use super::anchors::combine;
-use super::space::{Space, dot};
-use super::{Ground, Initialiser};
+use super::error::TransplantError;
+use super::space::AuxiliarySpace;
+use super::table::dot;
+use super::{InitContext, Initialiser};
 use crate::domain::vocabulary::Origin;
-use crate::model::ExecuteError;
 use crate::tokenizer::Coder;
 use faer::Mat;
 use std::collections::HashMap;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 
 /// Answers for tokens the helper space knows.
 pub struct Wechsel<'a> {
-    source: Space<'static>,
-    candidate: Arc<Space<'a>>,
+    source: AuxiliarySpace<'static>,
+    candidate: Arc<AuxiliarySpace<'a>>,
     /// `[candidate dimensions, source dimensions]`, row-major: the turn.
     turn: Vec<f32>,
     /// Old tokens that have a vector.
@@ -32,10 +33,10 @@ impl<'a> Wechsel<'a> {
     /// # Errors
     /// Where a tokenizer fails, or no pair has vectors on both sides.
     pub fn learn(
-        (source, source_coder): (Space<'static>, &Coder),
-        (candidate, candidate_coder): (Arc<Space<'a>>, &Coder),
+        (source, source_coder): (AuxiliarySpace<'static>, &Coder),
+        (candidate, candidate_coder): (Arc<AuxiliarySpace<'a>>, &Coder),
         pairs: &[(String, String)],
-    ) -> Result<Self, ExecuteError> {
+    ) -> Result<Self, TransplantError> {
         let (from, to) = (candidate.dimensions(), source.dimensions());
         // Sum over all pairs of new vector times old vector: its polar factor is the best turn (Schönemann 1966).
         let mut product = vec![0f32; from * to];
@@ -50,7 +51,7 @@ impl<'a> Wechsel<'a> {
                 row.iter_mut().zip(&old).for_each(|(p, y)| *p += x * y);
             }
         }
-        let failed = |what: String| ExecuteError::Data(format!("the helper spaces could not be aligned: {what}"));
+        let failed = |what: String| TransplantError::Data(format!("the helper spaces could not be aligned: {what}"));
         if used == 0 {
             return Err(failed("no word pair is known on both sides".into()));
         }
@@ -68,7 +69,7 @@ impl Initialiser for Wechsel<'_> {
         "wechsel"
     }
 
-    fn fill(&self, ground: &Ground<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
+    fn fill(&self, ground: &InitContext<'_>, id: u32, _: &Origin, row: &mut [f32]) -> bool {
         let Some(vector) = self.candidate.get(id) else { return false };
         let mut turned = vec![0f32; self.source.dimensions()];
         for (part, x) in self.turn.chunks(turned.len()).zip(vector.iter()) {
@@ -92,7 +93,7 @@ impl Initialiser for Wechsel<'_> {
 }
 
 /// A word's vector: the mean of its tokens', as it stands after a space; `None` where none is known.
-fn word(space: &Space<'_>, coder: &Coder, word: &str) -> Result<Option<Vec<f32>>, ExecuteError> {
+fn word(space: &AuxiliarySpace<'_>, coder: &Coder, word: &str) -> Result<Option<Vec<f32>>, TransplantError> {
     let ids = coder.encode_one(&format!(" {word}"))?.ids;
     let known: Vec<std::borrow::Cow<'_, [f32]>> = ids.iter().filter_map(|id| space.get(*id)).collect();
     let mut sum = vec![0f32; space.dimensions()];
@@ -149,7 +150,7 @@ mod tests {
     use crate::domain::vocabulary::Mapping;
     use crate::model::Matrix;
     use crate::tokenizer::{BpeKind, coder_for_tests};
-    use crate::transplant::{Side, rows};
+    use crate::transplant::{MatrixRole, rows};
 
     #[test]
     fn words_that_stand_in_the_same_lines_translate_each_other() {
@@ -171,8 +172,8 @@ mod tests {
         };
         let (old, new) = (coder(&old_text), coder(&new_text));
         let config = SpaceConfig { dimensions: 12, ..SpaceConfig::default() };
-        let source = Space::learn(&old, &old_text, &config).unwrap();
-        let candidate = Space::learn(&new, &new_text, &config).unwrap();
+        let source = AuxiliarySpace::learn(&old, &old_text, &config).unwrap();
+        let candidate = AuxiliarySpace::learn(&new, &new_text, &config).unwrap();
         let words =
             ["hungry", "eats", "food", "home", "took", "sharp", "drawer", "work", "dog", "cow", "axe", "pen", "the"];
         let pairs: Vec<(String, String)> = words.iter().map(|w| (w.to_string(), format!("{w}x"))).collect();
@@ -183,7 +184,7 @@ mod tests {
         (0..old.rows()).for_each(|i| matrix.row_mut(i)[i] = 1.0);
         let mapping = Mapping { origins: vec![Origin::Nothing; new.rows()] };
         let all: Vec<u32> = (0..old.rows() as u32).collect();
-        let ground = Ground::new(&matrix, &all, &mapping, Side::Input, 1).unwrap();
+        let ground = InitContext::new(&matrix, &all, &mapping, MatrixRole::Input, 1).unwrap();
         let moved = rows(&ground, &[Box::new(wechsel)]);
         let id = |coder: &Coder, word: &str| *coder.encode_one(&format!(" {word}")).unwrap().ids.last().unwrap();
         let row = moved.matrix.row(id(&new, "catx") as usize);

@@ -18,7 +18,7 @@ use crate::domain::vocabulary::{Mapping, Origin};
 use crate::model::ModelFolder;
 use crate::strategies;
 use crate::tokenizer::TokenizerFile;
-use crate::tokenizer::{Coder, Growth, TokenizerFiles, grow_bpe};
+use crate::tokenizer::{Coder, GrowthConfig, TokenizerFiles, grow_bpe};
 use crate::train::data::mix;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -187,7 +187,7 @@ pub(super) struct GrownTokenizer {
 
 /// Whether the original's merges can be continued.
 pub(super) fn can_grow(source: &TokenizerFile) -> bool {
-    Growth::possible(&source.tokenizer)
+    GrowthConfig::possible(&source.tokenizer)
 }
 
 /// Grows the original where the text asks for it, as far as the next thousand tokens pays for its rows; the file goes to
@@ -200,10 +200,10 @@ pub(super) fn grow(
     let path = request.out.join("grown").join("tokenizer.json");
     if !path.exists() {
         let size = inputs.base.config().size;
-        let growth = Growth {
+        let growth = GrowthConfig {
             // A row's share of what a token costs: the head computes one product a row.
             row_cost: size.hidden as f64 / (size.layer_weights() + size.rows * size.hidden) as f64,
-            ..Growth::default()
+            ..GrowthConfig::default()
         };
         let json = read(&inputs.source)?;
         let grown = grow_bpe(&json, &inputs.source.vocabulary, &inputs.train, &growth)?;

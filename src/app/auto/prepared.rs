@@ -21,7 +21,7 @@ use std::path::PathBuf;
 /// What a run stands on: everything read, counted and chosen before anything is trained.
 pub(super) struct PreparedRun {
     pub(super) inputs: LoadedInputs,
-    pub(super) device: device::Chosen,
+    pub(super) device: device::ChosenDevice,
     pub(super) source: Coder,
     pub(super) candidate: Coder,
     /// Tokens of the held-out text, by the original and the candidate.

@@ -197,7 +197,7 @@ impl Session<'_> {
                 mapping: &g.mapping,
             }),
             both: both.as_ref().map(on_candidate),
-            method: request.method.as_deref().map(str::parse).transpose()?,
+            method: request.method.as_deref().map(crate::transplant::Method::without_text).transpose()?,
             profile: &run.profile,
             train: &inputs.train,
             eval: &inputs.eval,

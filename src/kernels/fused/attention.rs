@@ -4,7 +4,7 @@
 
 use super::product::{Keep, Left, Size, Term, Threads, View, product, products_at, rows};
 use super::simd::{add, softmax_row, softmax_row_again, softmax_row_back, turned_back_row, turned_rows};
-use super::{Shared, Taped, contiguous, made, nowhere, parts, room, slice, storage};
+use super::{Shared, Taped, contiguous, made, parts, slice, storage, uninit_buffer, untracked};
 use crate::kernels::{HeadNorms, Heads};
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
@@ -99,7 +99,7 @@ impl Inputs {
     }
 
     fn scale(&self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
+        self.heads.scale.unwrap_or_else(|| 1.0 / (self.head_dim as f32).sqrt())
     }
 
     /// Every pair of sequence and key head: the tasks.
@@ -121,7 +121,7 @@ pub fn attention(
     let [batch, length, width] = qkv.dims();
     let head_dim = width / (heads.query + 2 * heads.key_value);
     let (qkv, qkv_node) = parts(qkv);
-    let mut nodes = [qkv_node, nowhere(), nowhere()];
+    let mut nodes = [qkv_node, untracked(), untracked()];
     let norms = norms.map(|norms| {
         taped |= norms.query.is_autodiff() || norms.key.is_autodiff();
         let ((q, q_node), (k, k_node)) = (parts(norms.query), parts(norms.key));
@@ -131,8 +131,8 @@ pub fn attention(
     });
     let (cos, sin) = (storage(cos.clone()), storage(sin.clone()));
     let inputs = Inputs { qkv, norms, cos, sin, heads, batch, length, head_dim };
-    let mut out = room(batch * length * heads.query * head_dim);
-    let mut log_sums = room(batch * heads.query * length);
+    let mut out = uninit_buffer(batch * length * heads.query * head_dim);
+    let mut log_sums = uninit_buffer(batch * heads.query * length);
     let (place, sums) = (Shared(out.as_mut_ptr()), Shared(log_sums.as_mut_ptr()));
     // SAFETY: each task writes the columns of its own heads and their own log sums.
     inputs.tasks().for_each(|task| unsafe { forward(&inputs, task, place, sums) });
@@ -154,8 +154,8 @@ pub fn attention(
 /// of this task's heads.
 unsafe fn forward(inputs: &Inputs, (b, kv): (usize, usize), out: Shared, log_sums: Shared) {
     let Inputs { heads, length, head_dim: hd, .. } = *inputs;
-    let (mut q, mut k) = (room(length * hd), room(length * hd));
-    let mut weights = room(BLOCK.min(length) * length);
+    let (mut q, mut k) = (uninit_buffer(length * hd), uninit_buffer(length * hd));
+    let mut weights = uninit_buffer(BLOCK.min(length) * length);
     inputs.turned(b, heads.query + kv, &mut k);
     let keys_across = across(&k, hd, length, hd);
     let values = inputs.values(b, kv);
@@ -188,7 +188,7 @@ unsafe fn forward(inputs: &Inputs, (b, kv): (usize, usize), out: Shared, log_sum
 /// Rows of `width`, `stride` apart in `x`, as columns `[width, length]`: keys and values as right operands that
 /// products read where they are.
 fn across(x: &[f32], stride: usize, length: usize, width: usize) -> Vec<f32> {
-    let mut turned = room(width * length);
+    let mut turned = uninit_buffer(width * length);
     // Some rows at a time, so that a line is written whole.
     for first in (0..length).step_by(16) {
         for i in 0..width {
@@ -208,7 +208,7 @@ impl Backward<Flex, 3> for Attention {
         let State { inputs, log_sums } = ops.state;
         let [qkv_node, q_node, k_node] = ops.parents;
         let shape = [inputs.batch, inputs.length, inputs.stride()];
-        let mut dqkv = room(shape.iter().product());
+        let mut dqkv = uninit_buffer(shape.iter().product());
         let place = Shared(dqkv.as_mut_ptr());
         let weights: Vec<[Vec<f32>; 2]> = inputs
             .tasks()
@@ -242,10 +242,10 @@ unsafe fn backward(
     dqkv: Shared,
 ) -> [Vec<f32>; 2] {
     let Inputs { heads, length, head_dim: hd, .. } = *inputs;
-    let (mut q, mut k) = (room(length * hd), room(length * hd));
-    let mut dq = room(length * hd);
+    let (mut q, mut k) = (uninit_buffer(length * hd), uninit_buffer(length * hd));
+    let mut dq = uninit_buffer(length * hd);
     let (mut dk, mut dv) = (vec![0f32; length * hd], vec![0f32; length * hd]);
-    let (mut p, mut dp) = (room(BLOCK.min(length) * length), room(BLOCK.min(length) * length));
+    let (mut p, mut dp) = (uninit_buffer(BLOCK.min(length) * length), uninit_buffer(BLOCK.min(length) * length));
     let mut shares = [vec![0f32; hd], vec![0f32; hd]];
     let key_head = heads.query + kv;
     inputs.turned(b, key_head, &mut k);

@@ -4,7 +4,7 @@
 use super::product::{Keep, Numbers, Size, Threads, product, rows, rows_of};
 use super::scratch::Scratch;
 use super::simd::{cross_entropy_row, nats_row};
-use super::{dims, made, room, slice, storage, stored};
+use super::{dims, made, slice, storage, stored, uninit_buffer};
 use crate::kernels::Loss;
 use burn::backend::Flex;
 use burn::tensor::Tensor;
@@ -95,7 +95,7 @@ fn by_chunks(head: &Head<'_>, want_weight: bool) -> Lost {
     let chunk = n.div_ceil(n.div_ceil(most).max(1)).max(1);
     let mut logits = Scratch::new(chunk * v);
     let mut lost = vec![0f32; n];
-    let mut dh = head.factors.as_ref().map(|_| room(n * d));
+    let mut dh = head.factors.as_ref().map(|_| uninit_buffer(n * d));
     let mut dw = (want_weight && head.factors.is_some()).then(|| vec![0f32; v * d]);
     for start in (0..n).step_by(chunk) {
         let m = chunk.min(n - start);

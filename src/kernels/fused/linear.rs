@@ -7,8 +7,8 @@ use super::norm::{normed, normed_back, weight_gradient};
 use super::product::{Keep, Left, Size, Term, Threads, product, products, rows, rows_of};
 use super::simd::add;
 use super::swiglu::{gated, gated_back};
-use super::{Taped, contiguous, dims, made, nowhere, parts, room, slice, stored};
-use crate::kernels::{After, Before, Dropout, Map};
+use super::{Taped, contiguous, dims, made, parts, slice, stored, uninit_buffer, untracked};
+use crate::kernels::{Activation, After, Before, Dropout, Map};
 use burn::backend::Flex;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
@@ -41,7 +41,7 @@ struct State {
 enum Entrance {
     Open,
     Norm(FlexTensor, f32),
-    Gate,
+    Gate(Activation),
 }
 
 /// What comes out of an entrance.
@@ -54,7 +54,7 @@ struct Entered<'a> {
 impl Entrance {
     /// Numbers of a row behind it.
     fn inside(&self, width: usize) -> usize {
-        if matches!(self, Self::Gate) { width / 2 } else { width }
+        if matches!(self, Self::Gate(_)) { width / 2 } else { width }
     }
 
     fn of<'a>(&self, x: &'a [f32], width: usize) -> Entered<'a> {
@@ -64,7 +64,9 @@ impl Entrance {
                 let (x, inverse) = normed(x, slice(weight), *epsilon);
                 Entered { x: Cow::Owned(x), inverse }
             }
-            Self::Gate => Entered { x: Cow::Owned(gated(x, self.inside(width))), inverse: Vec::new() },
+            Self::Gate(activation) => {
+                Entered { x: Cow::Owned(gated(x, self.inside(width), *activation)), inverse: Vec::new() }
+            }
         }
     }
 }
@@ -100,13 +102,13 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Te
     let mut taped = x.is_autodiff() || residual.as_ref().is_some_and(Tensor::is_autodiff);
     let shape = x.dims();
     let (before, norm_node) = match before {
-        Before::Nothing => (Entrance::Open, nowhere()),
+        Before::Nothing => (Entrance::Open, untracked()),
         Before::Norm { weight, epsilon } => {
             taped |= weight.is_autodiff();
             let (weight, node) = parts(weight);
             (Entrance::Norm(weight, epsilon), node)
         }
-        Before::Gate => (Entrance::Gate, nowhere()),
+        Before::Gate(activation) => (Entrance::Gate(activation), untracked()),
     };
     let (x, x_node) = parts(x);
     let entered = before.of(slice(&x), shape[2]);
@@ -122,9 +124,9 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Te
             y = Some(if known { vec![0.0; n * total] } else { copied(slice(&residual)) });
             keep = Keep::Add;
         }
-        None => nodes.push(nowhere()),
+        None => nodes.push(untracked()),
     }
-    let mut y = y.unwrap_or_else(|| room(n * total));
+    let mut y = y.unwrap_or_else(|| uninit_buffer(n * total));
     let dropout = maps.iter().find_map(|m| m.side.as_ref().and_then(|s| s.dropout));
     let (mut held, mut a_each, mut ranks) = (Vec::new(), Vec::new(), 0);
     let mut biases = Vec::new();
@@ -140,7 +142,7 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Te
                 biases.push(Some(bias));
             }
             None => {
-                nodes.push(nowhere());
+                nodes.push(untracked());
                 biases.push(None);
             }
         }
@@ -154,18 +156,18 @@ pub fn linears(x: Tensor<3>, before: Before, maps: Vec<Map>, after: After) -> Te
                 Some((b, rank, first, side.scale))
             }
             None => {
-                nodes.extend([nowhere(), nowhere()]);
+                nodes.extend([untracked(), untracked()]);
                 None
             }
         };
         held.push(Held { weight, out, b });
     }
-    nodes.resize_with(PARENTS - 1, nowhere);
+    nodes.resize_with(PARENTS - 1, untracked);
     nodes.push(norm_node);
 
     let input = Left::new(rows(xs, inside), n, inside, Threads::All);
     let side = (ranks > 0).then(|| {
-        let mut h = room(n * ranks);
+        let mut h = uninit_buffer(n * ranks);
         let dropped = dropout.map(|d| dropped(xs, d));
         let dropped = dropped.as_deref().map(|x| Left::new(rows(x, inside), n, inside, Threads::All));
         let a = below_each_other(&a_each);
@@ -214,14 +216,14 @@ const BLOCK: usize = 1 << 14;
 
 /// x again, by all threads: fresh memory is cleared by the system as it is written.
 fn copied(x: &[f32]) -> Vec<f32> {
-    let mut out = room(x.len());
+    let mut out = uninit_buffer(x.len());
     out.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(out, x)| out.copy_from_slice(x));
     out
 }
 
 /// x with the mask of a dropout.
 fn dropped(x: &[f32], dropout: Dropout) -> Vec<f32> {
-    let mut out = room(x.len());
+    let mut out = uninit_buffer(x.len());
     out.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).enumerate().for_each(|(block, (out, x))| {
         for (i, (out, x)) in out.iter_mut().zip(x).enumerate() {
             *out = x * dropout.factor(block * BLOCK + i);
@@ -250,12 +252,12 @@ impl Backward<Flex, PARENTS> for Linears {
         // What goes into the maps is read by side paths and for the weights' gradients; of a norm, its lengths as well.
         let read = side.is_some() || (0..maps.len()).any(|i| wanted[2 + 4 * i].is_some());
         let entered = match &before {
-            Entrance::Gate if !read => Entered { x: Cow::Borrowed(&[][..]), inverse: Vec::new() },
+            Entrance::Gate(_) if !read => Entered { x: Cow::Borrowed(&[][..]), inverse: Vec::new() },
             _ => before.of(slice(&x), x_shape[2]),
         };
         let (xs, n, inside): (&[f32], _, _) = (&entered.x, x_shape[0] * x_shape[1], before.inside(x_shape[2]));
         // Output gradient times b, for all side paths: `[n, ranks]`.
-        let mut dh = side.as_ref().map(|joint| room(n * joint.ranks));
+        let mut dh = side.as_ref().map(|joint| uninit_buffer(n * joint.ranks));
         let mut outputs = Vec::new();
         let mut first = 0;
         for (i, map) in maps.iter().enumerate() {
@@ -263,7 +265,7 @@ impl Backward<Flex, PARENTS> for Linears {
             let [weight_id, bias_id, _, b_id]: [Option<NodeId>; 4] = std::array::from_fn(|j| wanted[2 + 4 * i + j]);
             let output = Left::new(place, n, map.out, Threads::All);
             if let Some(id) = weight_id {
-                let mut dw = room(map.out * inside);
+                let mut dw = uninit_buffer(map.out * inside);
                 let size = Size { m: map.out, k: n, n: inside };
                 let ab = (place.transposed(), rows(xs, inside));
                 product((&mut dw, inside), Keep::Overwrite, ab, size, 1.0, Threads::All);
@@ -281,7 +283,7 @@ impl Backward<Flex, PARENTS> for Linears {
                 products((&mut dh[*from..], joint.ranks), Keep::Overwrite, &[term], (n, *rank), Threads::All);
                 if let Some(id) = b_id {
                     // Rows and columns exchanged: the output's gradient is large, and read only once this way.
-                    let mut turned = room(rank * map.out);
+                    let mut turned = uninit_buffer(rank * map.out);
                     let size = Size { m: *rank, k: n, n: map.out };
                     let ab = (rows(&joint.h[*from..], joint.ranks).transposed(), place);
                     product((&mut turned, map.out), Keep::Overwrite, ab, size, 1.0, Threads::All);
@@ -296,7 +298,7 @@ impl Backward<Flex, PARENTS> for Linears {
         if let (Some(joint), Some(dh)) = (&side, &dh) {
             let dropped = joint.dropout.map(|d| dropped(xs, d));
             let input = rows(dropped.as_deref().unwrap_or(xs), inside);
-            let mut da = room(joint.ranks * inside);
+            let mut da = uninit_buffer(joint.ranks * inside);
             let size = Size { m: joint.ranks, k: n, n: inside };
             let ab = (rows(dh, joint.ranks).transposed(), input);
             product((&mut da, inside), Keep::Overwrite, ab, size, 1.0, Threads::All);
@@ -309,7 +311,7 @@ impl Backward<Flex, PARENTS> for Linears {
         }
         let norm_id = wanted[PARENTS - 1];
         let dx = wanted[0].or(norm_id).map(|_| {
-            let mut dx = room(n * inside);
+            let mut dx = uninit_buffer(n * inside);
             let through = side.as_ref().zip(dh.as_ref()).map(|(joint, dh)| {
                 let dh = Left::new(rows(dh, joint.ranks), n, joint.ranks, Threads::All);
                 (dh, below_each_other(&joint.a), joint.dropout)
@@ -346,7 +348,7 @@ impl Backward<Flex, PARENTS> for Linears {
                         dx = normed_back(raw, weight, &dx, &inverse);
                     }
                 }
-                Entrance::Gate => dx = gated_back(raw, &dx, inside),
+                Entrance::Gate(activation) => dx = gated_back(raw, &dx, inside, *activation),
             }
             if let Some(id) = wanted[0] {
                 grads.register::<Flex>(id, made(dx, x_shape));

@@ -57,7 +57,7 @@ fn storage<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
 }
 
 /// A place on the tape that asks for no gradient.
-fn nowhere() -> NodeGuard {
+fn untracked() -> NodeGuard {
     parts(Tensor::<1>::zeros([1], &Device::flex())).1
 }
 
@@ -93,7 +93,7 @@ fn made(numbers: Vec<f32>, shape: impl Into<Vec<usize>>) -> FlexTensor {
 
 /// Room for numbers that are all written before any is read.
 #[expect(clippy::uninit_vec, reason = "see the safety comment inside")]
-fn room(count: usize) -> Vec<f32> {
+fn uninit_buffer(count: usize) -> Vec<f32> {
     let mut numbers: Vec<f32> = Vec::with_capacity(count);
     // SAFETY: every caller writes each element before it is read, and f32 has no invalid bit patterns or destructor;
     // zeroing instead costs a pass over memory for each operation.

@@ -1,7 +1,7 @@
 //! Root-mean-square norm, rows in parallel.
 
 use super::simd::{add, add_product, norm_row, norm_row_back};
-use super::{Taped, contiguous, dims, made, parts, room, slice};
+use super::{Taped, contiguous, dims, made, parts, slice, uninit_buffer};
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients;
@@ -44,7 +44,7 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f32) -
 /// Rows of the weight's length, normed, and 1 / rms of each.
 pub(super) fn normed(x: &[f32], weight: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>) {
     let d = weight.len();
-    let (mut y, mut inverse) = (room(x.len()), room(x.len() / d));
+    let (mut y, mut inverse) = (uninit_buffer(x.len()), uninit_buffer(x.len() / d));
     y.par_chunks_mut(d * BLOCK).zip(inverse.par_chunks_mut(BLOCK)).zip(x.par_chunks(d * BLOCK)).for_each(
         |((y, inverse), x)| {
             for ((y, inverse), x) in y.chunks_mut(d).zip(inverse).zip(x.chunks(d)) {
@@ -58,7 +58,7 @@ pub(super) fn normed(x: &[f32], weight: &[f32], epsilon: f32) -> (Vec<f32>, Vec<
 /// The gradient of [`normed`] with respect to x.
 pub(super) fn normed_back(x: &[f32], weight: &[f32], dy: &[f32], inverse: &[f32]) -> Vec<f32> {
     let d = weight.len();
-    let mut dx = room(x.len());
+    let mut dx = uninit_buffer(x.len());
     let rows = dx.par_chunks_mut(d * BLOCK).zip(x.par_chunks(d * BLOCK)).zip(dy.par_chunks(d * BLOCK));
     rows.zip(inverse.par_chunks(BLOCK)).for_each(|(((dx, x), dy), inverse)| {
         for (((dx, x), dy), inverse) in dx.chunks_mut(d).zip(x.chunks(d)).zip(dy.chunks(d)).zip(inverse) {

@@ -10,7 +10,7 @@ use super::product::{Numbers, rows};
 use super::scratch::Scratch;
 use super::simd::{column_exponentials, column_maxima, column_scale};
 use super::tile::{self, Block, LANES, Stretch};
-use super::{Shared, room};
+use super::{Shared, uninit_buffer};
 use rayon::prelude::*;
 
 /// Most rows of hidden states a task takes, and of the head at a time; fewer where rows are long, so that both, and the
@@ -56,7 +56,7 @@ pub(super) unsafe fn loss(head: &Head<'_>) -> Lost {
         })
         .collect();
     let mut nats = vec![0f32; n];
-    let mut dh = head.factors.as_ref().map(|_| room(n * d));
+    let mut dh = head.factors.as_ref().map(|_| uninit_buffer(n * d));
     let place = dh.as_mut().map(|dh| Shared(dh.as_mut_ptr()));
     nats.par_chunks_mut(width.max(1)).enumerate().for_each(|(index, nats)| {
         let of_block: Vec<&Partial> = partials.iter().skip(index).step_by(blocks).collect();

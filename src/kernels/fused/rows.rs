@@ -1,7 +1,7 @@
 //! Rows of a table by id, and rows added into a table by id.
 
 use super::simd::add;
-use super::{Numbers, dims, made, room, slice, storage, stored};
+use super::{Numbers, dims, made, slice, storage, stored, uninit_buffer};
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 
@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 pub fn gather_rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
     let table = storage(table);
     let width = dims(&table)[1];
-    let mut rows = room(ids.len() * width);
+    let mut rows = uninit_buffer(ids.len() * width);
     for (row, id) in rows.chunks_mut(width).zip(ids) {
         let place = *id as usize * width..(*id as usize + 1) * width;
         match stored(&table) {

@@ -1,7 +1,7 @@
 //! Room for numbers that are gone at the end of an operation, kept from one operation to the next: fresh memory would
 //! have to be cleared by the system each time.
 
-use super::room;
+use super::uninit_buffer;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
@@ -25,7 +25,7 @@ impl Scratch {
             let fitting = (0..kept.len()).filter(|i| kept[*i].len() >= count).min_by_key(|i| kept[*i].len());
             fitting.map(|i| kept.swap_remove(i))
         });
-        Self { buffer: kept.unwrap_or_else(|| room(count)), count }
+        Self { buffer: kept.unwrap_or_else(|| uninit_buffer(count)), count }
     }
 }
 

@@ -308,6 +308,41 @@ simd! {
     }
 }
 
+/// GELU's tanh form as x · sigmoid(2 u): sigmoid(2 u) = (1 + tanh u) / 2. Gives that sigmoid and the slope of 2 u.
+#[inline(always)]
+fn gelu_parts(x: f32) -> (f32, f32) {
+    // 2 sqrt(2 / pi)
+    const TWICE: f32 = 1.595_769_1;
+    const CUBE: f32 = 0.044_715;
+    let u = TWICE * x * (1.0 + CUBE * x * x);
+    (1.0 / (1.0 + exp(-u)), TWICE * (1.0 + 3.0 * CUBE * x * x))
+}
+
+simd! {
+    /// y = gelu(gate) · up, in its tanh form.
+    fn geglu_row(gate: &[f32], up: &[f32], y: &mut [f32]) {
+        let n = y.len();
+        let (gate, up) = (&gate[..n], &up[..n]);
+        for i in 0..n {
+            y[i] = gate[i] * gelu_parts(gate[i]).0 * up[i];
+        }
+    }
+}
+
+simd! {
+    /// The gradients of [`geglu_row`].
+    fn geglu_row_back(gate: &[f32], up: &[f32], dy: &[f32], d_gate: &mut [f32], d_up: &mut [f32]) {
+        let n = dy.len();
+        let (gate, up, d_gate, d_up) = (&gate[..n], &up[..n], &mut d_gate[..n], &mut d_up[..n]);
+        for i in 0..n {
+            let (sigmoid, slope) = gelu_parts(gate[i]);
+            let gelu = gate[i] * sigmoid;
+            d_up[i] = dy[i] * gelu;
+            d_gate[i] = dy[i] * up[i] * (sigmoid + gelu * (1.0 - sigmoid) * slope);
+        }
+    }
+}
+
 simd! {
     /// Cross-entropy of a row of logits: its nats; the row becomes factor · (softmax - target).
     fn cross_entropy_row(x: &mut [f32], target: usize, factor: f32) -> f32 {

@@ -3,7 +3,8 @@
 //! rows already.
 
 use super::{CONFIG, PREFIX, WEIGHTS};
-use crate::model::ExecuteError;
+use crate::files::FileError;
+use crate::model::ModelError;
 use crate::model::{Decoder, Dtype, Group, Outgoing, held_tensor, write_atomically, write_tensors};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -13,10 +14,10 @@ use std::path::Path;
 /// (`trainable_token_indices`). PEFT stores the rows themselves and ties them where the model is tied.
 ///
 /// # Errors
-/// [`ExecuteError::Mismatch`] where the decoder has no side paths, [`ExecuteError::Write`] where the disk refuses.
-pub fn save_grown(folder: &Path, decoder: &Decoder, base: &str, old: usize) -> Result<(), ExecuteError> {
-    let lora = decoder.lora().ok_or_else(|| ExecuteError::Mismatch("there is no adapter to save".into()))?;
-    std::fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
+/// [`ModelError::Mismatch`] where the decoder has no side paths, [`FileError::Write`] where the disk refuses.
+pub fn save_grown(folder: &Path, decoder: &Decoder, base: &str, old: usize) -> Result<(), ModelError> {
+    let lora = decoder.lora().ok_or_else(|| ModelError::Mismatch("there is no adapter to save".into()))?;
+    std::fs::create_dir_all(folder).map_err(FileError::writing(folder))?;
     let (mut tensors, mut modules) = (Vec::new(), BTreeMap::new());
     let new: Vec<usize> = (old..decoder.config().size.rows).collect();
     decoder.each_parameter(&mut |name, group, held| match group {

@@ -1,7 +1,8 @@
 //! Reads an adapter that PEFT or hibrit wrote, checks it against the base, and attaches it.
 
 use super::{CONFIG, PREFIX, WEIGHTS};
-use crate::model::ExecuteError;
+use crate::files::FileError;
+use crate::model::ModelError;
 use crate::model::{Decoder, LoraConfig, Matrix, Target, Weights};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -49,13 +50,12 @@ impl AdapterFolder {
     ///
     /// # Errors
     /// A missing or damaged file; an adapter that is not LoRA, or of a kind that is not built (DoRA, patterns,
-    /// targets outside attention and MLP): [`ExecuteError::Adapter`] says which.
-    pub fn open(path: &Path) -> Result<Self, ExecuteError> {
+    /// targets outside attention and MLP): [`ModelError::Adapter`] says which.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = path.join(CONFIG);
-        let text = std::fs::read_to_string(&file).map_err(ExecuteError::reading(&file))?;
-        let raw: Raw =
-            serde_json::from_str(&text).map_err(|source| ExecuteError::Json { path: file.clone(), source })?;
-        let fault = |what: String| ExecuteError::Adapter { path: file.clone(), what };
+        let text = std::fs::read_to_string(&file).map_err(FileError::reading(&file))?;
+        let raw: Raw = serde_json::from_str(&text).map_err(|source| FileError::Json { path: file.clone(), source })?;
+        let fault = |what: String| ModelError::Adapter { path: file.clone(), what };
         if raw.peft_type != "LORA" {
             return Err(fault(format!("the adapter is of type {}; LORA can be read", raw.peft_type)));
         }
@@ -106,9 +106,9 @@ impl AdapterFolder {
     /// The decoder with this adapter's side paths, and its embeddings and head where it carries them.
     ///
     /// # Errors
-    /// [`ExecuteError::Tensor`] where a factor is missing, of another shape, or has no place in this decoder: the
+    /// [`ModelError::Tensor`] where a factor is missing, of another shape, or has no place in this decoder: the
     /// adapter belongs to another base.
-    pub fn attach(&self, decoder: Decoder) -> Result<Decoder, ExecuteError> {
+    pub fn attach(&self, decoder: Decoder) -> Result<Decoder, ModelError> {
         let mut used = HashSet::new();
         let decoder = self.with_embeddings(decoder, &mut used)?.with_lora(&self.lora, 0);
         let mut layer_and_target = Vec::new();
@@ -135,14 +135,14 @@ impl AdapterFolder {
         Ok(decoder.with_factors(factors))
     }
 
-    fn fault(&self, tensor: &str, what: String) -> ExecuteError {
-        ExecuteError::Tensor { path: self.path.clone(), tensor: tensor.into(), what }
+    fn fault(&self, tensor: &str, what: String) -> ModelError {
+        ModelError::Tensor { path: self.path.clone(), tensor: tensor.into(), what }
     }
 
     /// Embeddings and head that were saved in full.
-    fn with_embeddings(&self, decoder: Decoder, used: &mut HashSet<String>) -> Result<Decoder, ExecuteError> {
+    fn with_embeddings(&self, decoder: Decoder, used: &mut HashSet<String>) -> Result<Decoder, ModelError> {
         let hidden = decoder.config().size.hidden;
-        let mut read = |module: &str| -> Result<Option<Matrix>, ExecuteError> {
+        let mut read = |module: &str| -> Result<Option<Matrix>, ModelError> {
             // PEFT 0.x wrote the wrapper's name into older files.
             let names = [format!("{PREFIX}{module}.weight"), format!("{PREFIX}{module}.modules_to_save.weight")];
             let Some(name) = names.into_iter().find(|n| self.weights.shape(n).is_some()) else { return Ok(None) };
@@ -174,6 +174,6 @@ impl AdapterFolder {
 ///
 /// # Errors
 /// As those two.
-pub fn load(folder: &Path, decoder: Decoder) -> Result<Decoder, ExecuteError> {
+pub fn load(folder: &Path, decoder: Decoder) -> Result<Decoder, ModelError> {
     AdapterFolder::open(folder)?.attach(decoder)
 }

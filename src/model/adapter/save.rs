@@ -1,7 +1,8 @@
 //! Writes a decoder's adapters as PEFT reads them.
 
 use super::{CONFIG, PREFIX, WEIGHTS};
-use crate::model::ExecuteError;
+use crate::files::FileError;
+use crate::model::ModelError;
 use crate::model::{Decoder, Dtype, Group, SECOND, held_tensor, write_atomically, write_tensors};
 use serde_json::json;
 use std::path::Path;
@@ -10,10 +11,10 @@ use std::path::Path;
 /// into a folder, which is made where it is missing. `base` is what `base_model_name_or_path` names.
 ///
 /// # Errors
-/// [`ExecuteError::Mismatch`] where the decoder has no side paths, [`ExecuteError::Write`] where the disk refuses.
-pub fn save(folder: &Path, decoder: &Decoder, base: &str) -> Result<(), ExecuteError> {
-    let lora = decoder.lora().ok_or_else(|| ExecuteError::Mismatch("there is no adapter to save".into()))?;
-    std::fs::create_dir_all(folder).map_err(ExecuteError::writing(folder))?;
+/// [`ModelError::Mismatch`] where the decoder has no side paths, [`FileError::Write`] where the disk refuses.
+pub fn save(folder: &Path, decoder: &Decoder, base: &str) -> Result<(), ModelError> {
+    let lora = decoder.lora().ok_or_else(|| ModelError::Mismatch("there is no adapter to save".into()))?;
+    std::fs::create_dir_all(folder).map_err(FileError::writing(folder))?;
     let (mut tensors, mut modules) = (Vec::new(), Vec::new());
     decoder.each_parameter(&mut |name, group, held| {
         if name.starts_with(SECOND) {

@@ -1,51 +1,14 @@
-//! Where a run stands: everything that must be put back to go on from there, and nothing else.
+//! The last snapshots of a run, in memory or on disk, to rewind to.
 
-use super::adamw::{AdamW, History, Trained};
-use super::tensors::{self, Live};
-use crate::model::ExecuteError;
-use crate::model::{Decoder, Parameter};
+use super::error::TrainError;
+use super::params::TrainableParams;
+use super::snapshot::{Live, Snapshot};
+use super::tensors;
+use crate::files::FileError;
+use crate::model::Parameter;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-
-/// A run at a step: what is trained, the optimiser's moments, the place in the text.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// Steps done.
-    pub step: u64,
-    /// Updates applied: steps less skipped batches.
-    pub updates: u64,
-    /// Trained parameters, in the order of [`Trained`].
-    pub values: Vec<Vec<f32>>,
-    /// The optimiser's moments, in the same order.
-    pub moments: Vec<History>,
-}
-
-impl Snapshot {
-    /// Of a run as it stands.
-    ///
-    /// # Errors
-    /// [`ExecuteError::Backend`] where parameters cannot be read back.
-    pub fn take(step: u64, model: &Decoder, trained: &Trained, optimizer: &AdamW) -> Result<Self, ExecuteError> {
-        let values = trained.values(model)?;
-        Ok(Self { step, updates: optimizer.updates, values, moments: optimizer.moments.clone() })
-    }
-
-    /// Puts parameters and moments back.
-    ///
-    /// # Errors
-    /// [`ExecuteError::Mismatch`] where it is of another model, [`ExecuteError::Backend`] where the device fails.
-    pub fn put_back(&self, model: Decoder, trained: &Trained, optimizer: &mut AdamW) -> Result<Decoder, ExecuteError> {
-        optimizer.recall(self.updates, &self.moments, trained);
-        trained.map(model, |index, values| match self.values.get(index) {
-            Some(kept) if kept.len() == values.len() => {
-                values.copy_from_slice(kept);
-                Ok(())
-            }
-            _ => Err(ExecuteError::Mismatch("a snapshot of another model cannot be put back".into())),
-        })
-    }
-}
 
 /// The last snapshots of a run. Small ones are kept in memory, large ones in files that go when the run does; where
 /// checkpoints are written all are files, so that a checkpoint can take them along.
@@ -63,13 +26,13 @@ pub struct Snapshots {
 
 /// A snapshot in a file, by what the file does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Spilled {
+pub(super) struct OnDisk {
     step: u64,
     updates: u64,
     bytes: u64,
 }
 
-impl Spilled {
+impl OnDisk {
     /// Name of its file in a checkpoint.
     fn file(&self) -> String {
         format!("rewind-{:08}.safetensors", self.step)
@@ -78,20 +41,20 @@ impl Spilled {
 
 #[derive(Debug)]
 enum Kept {
-    Held(Snapshot),
-    Spilled(Spilled, PathBuf),
+    InMemory(Snapshot),
+    OnDisk(OnDisk, PathBuf),
 }
 
 impl Kept {
     fn step(&self) -> u64 {
         match self {
-            Kept::Held(snapshot) => snapshot.step,
-            Kept::Spilled(spilled, _) => spilled.step,
+            Kept::InMemory(snapshot) => snapshot.step,
+            Kept::OnDisk(on_disk, _) => on_disk.step,
         }
     }
 
     fn forget(self) {
-        if let Kept::Spilled(_, path) = self {
+        if let Kept::OnDisk(_, path) = self {
             // Left over at worst until the run ends: its folder goes with it.
             let _ = std::fs::remove_file(path);
         }
@@ -104,8 +67,8 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// The file of a snapshot that a checkpoint holds, as long as it was.
-pub(super) fn is_whole(checkpoint: &Path, spilled: &Spilled) -> bool {
-    std::fs::metadata(checkpoint.join(spilled.file())).is_ok_and(|file| file.len() == spilled.bytes)
+pub(super) fn is_whole(checkpoint: &Path, on_disk: &OnDisk) -> bool {
+    std::fs::metadata(checkpoint.join(on_disk.file())).is_ok_and(|file| file.len() == on_disk.bytes)
 }
 
 /// Snapshots beyond these are forgotten, the oldest first: enough for a hundred steps back from anywhere, with one every
@@ -131,24 +94,25 @@ impl Snapshots {
     /// Keeps a run as it stands. Where the disk refuses, memory has to do.
     ///
     /// # Errors
-    /// [`ExecuteError::Backend`] where parameters cannot be read back.
-    pub(super) fn keep(&mut self, step: u64, live: &Live<'_>) -> Result<(), ExecuteError> {
-        let numbers: usize = live.trained.parameters().iter().map(Parameter::count).sum();
-        // Values and two moments, four bytes each.
-        let spilled = if 12 * numbers > self.small { self.spill(step, live) } else { None };
-        let kept = match spilled {
+    /// [`TrainError::Kernel`] where parameters cannot be read back.
+    pub(super) fn keep(&mut self, step: u64, live: &Live<'_>) -> Result<(), TrainError> {
+        let numbers: usize = live.params.parameters().iter().map(Parameter::count).sum();
+        // Values and the optimizer's buffers, four bytes each.
+        let bytes = 4 * (1 + live.optimizer.buffers().len()) * numbers;
+        let on_disk = if bytes > self.small { self.write(step, live) } else { None };
+        let kept = match on_disk {
             Some(kept) => kept,
-            None => Kept::Held(Snapshot::take(step, live.model, live.trained, live.optimizer)?),
+            None => Kept::InMemory(Snapshot::take(step, live)?),
         };
         self.add(kept);
         Ok(())
     }
 
-    fn spill(&mut self, step: u64, live: &Live<'_>) -> Option<Kept> {
+    fn write(&mut self, step: u64, live: &Live<'_>) -> Option<Kept> {
         let path = self.free_path().ok()?;
         live.write(&path).ok()?;
         let bytes = std::fs::metadata(&path).ok()?.len();
-        Some(Kept::Spilled(Spilled { step, updates: live.optimizer.updates, bytes }, path))
+        Some(Kept::OnDisk(OnDisk { step, updates: live.optimizer.updates(), bytes }, path))
     }
 
     fn free_path(&mut self) -> std::io::Result<PathBuf> {
@@ -170,23 +134,23 @@ impl Snapshots {
     ///
     /// # Errors
     /// Where the disk refuses.
-    pub(super) fn link_into(&self, checkpoint: &Path) -> std::io::Result<Vec<Spilled>> {
+    pub(super) fn link_into(&self, checkpoint: &Path) -> std::io::Result<Vec<OnDisk>> {
         let files = self.kept.iter().filter_map(|kept| match kept {
-            Kept::Spilled(spilled, path) => Some((spilled, path)),
-            Kept::Held(_) => None,
+            Kept::OnDisk(on_disk, path) => Some((on_disk, path)),
+            Kept::InMemory(_) => None,
         });
-        files.map(|(spilled, path)| link(path, &checkpoint.join(spilled.file())).map(|()| spilled.clone())).collect()
+        files.map(|(on_disk, path)| link(path, &checkpoint.join(on_disk.file())).map(|()| on_disk.clone())).collect()
     }
 
     /// Takes back what a checkpoint holds.
     ///
     /// # Errors
     /// Where the disk refuses, or a file of it is gone.
-    pub(super) fn link_from(&mut self, checkpoint: &Path, all: &[Spilled]) -> std::io::Result<()> {
-        for spilled in all {
+    pub(super) fn link_from(&mut self, checkpoint: &Path, all: &[OnDisk]) -> std::io::Result<()> {
+        for on_disk in all {
             let path = self.free_path()?;
-            link(&checkpoint.join(spilled.file()), &path)?;
-            self.add(Kept::Spilled(spilled.clone(), path));
+            link(&checkpoint.join(on_disk.file()), &path)?;
+            self.add(Kept::OnDisk(on_disk.clone(), path));
         }
         Ok(())
     }
@@ -201,18 +165,24 @@ impl Snapshots {
     /// The youngest that is at least `steps` before `step`, or the oldest there is. Younger ones are forgotten.
     ///
     /// # Errors
-    /// [`ExecuteError::Read`] or [`ExecuteError::Checkpoint`] where a file of it is gone or damaged.
-    pub(super) fn back(&mut self, step: u64, steps: u64, trained: &Trained) -> Result<Option<Snapshot>, ExecuteError> {
+    /// [`FileError::Read`] or [`TrainError::Checkpoint`] where a file of it is gone or damaged.
+    pub(super) fn back(
+        &mut self,
+        step: u64,
+        steps: u64,
+        params: &TrainableParams,
+        buffers: &[&str],
+    ) -> Result<Option<Snapshot>, TrainError> {
         while self.kept.len() > 1 && self.kept.back().is_some_and(|kept| kept.step() + steps > step) {
             self.kept.pop_back().into_iter().for_each(Kept::forget);
         }
         match self.kept.back() {
             None => Ok(None),
-            Some(Kept::Held(snapshot)) => Ok(Some(snapshot.clone())),
-            Some(Kept::Spilled(Spilled { step, updates, .. }, path)) => {
-                let bytes = std::fs::read(path).map_err(ExecuteError::reading(path))?;
-                let damaged = |what| ExecuteError::Checkpoint { path: path.clone(), what };
-                tensors::read(&bytes, trained, *step, *updates).map(Some).map_err(damaged)
+            Some(Kept::InMemory(snapshot)) => Ok(Some(snapshot.clone())),
+            Some(Kept::OnDisk(OnDisk { step, updates, .. }, path)) => {
+                let bytes = std::fs::read(path).map_err(FileError::reading(path))?;
+                let damaged = |what| TrainError::Checkpoint { path: path.clone(), what };
+                tensors::read(&bytes, params, buffers, (*step, *updates)).map(Some).map_err(damaged)
             }
         }
     }
@@ -220,27 +190,29 @@ impl Snapshots {
 
 #[cfg(test)]
 mod tests {
+    use super::super::adamw::{AdamW, AdamWConfig};
+    use super::super::optimizer::{Optimizer, OptimizerState};
     use super::*;
     use crate::model::device;
-    use crate::model::{Dimensions, ModelConfig};
+    use crate::model::{Decoder, Dimensions, ModelConfig};
 
-    fn untied() -> (Decoder, Trained) {
+    fn untied() -> (Decoder, TrainableParams) {
         let sizes = (8, 4, 8, 1, 1, 1, 4, 8);
         let (rows, hidden, intermediate, layers, heads, kv_heads, head_dim, positions) = sizes;
         let size = Dimensions { rows, hidden, intermediate, layers, heads, kv_heads, head_dim, positions, tied: false };
         let config = ModelConfig::qwen3(size).unwrap();
         let model = Decoder::init(&config, &device::cpu("a test").device, 1).unwrap().train_embeddings(true);
-        let trained = Trained::of(&model);
-        (model, trained)
+        let params = TrainableParams::of(&model);
+        (model, params)
     }
 
     fn step_back(steps: &[u64], now: u64, back: u64) -> Option<u64> {
-        let (_, trained) = untied();
+        let (_, params) = untied();
         let mut all = Snapshots::new(usize::MAX);
         for &step in steps {
-            all.add(Kept::Held(Snapshot { step, updates: step, values: vec![], moments: vec![] }));
+            all.add(Kept::InMemory(Snapshot { step, updates: step, values: vec![], state: vec![] }));
         }
-        all.back(now, back, &trained).unwrap().map(|s| s.step)
+        all.back(now, back, &params, &[]).unwrap().map(|s| s.step)
     }
 
     #[test]
@@ -255,52 +227,55 @@ mod tests {
 
     #[test]
     fn a_snapshot_on_disk_is_the_one_in_memory() {
-        use super::super::adamw::{AdamWConfig, Moments};
-        let (model, trained) = untied();
-        let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &trained);
-        for history in &mut optimizer.moments {
-            let some = |n: usize| Moments { first: vec![0.5; n], second: vec![0.25; n] };
-            match history {
-                History::Whole(moments) => *moments = some(32),
-                History::Rows(rows) => rows[3] = Some(some(4)),
-                History::OnDevice(_) => unreachable!("on a CPU the host keeps them"),
+        let (model, params) = untied();
+        let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &params);
+        let some = |n: usize| vec![vec![0.5; n], vec![0.25; n]];
+        let state = optimizer.state().iter().cloned().map(|own| match own {
+            OptimizerState::Whole(_) => OptimizerState::Whole(some(32)),
+            OptimizerState::Rows(mut rows) => {
+                rows[3] = Some(some(4));
+                OptimizerState::Rows(rows)
             }
-        }
-        optimizer.updates = 9;
-        let live = Live { model: &model, trained: &trained, optimizer: &optimizer };
+            OptimizerState::OnDevice(_) => unreachable!("on a CPU the host keeps them"),
+        });
+        let state = state.collect();
+        optimizer.load_state(9, state);
+        let live = Live { model: &model, params: &params, optimizer: &optimizer };
         let (mut memory, mut disk) = (Snapshots::new(usize::MAX), Snapshots::new(0));
         memory.keep(7, &live).unwrap();
         disk.keep(7, &live).unwrap();
-        assert!(matches!(disk.kept[0], Kept::Spilled(..)) && matches!(memory.kept[0], Kept::Held(_)));
-        let (a, b) = (memory.back(7, 0, &trained).unwrap(), disk.back(7, 0, &trained).unwrap());
+        assert!(matches!(disk.kept[0], Kept::OnDisk(..)) && matches!(memory.kept[0], Kept::InMemory(_)));
+        let back = |from: &mut Snapshots| from.back(7, 0, &params, optimizer.buffers()).unwrap();
+        let (a, b) = (back(&mut memory), back(&mut disk));
         assert_eq!(format!("{a:?}"), format!("{b:?}"));
         assert_eq!(a.map(|s| (s.step, s.updates)), Some((7, 9)));
     }
 
     #[test]
     fn what_a_checkpoint_took_along_is_there_after_the_run_went_on_and_ended() {
-        use super::super::adamw::AdamWConfig;
-        let (model, trained) = untied();
-        let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &trained);
+        let (model, params) = untied();
+        let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &params);
+        let buffers = optimizer.buffers();
         let place = tempfile::tempdir().unwrap();
         let checkpoint = place.path().join("step-00000005");
         std::fs::create_dir(&checkpoint).unwrap();
         let mut run = Snapshots::below(place.path());
         let mut keep = |run: &mut Snapshots, step: u64| {
-            optimizer.updates = 10 * step;
-            run.keep(step, &Live { model: &model, trained: &trained, optimizer: &optimizer }).unwrap();
+            let state = optimizer.state().to_vec();
+            optimizer.load_state(10 * step, state);
+            run.keep(step, &Live { model: &model, params: &params, optimizer: &optimizer }).unwrap();
         };
         (0..=4).for_each(|step| keep(&mut run, step));
         let taken = run.link_into(&checkpoint).unwrap();
         assert!(taken.iter().all(|s| is_whole(&checkpoint, s)));
         // Back to step 2, and on by another way; then the run ends.
-        run.back(4, 2, &trained).unwrap();
+        run.back(4, 2, &params, buffers).unwrap();
         (3..=6).for_each(|step| keep(&mut run, step + 100));
         drop(run);
         let mut resumed = Snapshots::below(place.path());
         resumed.link_from(&checkpoint, &taken).unwrap();
         for step in [4, 3, 2] {
-            let snapshot = resumed.back(4, 4 - step, &trained).unwrap().unwrap();
+            let snapshot = resumed.back(4, 4 - step, &params, buffers).unwrap().unwrap();
             assert_eq!((snapshot.step, snapshot.updates), (step, 10 * step));
         }
         std::fs::write(checkpoint.join("rewind-00000003.safetensors"), "cut").unwrap();
