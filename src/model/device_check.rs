@@ -63,7 +63,7 @@ pub fn check(device: &Device) -> Result<Vec<Checked>, KernelError> {
     };
     let reduction = |d: &Device| tensor::<2>([1000, 1024], 3, d).exp().sum_dim(1);
     let attention = |d: &Device| {
-        let heads = Heads { query: 8, key_value: 4, window: None, scale: 1.0 / 32f32.sqrt() };
+        let heads = Heads { query: 8, key_value: 4, window: None, scale: None };
         let (cos, sin) = (tensor::<2>([64, 16], 4, d).cos(), tensor::<2>([64, 16], 4, d).sin());
         let seen = kernels::attention(tensor::<3>([2, 64, 16 * 32], 5, d), None, &cos, &sin, heads);
         seen.reshape([2 * 64, 8 * 32])
