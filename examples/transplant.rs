@@ -8,7 +8,7 @@
 use hibrit::analyze::mapping;
 use hibrit::model::ModelFolder;
 use hibrit::tokenizer::TokenizerFile;
-use hibrit::transplant::{Norms, Request, count, transplant};
+use hibrit::transplant::{Norms, TransplantInputs, count, transplant};
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Both matrices, [rows, hidden]; the output matrix is None if the model is tied.
     let (input, output) = ModelFolder::open(Path::new(model))?.embeddings()?;
-    let request = Request {
+    let request = TransplantInputs {
         input: &input,
         output: output.as_ref(),
         tokens: &tokens,

@@ -31,9 +31,9 @@ use std::time::Instant;
 /// Bytes of a snapshot up to which it is kept in memory rather than on disk.
 const SMALL: usize = 32 << 20;
 
-/// The optimizer that a stage asks for, before its first update.
-fn optimizer(stage: &StageConfig, params: &TrainableParams) -> Box<dyn Optimizer> {
-    Box::new(AdamW::new(AdamWConfig::new(stage.weight_decay), params))
+/// The optimizer of training with this weight decay, before its first update.
+pub(super) fn optimizer(weight_decay: f64, params: &TrainableParams) -> Box<dyn Optimizer> {
+    Box::new(AdamW::new(AdamWConfig::new(weight_decay), params))
 }
 
 /// A run on its way.
@@ -92,7 +92,7 @@ impl<'a> TrainingRun<'a> {
         let mut looks: Vec<f64> = plan.evaluate_at.iter().copied().filter(|x| *x > 0.0 && *x < 1.0).collect();
         looks.sort_by(|a, b| b.total_cmp(a));
         let mut run = Self {
-            optimizer: optimizer(&plan.stage, &params),
+            optimizer: optimizer(plan.stage.weight_decay, &params),
             params,
             model: Some(model),
             data,

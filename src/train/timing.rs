@@ -2,10 +2,9 @@
 //! gradients, their norm, clipping, the update. What is trained on, and why, is not known here.
 
 use super::TrainError;
-use super::adamw::{AdamW, AdamWConfig};
 use super::gradient::Gradient;
-use super::optimizer::Optimizer;
 use super::params::TrainableParams;
+use super::run::optimizer;
 use crate::domain::strategy::Checkpointing;
 use crate::model::{Batch, Decoder, LoraConfig, ModelConfig, StepOptions, memory};
 use burn::tensor::Device;
@@ -80,7 +79,7 @@ pub fn time_steps(config: &ModelConfig, device: &Device, timed: &Timed) -> Resul
         decoder = decoder.narrowed();
     }
     let trained = TrainableParams::of(&decoder);
-    let mut optimizer = AdamW::new(AdamWConfig::new(0.0), &trained);
+    let mut optimizer = optimizer(0.0, &trained);
     let (batch, length, rows) = (timed.batch, timed.length, config.size.rows);
     let mut state = 12_345u64;
     let mut draw = || {
