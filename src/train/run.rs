@@ -20,7 +20,7 @@ use super::snapshot::Live;
 use crate::domain::directive::{Directive, Measurement};
 use crate::domain::event::Event;
 use crate::domain::reason::ReviewReason;
-use crate::domain::strategy::{LrSchedule, Precision, StageConfig};
+use crate::domain::strategy::{LrSchedule, Precision};
 use crate::files::FileError;
 use crate::kernels;
 use crate::model::evaluate::{HeldOut, Scores};
