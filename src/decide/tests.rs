@@ -284,7 +284,7 @@ fn an_input_that_a_table_needs_and_nobody_knows_is_a_named_error() {
     inputs.set(&rules, Feature::SimilarityBasis, rules::Value::Null);
     inputs.set(&rules, Feature::CoverageVocabulary, rules::Value::Number(0.6));
     let error = weigh::choose(&rules, &inputs, &case, None).unwrap_err();
-    assert_eq!(error.to_string(), "table \"decision\" has no answer, since similarity is not known");
+    assert_eq!(error.to_string(), "table \"decision\" has no answer, because similarity is unknown");
     assert_eq!(error.kind(), Kind::Input);
 }
 

@@ -67,9 +67,11 @@ impl Decoder {
 
     /// With embeddings and head in 32 bits again, as they are when they are trained.
     pub fn widened_embeddings(mut self) -> Self {
-        let widen = |p: Param<Tensor<2>>| p.map(|w| w.inner().cast(FloatDType::F32).autodiff().set_require_grad(false));
-        self.embeddings = widen(self.embeddings);
-        self.head = self.head.map(widen);
+        fn widened(p: Param<Tensor<2>>) -> Param<Tensor<2>> {
+            p.map(|w| w.inner().cast(FloatDType::F32).autodiff().set_require_grad(false))
+        }
+        self.embeddings = widened(self.embeddings);
+        self.head = self.head.map(widened);
         self
     }
 

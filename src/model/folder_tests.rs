@@ -87,7 +87,7 @@ fn an_unknown_architecture_lists_the_known() {
     let folder = copy("llama-tied");
     edit_config(folder.path(), |c| c["model_type"] = "gpt9".into());
     let hint = ModelFolder::open(folder.path()).expect_err("unknown").hint().expect("a hint");
-    assert_eq!(hint, "known are: qwen3, qwen2, llama, mistral");
+    assert_eq!(hint, "supported are: qwen3, qwen2, llama, mistral");
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn fresh_adapters_change_nothing_and_merged_ones_stay_what_they_were() {
 fn a_few_steps_downhill_learn_a_batch() {
     let lora = LoraConfig::everywhere(4, 8.0, 0.0);
     for (mut decoder, rate) in
-        [(decoder(true).full(), 0.3), (decoder(false).with_lora(&lora, 1).train_embeddings(true), 0.3)]
+        [(decoder(true).full(), 0.1), (decoder(false).with_lora(&lora, 1).train_embeddings(true), 0.1)]
     {
         struct Descend<'a>(&'a mut GradientsParams, f32);
         impl ModuleMapper for Descend<'_> {
@@ -201,7 +201,8 @@ fn a_few_steps_downhill_learn_a_batch() {
             decoder = decoder.map(&mut Descend(&mut step.grads, rate));
         }
         let last = decoder.nats(&batch()).expect("the batch fits").iter().sum::<f32>();
-        assert!(last < 0.6 * first, "from {first} to {last}");
+        // 0.06 of it remain; at a rate of 0.3 the second diverges on some processors.
+        assert!(last < 0.2 * first, "from {first} to {last}");
     }
 }
 

@@ -495,7 +495,7 @@ fn a_writer_killed_at_any_moment_leaves_a_history_that_holds_together() {
     for round in 0..6_u64 {
         let out = folder.path().join(format!("out-{round}"));
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "record::tests::child_that_writes_until_it_is_killed", "--ignored", "--nocapture"])
+            .args(["--exact", "store::tests::child_that_writes_until_it_is_killed", "--ignored", "--nocapture"])
             .env(CHILD, history.path())
             .stdout(std::fs::File::create(&out).unwrap())
             .stderr(Stdio::null())

@@ -161,7 +161,7 @@ impl Rule {
     /// To the rows that this batch, or one before, touched.
     fn apply_to_rows(self, values: &mut [f32], rows: &mut [Option<Vec<Vec<f32>>>], own: &ParamGrad, width: usize) {
         let none = vec![0.0; width];
-        let of_row = |(index, (p, row)): (usize, (&mut [f32], &mut Option<Vec<Vec<f32>>>))| {
+        values.par_chunks_mut(width).zip(rows.par_iter_mut()).enumerate().for_each(|(index, (p, row))| {
             let g = own.row(index, width).filter(|g| g.iter().any(|x| *x != 0.0));
             if row.is_none() && g.is_none() {
                 return;
@@ -169,8 +169,7 @@ impl Rule {
             if let [first, second] = row.get_or_insert_with(|| zeros(BUFFERS.len(), width)).as_mut_slice() {
                 self.apply(p, first, second, g.unwrap_or(&none));
             }
-        };
-        values.par_chunks_mut(width).zip(rows.par_iter_mut()).enumerate().for_each(of_row);
+        });
     }
 
     /// To a whole parameter, where it is.

@@ -105,7 +105,7 @@ fn a_wrong_command_line_is_usage() {
     let (p, source, candidate, _) = with_inputs();
     p.refuses(&["analyse"], 2, &["analyse"]);
     p.refuses(&["analyze", "--candidate", &candidate], 2, &["--source"]);
-    p.refuses(&["decide", "--source", &source, "--candidate", &candidate, "--budget", "soon"], 2, &["soon", "18h"]);
+    p.refuses(&["decide", "--source", &source, "--candidate", &candidate, "--budget", "soon"], 2, &["soon", "1h30m"]);
     p.refuses(&["run", "fast"], 2, &["fast"]);
 }
 

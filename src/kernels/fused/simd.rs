@@ -312,7 +312,7 @@ simd! {
 #[inline(always)]
 fn gelu_parts(x: f32) -> (f32, f32) {
     // 2 sqrt(2 / pi)
-    const TWICE: f32 = 1.595_769_1;
+    const TWICE: f32 = std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::SQRT_2;
     const CUBE: f32 = 0.044_715;
     let u = TWICE * x * (1.0 + CUBE * x * x);
     (1.0 / (1.0 + exp(-u)), TWICE * (1.0 + 3.0 * CUBE * x * x))
