@@ -32,7 +32,7 @@ const HOLES: f64 = 1.15;
 pub struct Hardware {
     /// Operations a second, as measured.
     pub flops_per_second: f64,
-    /// Whether the decoder's operations are fused there, as they are on a CPU: they keep less (`execute/kernels`).
+    /// Whether the decoder's operations are fused there, as they are on a CPU: they keep less (`src/kernels`).
     pub fused: bool,
     /// Memory there is, bytes; a batch is held in pieces that fit.
     pub memory: Option<u64>,
