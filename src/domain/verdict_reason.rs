@@ -76,7 +76,7 @@ impl fmt::Display for VerdictReason {
                 write!(f, "{reason}; it does not beat the untouched base: {after:.4} bits per byte against {base:.4}")
             }
             Self::Failed { error } => write!(f, "the run ended in an error: {error}"),
-            Self::Interrupted => write!(f, "stopped by a signal; it can be gone on with"),
+            Self::Interrupted => write!(f, "stopped by a signal; it can be resumed"),
         }
     }
 }

@@ -140,7 +140,7 @@ impl<'a> TrainingRun<'a> {
         (self.books, self.looks, self.before, self.load) = (p.books, p.looks, p.before, p.load);
         let damaged = |what| TrainError::Checkpoint { path: place, what };
         callbacks.reviewer.load_state(&p.reviewer).map_err(damaged)?;
-        let text = format!("goes on from step {} of {}", self.step, self.steps_planned);
+        let text = format!("resumes from step {} of {}", self.step, self.steps_planned);
         callbacks.observer.observe(&Event::Note { text });
         Ok(())
     }

@@ -116,8 +116,8 @@ fn a_signal_saves_the_run_and_the_next_goes_on_from_there_and_a_second_signal_le
     let resumed: Vec<String> = arguments.iter().cloned().chain(["--resume".to_string()]).collect();
     let mut child = begun(&p, &resumed, None);
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let told = lines.by_ref().map_while(Result::ok).any(|line| line.contains(&format!("goes on from step {saved} of")));
-    assert!(told, "it goes on from step {saved}");
+    let told = lines.by_ref().map_while(Result::ok).any(|line| line.contains(&format!("resumes from step {saved} of")));
+    assert!(told, "it resumes from step {saved}");
     wait_for("a later checkpoint", || checkpoints(&p).last().is_some_and(|c| step_of(c) > saved));
     // Two at once: the second does not wait for anything.
     send("-INT", &child);
@@ -129,7 +129,7 @@ fn a_signal_saves_the_run_and_the_next_goes_on_from_there_and_a_second_signal_le
     let last = checkpoints(&p);
     let mut child = begun(&p, &resumed, None);
     let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let told = lines.map_while(Result::ok).find(|line| line.contains("goes on from step"));
+    let told = lines.map_while(Result::ok).find(|line| line.contains("resumes from step"));
     send("-KILL", &child);
     child.wait().expect("it ends");
     let told = told.expect("a whole checkpoint is there");
@@ -160,7 +160,7 @@ fn a_full_disk_costs_a_checkpoint_and_not_the_run_and_what_was_saved_before_is_w
 
     let mut child = begun(&p, &resumed, None);
     let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let told = lines.map_while(Result::ok).any(|line| line.contains("goes on from step"));
+    let told = lines.map_while(Result::ok).any(|line| line.contains("resumes from step"));
     send("-KILL", &child);
     child.wait().expect("it ends");
     assert!(told, "the checkpoint from before can be gone on from");
