@@ -407,8 +407,8 @@ fn write_the_fixture_of_this_version() {
     history.keep_profile("abc", &example::profile()).unwrap();
     history.store.exclusively(|db| db.compact().map(|_| ()).map_err(|e| history.store.fault(e))).unwrap();
     let bytes = zstd::encode_all(std::fs::File::open(history.path()).unwrap(), 19).unwrap();
-    let to = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(format!("src/store/fixtures/history-v{}.redb.zst", format::CURRENT));
+    let to =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/fixtures/history-v{}.redb.zst", format::CURRENT));
     assert!(!to.exists(), "{} is there already: a fixture is never changed", to.display());
     std::fs::write(&to, bytes).unwrap();
     drop(folder);
