@@ -137,28 +137,27 @@ def losses(c, a):
                   f"largest difference {worst:.1e}, {seconds:.1f} s")
 
 
-def timed(c, a, name, flags, peer_flags, limit, levels=("",)):
+def timed(c, a, name, flags, peer_flags, limit):
+    """The peer first: it needs no tuning, and must not be left what that leaves."""
     eight = config(c.out, "eight", EIGHT)
-    rows = []
-    command = [a.binary, "device", "time", "--json", "--model", eight, "--device", a.device, *flags, *a.shape]
-    code, out, seconds, most = c.run(command, limit)
-    mine = last_json(out) if code == 0 else None
-    if mine:
-        flop = mine["gigaflop"] / mine["ms"]
-        c.say(f"  {name}: hibrit {mine['tokens_per_second']:.0f} tokens/s, {mine['ms']:.0f} ms a step (first {mine['first_ms'] / 1e3:.1f} s, "
-              f"update {mine['update_ms']:.0f} ms), {flop:.0f} TFLOP/s of products, {most} MB on the GPU "
-              f"(own pool {(mine['peak_bytes'] or 0) / 2**20:.0f} MiB), loss {mine['losses'][0]:.3f} -> {mine['losses'][-1]:.3f}, {seconds:.0f} s")
-    if a.python and peer_flags is not None:
+    mine = theirs = None
+    if a.python:
         command = [a.python, HERE / "peer.py", "--size", "G", "--untied", "--bf16", "--device", a.device, "--steps", "5",
                    "--warm", "2", *peer_flags]
         code, out, seconds, most = c.run(command, limit)
         theirs = last_json(out.strip().splitlines()[-1]) if code == 0 and out.strip() else None
         if theirs:
             c.say(f"  {name}: {theirs['who']} + PEFT {theirs['tokens_per_second']:.0f} tokens/s, {theirs['ms']:.0f} ms a step, "
-                  f"{most} MB on the GPU, {seconds:.0f} s")
-            if mine:
-                c.say(f"  {name}: ratio {mine['tokens_per_second'] / theirs['tokens_per_second']:.2f}")
-    return rows
+                  f"{most} MiB on the GPU, {seconds:.0f} s")
+    command = [a.binary, "device", "time", "--json", "--model", eight, "--device", a.device, *flags, *a.shape]
+    code, out, seconds, most = c.run(command, limit)
+    mine = last_json(out) if code == 0 else None
+    if mine:
+        c.say(f"  {name}: hibrit {mine['tokens_per_second']:.0f} tokens/s, {mine['ms']:.0f} ms a step (first {mine['first_ms'] / 1e3:.1f} s, "
+              f"update {mine['update_ms']:.0f} ms), {mine['gigaflop'] / mine['ms']:.0f} TFLOP/s of products, {most} MiB on the GPU "
+              f"(own pool {(mine['peak_bytes'] or 0) / 2**20:.0f} MiB), loss {mine['losses'][0]:.3f} -> {mine['losses'][-1]:.3f}, {seconds:.0f} s")
+    if mine and theirs:
+        c.say(f"  {name}: ratio {mine['tokens_per_second'] / theirs['tokens_per_second']:.2f}")
 
 
 def shape8b(c, a):
