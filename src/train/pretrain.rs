@@ -139,7 +139,8 @@ pub fn pretrain<S: AsRef<str> + Sync>(
 /// tokenizer.json, tokenizer_config.json. Each file is written beside its place and renamed.
 ///
 /// # Errors
-/// [`FileError::Write`](crate::files::FileError::Write) where the disk refuses; [`TrainError::Tokenizer`] where the tokenizer's text is not JSON.
+/// [`FileError::Write`](crate::files::FileError::Write) where the disk refuses; [`TrainError::Tokenizer`] where the
+/// tokenizer's text is not JSON.
 pub fn save_base(
     folder: &Path,
     model: &Decoder,
