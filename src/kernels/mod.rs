@@ -10,6 +10,7 @@ mod fused;
 mod plain;
 
 pub use error::KernelError;
+pub use plain::CHUNK as REFERENCE_CHUNK;
 
 #[cfg(test)]
 mod twin_tests;

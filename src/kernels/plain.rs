@@ -6,7 +6,7 @@ use super::{Activation, After, Before, Dropout, HeadNorms, Heads, KvCache, Loss,
 use burn::tensor::activation::{sigmoid, silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, IntDType, Tensor, TensorData};
 
-/// Rows of logits that exist at once.
+/// Rows of logits that exist at once where operations are not fused.
 pub const CHUNK: usize = 512;
 
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f32) -> Tensor<D> {

@@ -20,7 +20,7 @@ const EFFICIENCY: f64 = 0.1;
 /// The same where operations are fused: between 0.61 and 0.76, docs/training.md.
 const FUSED_EFFICIENCY: f64 = 0.65;
 /// Rows of logits that exist at once, where operations are fused and where not, and how many tensors of their size.
-const CHUNK: [(u64, u64); 2] = [(256, 2), (512, 5)];
+const CHUNK: [(u64, u64); 2] = [(256, 2), (kernels::REFERENCE_CHUNK as u64, 5)];
 /// Bytes a process holds besides: itself, two tokenizers, texts and their tokens.
 const BASELINE: u64 = 300 << 20;
 /// What lies between things that come and go, as a factor, where operations are fused (a CPU's allocator, docs/log.md); a
